@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+# One set of warnings for the whole tree; every warning is an error.
+add_compile_options(
+    -Wall -Wextra -Werror -Wshadow -Wundef -Wvla -Wwrite-strings -Wpointer-arith
+    $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes> $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>
+    $<$<COMPILE_LANGUAGE:C>:-Wold-style-definition>
+    -fno-common -fstack-protector-strong -ffp-contract=off)
+if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
+    add_compile_options(-D_FORTIFY_SOURCE=2 -ffunction-sections -fdata-sections)
+    add_link_options(-Wl,--gc-sections -Wl,-z,relro -Wl,-z,now)
+endif()
+if(LEDGE_SANITIZE)
+    add_compile_options(-fsanitize=${LEDGE_SANITIZE} -fno-omit-frame-pointer)
+    add_link_options(-fsanitize=${LEDGE_SANITIZE})
+    if(LEDGE_SANITIZE MATCHES "undefined")
+        add_compile_options(-fno-sanitize-recover=undefined)
+    endif()
+    if(CMAKE_BUILD_TYPE STREQUAL "Debug")
+        add_compile_options(-O1)
+    endif()
+endif()
+if(LEDGE_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+# ledge_folder(NAME ...): one static library per folder under src/, with include paths only to the folders it may use.
+#
+#   ledge_folder(engine USES base [EXTENSIONS] [LIBRARIES pkg::x ...] [EXCLUDE file ...])
+#
+# - every *.c below the folder is compiled, except *_test.c, main_*.c and the EXCLUDE list;
+# - every <x>_test.c becomes a cmocka test `<folder>/<x>` linked against the folder's library;
+# - headers of a folder are reached as "<folder>/x.h", and only the folders named by USES (and the folder itself) are on
+#   the path, so an #include across a forbidden border does not compile.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
+find_package(Threads REQUIRED)
+
+function(ledge_expose folder)
+    set(dir ${CMAKE_BINARY_DIR}/include-${folder})
+    if(NOT EXISTS ${dir}/${folder})
+        file(MAKE_DIRECTORY ${dir})
+        file(CREATE_LINK ${CMAKE_SOURCE_DIR}/src/${folder} ${dir}/${folder} SYMBOLIC)
+    endif()
+endfunction()
+
+function(ledge_folder name)
+    cmake_parse_arguments(ARG "EXTENSIONS" "" "USES;LIBRARIES;EXCLUDE;TEST_LIBRARIES" ${ARGN})
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} *.c)
+    set(tests ${sources})
+    list(FILTER tests INCLUDE REGEX "_test\\.c$")
+    list(FILTER sources EXCLUDE REGEX "_test\\.c$|(^|/)main_[^/]*\\.c$")
+    if(ARG_EXCLUDE)
+        list(REMOVE_ITEM sources ${ARG_EXCLUDE})
+    endif()
+    set(target ledge_${name})
+    add_library(${target} STATIC ${sources})
+    if(NOT ARG_EXTENSIONS)
+        set_target_properties(${target} PROPERTIES C_EXTENSIONS OFF)
+        target_compile_options(${target} PRIVATE -Wpedantic)
+    endif()
+    ledge_expose(${name})
+    target_include_directories(${target} PUBLIC ${CMAKE_BINARY_DIR}/include-${name} ${CMAKE_SOURCE_DIR}/include)
+    foreach(used ${ARG_USES})
+        ledge_expose(${used})
+        target_link_libraries(${target} PUBLIC ledge_${used})
+    endforeach()
+    target_link_libraries(${target} PUBLIC ${ARG_LIBRARIES} m)
+    if(BUILD_TESTING AND CMOCKA_FOUND)
+        foreach(test ${tests})
+            get_filename_component(base ${test} NAME_WE)
+            string(REGEX REPLACE "_test$" "" short ${base})
+            set(exe test_${name}_${short})
+            add_executable(${exe} ${test})
+            target_link_libraries(${exe} PRIVATE ${target} ${ARG_TEST_LIBRARIES} PkgConfig::CMOCKA Threads::Threads)
+            target_compile_options(${exe} PRIVATE -Wno-missing-prototypes)
+            target_compile_definitions(${exe} PRIVATE LEDGE_SHARED_DATA="${CMAKE_SOURCE_DIR}/../shared/data")
+            add_test(NAME ${name}/${short} COMMAND ${exe})
+            set_tests_properties(${name}/${short} PROPERTIES LABELS "unit;${name}" TIMEOUT 120 SKIP_RETURN_CODE 77)
+        endforeach()
+    endif()
+endfunction()
+
+# ledge_program(NAME MAIN USES ...): an executable from src/<folder>/main_<name>.c
+function(ledge_program name)
+    cmake_parse_arguments(ARG "" "MAIN" "USES;LIBRARIES" ${ARGN})
+    add_executable(${name} ${ARG_MAIN})
+    foreach(used ${ARG_USES})
+        target_link_libraries(${name} PRIVATE ledge_${used})
+    endforeach()
+    target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} Threads::Threads)
+endfunction()

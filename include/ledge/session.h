@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* session.h -- run a model: one session per thread, no malloc in run.
+ *
+ * Flow:    model.h -> [session.h] -> predictions
+ * Threads: a session belongs to one thread at a time; sessions of one model run side by side.
+ * Memory:  one arena per session, its size known after opening; inputs are read in place.
+ */
+#ifndef LEDGE_SESSION_H
+#define LEDGE_SESSION_H
+
+#include "ledge/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ledge_session;
+
+struct ledge_session_options {
+    int32_t threads; /* 0 or 1: the calling thread only */
+    int32_t batch;   /* value of free leading dimensions; 0 means 1 */
+    int32_t profile; /* non-zero: time every step (see ledge_session_step()) */
+    /* Full input shapes, n_inputs entries (only rank and dims are read), or NULL to take the model's and batch. */
+    const struct ledge_tensor *input_shapes;
+    int32_t n_input_shapes;
+};
+
+/* One step of the plan, for inspect and profile. */
+struct ledge_step_info {
+    const char *node;    /* name in the model */
+    const char *op;      /* operator, e.g. "Conv" */
+    const char *kernel;  /* chosen kernel, e.g. "conv_f32_avx512" */
+    int64_t macs;        /* multiply-accumulates of one run */
+    size_t weight_bytes; /* constants read */
+    size_t out_bytes;    /* bytes of the first output */
+    size_t out_offset;   /* its place in the arena; SIZE_MAX when it is not there */
+    int32_t out_rank;
+    int64_t out_dims[LEDGE_MAX_RANK];
+    double seconds; /* of the last run when profiling, else 0 */
+};
+
+/* Open a session on a model.
+ *   options  NULL for defaults
+ *   session  OWNED: ledge_session_close()
+ * Errors: ERR_SHAPE (err names the node), ERR_UNSUPPORTED, ERR_NOMEM. */
+LEDGE_NODISCARD LEDGE_API enum ledge_status
+ledge_session_open(struct ledge_model *model, const struct ledge_session_options *options,
+                   struct ledge_session **session, struct ledge_error *err);
+
+LEDGE_API void ledge_session_close(struct ledge_session *session);
+
+/* Input and output tensors with concrete shapes; data of inputs is NULL. Errors: ERR_ARG. */
+LEDGE_NODISCARD LEDGE_API enum ledge_status ledge_session_input(const struct ledge_session *session,
+                                                                int32_t index,
+                                                                struct ledge_tensor *tensor);
+LEDGE_NODISCARD LEDGE_API enum ledge_status
+ledge_session_output(const struct ledge_session *session, int32_t index,
+                     struct ledge_tensor *tensor);
+
+/* Run one inference.
+ *   inputs    n_inputs tensors in the model's order; dtype, dims and bytes must match ledge_session_input(); data is
+ *             BORROWED for the call and read in place (align it to 64 bytes for best speed)
+ *   outputs   FILLED, n_outputs entries; data BORROWED from the arena until the next run or close
+ * Errors: ERR_SHAPE, ERR_DTYPE (err names the input), ERR_RANGE (a value an operator cannot take, e.g. an index). */
+LEDGE_NODISCARD LEDGE_API enum ledge_status
+ledge_session_run(struct ledge_session *session, const struct ledge_tensor *inputs,
+                  int32_t n_inputs, struct ledge_tensor *outputs, int32_t n_outputs,
+                  struct ledge_error *err);
+
+/* Bytes of the activation arena, and of memory held in all (arena, packed weights, plan). */
+LEDGE_API size_t ledge_session_arena_bytes(const struct ledge_session *session);
+LEDGE_API size_t ledge_session_memory_bytes(const struct ledge_session *session);
+
+/* Steps in the order they run. Errors: ERR_ARG past the end. */
+LEDGE_API int32_t ledge_session_n_steps(const struct ledge_session *session);
+LEDGE_NODISCARD LEDGE_API enum ledge_status ledge_session_step(const struct ledge_session *session,
+                                                               int32_t index,
+                                                               struct ledge_step_info *info);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

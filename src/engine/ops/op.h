@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* op.h -- what the planner knows of an operator: how its outputs look, and which kernel runs it.
+ *
+ * Flow:    graph.h -> [op.h] -> plan.h (which calls infer for every node, then prepare for those left to run)
+ * A new operator is one file in ops/ (infer + prepare), one kernel file in kernels/, one line in a table below.
+ *
+ * Constant folding: when all inputs of a node are constant after infer, the planner prepares and runs it once at plan
+ * time and its outputs become constants. Shape arithmetic (Shape, Gather, Concat, ...) vanishes that way.
+ */
+#ifndef LEDGE_ENGINE_OPS_OP_H
+#define LEDGE_ENGINE_OPS_OP_H
+
+#include "engine/graph/graph.h"
+#include "engine/kernels/kernel.h"
+
+struct ledge_op_infer {
+    struct ledge_graph *graph; /* private to the plan: values may be given shape, dtype, constant data */
+    const struct ledge_node *node;
+    struct ledge_error *err;
+};
+
+struct ledge_op_prepare {
+    const struct ledge_graph *graph; /* all shapes known */
+    const struct ledge_node *node;
+    struct ledge_arena *memory; /* for params and packed: lives as long as the plan */
+    enum ledge_rung rung;       /* highest rung that may be used */
+    int32_t threads;
+    struct ledge_error *err;
+    /* FILLED by prepare: */
+    ledge_kernel_fn run;
+    const char *kernel; /* e.g. "conv_f32_avx512" */
+    const void *params;
+    const void *packed;
+    size_t packed_bytes;
+    size_t scratch_bytes;
+    int64_t macs;
+    /* Index of an input whose memory output 0 may take over when that input dies here (same bytes, each element read
+     * before or when it is written), or -1. */
+    int32_t in_place;
+    /* Index of an input that output 0 is the same bytes as (Reshape, Identity): no kernel runs; -1: none. */
+    int32_t alias;
+};
+
+struct ledge_op {
+    const char *domain;
+    const char *name;
+    /* Give every wanted output its dtype, rank and dims (and data, when they can be told without running, e.g. Shape).
+     * Errors: ERR_SHAPE, ERR_DTYPE, ERR_UNSUPPORTED, with err naming the node. */
+    enum ledge_status (*infer)(struct ledge_op_infer *infer);
+    enum ledge_status (*prepare)(struct ledge_op_prepare *prepare);
+};
+
+struct ledge_op_table {
+    const struct ledge_op *ops;
+    int32_t n;
+    const struct ledge_op_table *next;
+};
+
+/* The operator of a node: graph->extra_ops first, then the built-in tables; NULL when there is none. */
+const struct ledge_op *ledge_op_find(const struct ledge_graph *graph,
+                                     const struct ledge_node *node);
+
+/* Built-in tables, for the operator matrix. Each is an array in its own file of ops/: core (Conv, Gemm, MatMul, pooling
+ * and their integer forms), onnx (everything else of ai.onnx), tfl (TFLite's quantised operators). */
+extern const struct ledge_op_table ledge_ops_core;
+extern const struct ledge_op_table ledge_ops_onnx;
+extern const struct ledge_op_table ledge_ops_tfl;
+
+/* -- help for infer and prepare ------------------------------------------------------------------------------------ */
+
+/* Input i as a value, NULL when absent. */
+const struct ledge_value *ledge_infer_in(const struct ledge_op_infer *infer, int32_t i);
+const struct ledge_value *ledge_prepare_in(const struct ledge_op_prepare *prepare, int32_t i);
+const struct ledge_value *ledge_prepare_out(const struct ledge_op_prepare *prepare, int32_t i);
+
+/* Set output i (ignored when not wanted). */
+LEDGE_NODISCARD enum ledge_status ledge_infer_out(struct ledge_op_infer *infer, int32_t i,
+                                                  enum ledge_dtype dtype, int32_t rank,
+                                                  const int64_t *dims);
+
+/* Constant i32/i64 input i as int64: FILLED up to max, n set. Errors: ERR_UNSUPPORTED when it is not constant. */
+LEDGE_NODISCARD enum ledge_status ledge_infer_ints(const struct ledge_op_infer *infer, int32_t i,
+                                                   int64_t *values, int32_t max, int32_t *n);
+
+/* numpy broadcasting of two shapes. Errors: ERR_SHAPE naming the node. */
+LEDGE_NODISCARD enum ledge_status ledge_infer_broadcast(struct ledge_op_infer *infer, int32_t a,
+                                                        int32_t b, enum ledge_dtype dtype);
+
+/* One line that names the node: "node conv1 (Conv): <format...>". */
+enum ledge_status ledge_infer_fail(const struct ledge_op_infer *infer, enum ledge_status status,
+                                   const char *format, ...) LEDGE_PRINTF(3, 4);
+enum ledge_status ledge_prepare_fail(const struct ledge_op_prepare *prepare,
+                                     enum ledge_status status, const char *format, ...)
+    LEDGE_PRINTF(3, 4);
+
+#endif

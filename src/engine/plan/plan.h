@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan.h -- a graph with concrete shapes turned into an order of kernels and a map of the arena.
+ *
+ * Flow:    graph.h, op.h -> [plan.h] -> run/run.h
+ * Threads: a plan is immutable once built; any number of runs may share it.
+ * Memory:  the plan owns its copy of the graph (constants' data stay BORROWED), the packed weights and the step table.
+ */
+#ifndef LEDGE_ENGINE_PLAN_PLAN_H
+#define LEDGE_ENGINE_PLAN_PLAN_H
+
+#include "engine/ops/op.h"
+
+struct ledge_plan_options {
+    enum ledge_rung rung;
+    int32_t threads;
+    int32_t batch; /* value of free dimensions that input_shapes does not give; 0 means 1 */
+    const struct ledge_view *input_shapes; /* rank and dims only; NULL: the graph's own */
+    int32_t n_input_shapes;
+};
+
+enum { LEDGE_PLACE_ARENA, LEDGE_PLACE_CONSTANT, LEDGE_PLACE_INPUT, LEDGE_PLACE_NONE };
+
+/* Where a value lives during a run. */
+struct ledge_place {
+    int32_t kind;
+    size_t offset;    /* LEDGE_PLACE_ARENA */
+    const void *data; /* LEDGE_PLACE_CONSTANT */
+    int32_t input;    /* LEDGE_PLACE_INPUT: number of the graph input */
+};
+
+struct ledge_plan_step {
+    const struct ledge_node *node;
+    struct ledge_op_prepare ready; /* kernel, params, packed, scratch, macs */
+};
+
+struct ledge_plan {
+    struct ledge_graph graph; /* specialised: shapes known, constants folded */
+    struct ledge_arena memory;
+    struct ledge_plan_step *steps;
+    int32_t n_steps;
+    struct ledge_place *places; /* one per value of graph */
+    size_t arena_bytes;
+    size_t scratch_bytes;
+    size_t packed_bytes;
+    int32_t threads;
+};
+
+/* Specialise, fold, choose kernels, place.
+ *   graph  read only; its constants must outlive the plan
+ *   plan   OWNED: ledge_plan_free()
+ * Errors: ERR_SHAPE, ERR_DTYPE, ERR_UNSUPPORTED (err names every operator that has no kernel), ERR_NOMEM. */
+LEDGE_NODISCARD enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
+                                                    const struct ledge_plan_options *options,
+                                                    const struct ledge_allocator *allocator,
+                                                    struct ledge_plan **plan,
+                                                    struct ledge_error *err);
+void ledge_plan_free(struct ledge_plan *plan);
+
+#endif

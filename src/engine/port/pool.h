@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pool.h -- parallel for: the caller works too, tasks are split statically, waiting is a bounded spin, then futex.
+ *
+ * A NULL pool is legal everywhere and means: run on the calling thread.
+ */
+#ifndef LEDGE_ENGINE_PORT_POOL_H
+#define LEDGE_ENGINE_PORT_POOL_H
+
+#include <stdint.h>
+
+#include "ledge/model.h"
+
+struct ledge_pool;
+
+/* threads counts the caller; 0 or 1 makes no pool (*pool = NULL). OWNED: ledge_pool_free(). */
+LEDGE_NODISCARD enum ledge_status ledge_pool_create(int32_t threads,
+                                                    const struct ledge_allocator *allocator,
+                                                    struct ledge_pool **pool,
+                                                    struct ledge_error *err);
+void ledge_pool_free(struct ledge_pool *pool);
+
+/* Threads that work, the caller included: 1 for NULL. */
+int32_t ledge_pool_threads(const struct ledge_pool *pool);
+
+/* task(arg, index, worker) for index 0 .. n - 1; worker is 0 .. threads - 1. Returns when all are done. */
+void ledge_pool_run(struct ledge_pool *pool, int32_t n,
+                    void (*task)(void *arg, int32_t index, int32_t worker), void *arg);
+
+#endif
