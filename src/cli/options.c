@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* options.c -- a table of options -> getopt_long, --help, values. */
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+enum { MAX_OPTIONS = 48, FIRST = 256, HELP_CODE = FIRST + MAX_OPTIONS };
+
+void cli_list_done(struct cli_list *list)
+{
+    free(list->items);
+    *list = (struct cli_list){0};
+}
+
+static void print_help(const struct cli_command *command)
+{
+    printf("usage: %s\n\n%s\n", command->usage, command->summary);
+    printf("\noptions:\n");
+    for (size_t i = 0; i < command->n_options; i++) {
+        const struct cli_option *o = &command->options[i];
+        char left[64];
+        char letter[4] = {' ', ' ', ' ', '\0'};
+        if (o->letter != 0) {
+            (void)snprintf(letter, sizeof letter, "-%c,", o->letter);
+        }
+        (void)snprintf(left, sizeof left, "%s --%s%s%s", letter, o->name,
+                       o->argument != NULL ? " " : "", o->argument != NULL ? o->argument : "");
+        printf("  %-28s %s\n", left, o->help);
+    }
+    printf("  %-28s %s\n", "    --help", "this text");
+    if (command->examples != NULL) {
+        printf("\nexamples:\n%s\n", command->examples);
+    }
+}
+
+static bool add_item(struct cli_list *list, const char *text)
+{
+    const char **items = realloc(list->items, (list->n + 1) * sizeof *items);
+    if (items == NULL) {
+        return false;
+    }
+    items[list->n++] = text;
+    list->items = items;
+    return true;
+}
+
+/* False when the text is not what the option takes. */
+static bool set_option(const struct cli_option *option, const char *text)
+{
+    char *end = NULL;
+    errno = 0;
+    switch (option->kind) {
+    case CLI_FLAG:
+        *(bool *)option->target = true;
+        return true;
+    case CLI_TEXT:
+        *(const char **)option->target = text;
+        return true;
+    case CLI_LIST:
+        return add_item(option->target, text);
+    case CLI_INT: {
+        long long value = strtoll(text, &end, 10);
+        if (end == text || *end != '\0' || errno != 0) {
+            return false;
+        }
+        *(int64_t *)option->target = value;
+        return true;
+    }
+    case CLI_NUMBER: {
+        double value = strtod(text, &end);
+        if (end == text || *end != '\0' || errno == ERANGE || isnan(value)) {
+            return false;
+        }
+        *(double *)option->target = value;
+        return true;
+    }
+    }
+    return false;
+}
+
+static int usage_error(const struct cli_command *command)
+{
+    fprintf(stderr, "usage: %s\n", command->usage);
+    return CLI_USAGE;
+}
+
+static int unknown_option(const struct cli_command *command, const char *typed)
+{
+    const char *names[MAX_OPTIONS];
+    char bare[40];
+    for (size_t i = 0; i < command->n_options; i++) {
+        names[i] = command->options[i].name;
+    }
+    (void)snprintf(bare, sizeof bare, "%.*s", (int)strcspn(typed + strspn(typed, "-"), "="),
+                   typed + strspn(typed, "-"));
+    const char *near = cli_nearest(bare, names, command->n_options);
+    if (near != NULL) {
+        fprintf(stderr, "ledge: unknown option '%s'; did you mean '--%s'?\n", typed, near);
+    } else {
+        fprintf(stderr, "ledge: unknown option '%s'\n", typed);
+    }
+    return usage_error(command);
+}
+
+/* getopt's tables from ours. */
+static void make_tables(const struct cli_command *command, struct option *table, char *letters)
+{
+    size_t n = 0;
+    letters[n++] = ':';
+    for (size_t i = 0; i < command->n_options; i++) {
+        const struct cli_option *o = &command->options[i];
+        int takes = o->kind == CLI_FLAG ? no_argument : required_argument;
+        table[i] = (struct option){o->name, takes, NULL, FIRST + (int)i};
+        if (o->letter != 0) {
+            letters[n++] = o->letter;
+            if (takes != no_argument) {
+                letters[n++] = ':';
+            }
+        }
+    }
+    table[command->n_options] = (struct option){"help", no_argument, NULL, HELP_CODE};
+    table[command->n_options + 1] = (struct option){NULL, 0, NULL, 0};
+    letters[n] = '\0';
+}
+
+static const struct cli_option *option_of(const struct cli_command *command, int code)
+{
+    if (code >= FIRST && code < FIRST + (int)command->n_options) {
+        return &command->options[code - FIRST];
+    }
+    for (size_t i = 0; i < command->n_options; i++) {
+        if (command->options[i].letter == code && code != 0) {
+            return &command->options[i];
+        }
+    }
+    return NULL;
+}
+
+int cli_parse(const struct cli_command *command, int argc, char **argv, struct cli_args *args)
+{
+    struct option table[MAX_OPTIONS + 2];
+    char letters[2 * MAX_OPTIONS + 2];
+    if (command->n_options > MAX_OPTIONS) {
+        return cli_failf(CLI_FAILED, "%s: more than %d options", command->usage, MAX_OPTIONS);
+    }
+    make_tables(command, table, letters);
+    opterr = 0;
+    optind = 0; /* glibc: start afresh, also after an earlier parse */
+    for (;;) {
+        int at = optind > 0 ? optind : 1;
+        int code = getopt_long(argc, argv, letters, table, NULL);
+        if (code == -1) {
+            break;
+        }
+        if (code == HELP_CODE) {
+            print_help(command);
+            return CLI_OK;
+        }
+        if (code == ':') {
+            fprintf(stderr, "ledge: option '%s' needs a value\n", argv[optind - 1]);
+            return usage_error(command);
+        }
+        const struct cli_option *option = code == '?' ? NULL : option_of(command, code);
+        if (option == NULL) {
+            return unknown_option(command, optind > at ? argv[optind - 1] : argv[at]);
+        }
+        if (!set_option(option, optarg)) {
+            fprintf(stderr, "ledge: --%s: '%s' is not a %s\n", option->name, optarg,
+                    option->kind == CLI_INT ? "whole number" : "number");
+            return usage_error(command);
+        }
+    }
+    *args = (struct cli_args){argv + optind, argc - optind};
+    if (args->n < command->min_args || (command->max_args >= 0 && args->n > command->max_args)) {
+        fprintf(stderr, "ledge: %s\n",
+                args->n < command->min_args ? "something is missing" : "too many arguments");
+        return usage_error(command);
+    }
+    return -1;
+}
