@@ -12,11 +12,13 @@
 #include "base/buf.h"
 #include "ledge/error.h"
 
-/* Append the whole file to buf. Errors: ERR_NOT_FOUND, ERR_IO, ERR_RANGE (greater than buf->max). */
+/* Append the whole file to buf. Errors: ERR_NOT_FOUND, ERR_IO, ERR_RANGE (greater than buf->max).
+ */
 LEDGE_NODISCARD enum ledge_status sys_file_read(const char *path, struct ledge_buf *buf,
                                                 struct ledge_error *err);
 
-/* Replace path by n bytes, durably and atomically; mode as for open(2). Errors: ERR_IO, ERR_FULL. */
+/* Replace path by n bytes, durably and atomically; mode as for open(2). Errors: ERR_IO, ERR_FULL.
+ */
 LEDGE_NODISCARD enum ledge_status sys_file_write(const char *path, const void *bytes, size_t n,
                                                  unsigned mode, struct ledge_error *err);
 
@@ -37,7 +39,8 @@ LEDGE_NODISCARD enum ledge_status sys_link_switch(const char *target, const char
 LEDGE_NODISCARD enum ledge_status sys_file_sha256(const char *path, char hex[65],
                                                   struct ledge_error *err);
 
-/* Take an exclusive lock on path (made if absent) until the process ends. Errors: ERR_STATE (another process has it). */
+/* Take an exclusive lock on path (made if absent) until the process ends. Errors: ERR_STATE
+ * (another process has it). */
 LEDGE_NODISCARD enum ledge_status sys_file_lock(const char *path, struct ledge_error *err);
 
 bool sys_file_exists(const char *path);

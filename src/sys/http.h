@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http.h -- HTTP/1.1 server and client on the loop (libevent's evhttp), over TCP, TLS or a unix socket.
+/* http.h -- HTTP/1.1 server and client on the loop (libevent's evhttp), over TCP, TLS or a unix
+ * socket.
  *
- * Threads: everything on the loop's thread, except sys_http_fetch(), which blocks its caller with a loop of its own.
- * Bounds: header 64 KB, body as configured; a request over them is answered 413/431 and closed.
+ * Threads: everything on the loop's thread, except sys_http_fetch(), which blocks its caller with a
+ * loop of its own. Bounds: header 64 KB, body as configured; a request over them is answered
+ * 413/431 and closed.
  */
 #ifndef LEDGE_SYS_HTTP_H
 #define LEDGE_SYS_HTTP_H
@@ -18,15 +20,17 @@ struct sys_tls;
 struct sys_http_server;
 struct sys_http_request;
 
-/* -- server -------------------------------------------------------------------------------------------------------- */
+/* -- server
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 struct sys_http_server_options {
-    const char *unix_path;     /* a unix socket (mode 0600), or NULL */
-    const char *host;          /* numeric address when unix_path is NULL */
-    uint16_t port;             /* 0: any; see sys_http_server_port() */
-    struct sys_tls *tls;       /* BORROWED; NULL: plain */
+    const char *unix_path; /* a unix socket (mode 0600), or NULL */
+    const char *host;      /* numeric address when unix_path is NULL */
+    uint16_t port;         /* 0: any; see sys_http_server_port() */
+    struct sys_tls *tls;   /* BORROWED; NULL: plain */
     size_t max_body;
-    int32_t timeout_s;         /* idle connection; 0: 60 */
+    int32_t timeout_s; /* idle connection; 0: 60 */
     /* Called for every whole request; must answer, now or later, by exactly one reply or stream. */
     void (*handle)(void *arg, struct sys_http_request *request);
     void *arg;
@@ -38,14 +42,17 @@ sys_http_server_create(struct sys_loop *loop, const struct sys_http_server_optio
 void sys_http_server_free(struct sys_http_server *server);
 uint16_t sys_http_server_port(const struct sys_http_server *server);
 
-/* Strings are BORROWED until the reply. method is upper case, path percent-decoded without query. */
+/* Strings are BORROWED until the reply. method is upper case, path percent-decoded without query.
+ */
 const char *sys_http_method(const struct sys_http_request *request);
 const char *sys_http_path(const struct sys_http_request *request);
 const char *sys_http_query(const struct sys_http_request *request, const char *name);
 const char *sys_http_header(const struct sys_http_request *request, const char *name);
 const void *sys_http_body(struct sys_http_request *request, size_t *n);
-const char *sys_http_peer_name(const struct sys_http_request *request); /* CN of the TLS client, or NULL */
-const char *sys_http_peer_serial(const struct sys_http_request *request); /* its serial in hex, or NULL */
+const char *
+sys_http_peer_name(const struct sys_http_request *request); /* CN of the TLS client, or NULL */
+const char *
+sys_http_peer_serial(const struct sys_http_request *request); /* its serial in hex, or NULL */
 bool sys_http_peer_loopback(const struct sys_http_request *request);
 bool sys_http_closed(const struct sys_http_request *request); /* the client has gone */
 
@@ -58,30 +65,34 @@ void sys_http_reply(struct sys_http_request *request, int status, const char *co
 void sys_http_reply_text(struct sys_http_request *request, int status, const char *content_type,
                          const char *body);
 
-/* Answer with a file, honouring Range: bytes=a-b | a- (206, 416), If-None-Match against etag (may be NULL). */
+/* Answer with a file, honouring Range: bytes=a-b | a- (206, 416), If-None-Match against etag (may
+ * be NULL). */
 void sys_http_reply_file(struct sys_http_request *request, const char *path,
                          const char *content_type, const char *etag);
 
-/* Stream (server-sent events, tar): start, then chunks, then end. closed(arg) is called once when the client goes or
- * after end; the request must not be used after it. */
+/* Stream (server-sent events, tar): start, then chunks, then end. closed(arg) is called once when
+ * the client goes or after end; the request must not be used after it. */
 void sys_http_stream_start(struct sys_http_request *request, int status, const char *content_type,
                            void (*closed)(void *arg), void *arg);
 void sys_http_stream_send(struct sys_http_request *request, const void *bytes, size_t n);
 size_t sys_http_stream_pending(const struct sys_http_request *request); /* bytes not yet written */
 void sys_http_stream_end(struct sys_http_request *request);
 
-/* -- client -------------------------------------------------------------------------------------------------------- */
+/* -- client
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 struct sys_http_call {
-    const char *method; /* "GET", "POST", "PUT", "DELETE" */
-    const char *url;    /* "http://", "https://", or "unix:/path/of/socket:/http/path" */
+    const char *method;         /* "GET", "POST", "PUT", "DELETE" */
+    const char *url;            /* "http://", "https://", or "unix:/path/of/socket:/http/path" */
     const char *const *headers; /* name, value, name, value, ..., NULL; or NULL */
     const void *body;
     size_t body_bytes;
     struct sys_tls *tls; /* for https; BORROWED */
     int32_t timeout_s;   /* without progress; 0: 30 */
     size_t max_body;     /* 0: 64 MiB */
-    /* Called for each piece of the answer's body when given (the reply's body is then empty); false aborts. */
+    /* Called for each piece of the answer's body when given (the reply's body is then empty); false
+     * aborts. */
     bool (*on_data)(void *arg, int status, const void *bytes, size_t n);
     void *arg;
 };
@@ -94,8 +105,9 @@ struct sys_http_reply {
 };
 void sys_http_reply_done(struct sys_http_reply *reply);
 
-/* Start a call; done(arg, reply, err) is called once: reply->status > 0, or err filled (ERR_NETWORK, ERR_TIMEOUT, ERR_AUTH for
- * a TLS failure, ERR_CANCELLED). What call points to is copied. */
+/* Start a call; done(arg, reply, err) is called once: reply->status > 0, or err filled
+ * (ERR_NETWORK, ERR_TIMEOUT, ERR_AUTH for a TLS failure, ERR_CANCELLED). What call points to is
+ * copied. */
 LEDGE_NODISCARD enum ledge_status
 sys_http_start(struct sys_loop *loop, const struct sys_http_call *call,
                void (*done)(void *arg, struct sys_http_reply *reply, const struct ledge_error *err),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json.h -- bounded JSON (jansson): parse with a limit, read fields with one clear error, write in canonical form. */
+/* json.h -- bounded JSON (jansson): parse with a limit, read fields with one clear error, write in
+ * canonical form. */
 #ifndef LEDGE_SYS_JSON_H
 #define LEDGE_SYS_JSON_H
 
@@ -12,7 +13,8 @@
 
 void sys_json_free(json_t **value); /* for LEDGE_CLEANUP */
 
-/* Text of n bytes; objects with a repeated key are refused. *value OWNED: json_decref(). Errors: ERR_FORMAT (line and column). */
+/* Text of n bytes; objects with a repeated key are refused. *value OWNED: json_decref(). Errors:
+ * ERR_FORMAT (line and column). */
 LEDGE_NODISCARD enum ledge_status sys_json_parse(const void *text, size_t n, json_t **value,
                                                  struct ledge_error *err);
 

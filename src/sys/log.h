@@ -9,7 +9,8 @@
 
 enum sys_log_level { SYS_LOG_ERROR, SYS_LOG_WARNING, SYS_LOG_INFO, SYS_LOG_DEBUG };
 
-/* program: BORROWED for ever, e.g. "ledge-hub". Lines above level are dropped; LEDGE_LOG=debug overrides. */
+/* program: BORROWED for ever, e.g. "ledge-hub". Lines above level are dropped; LEDGE_LOG=debug
+ * overrides. */
 void sys_log_init(const char *program, enum sys_log_level level);
 void sys_log(enum sys_log_level level, const char *format, ...) LEDGE_PRINTF(2, 3);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* loop.h -- one event loop a thread (libevent): timers, descriptors, signals, and work posted by other threads. */
+/* loop.h -- one event loop a thread (libevent): timers, descriptors, signals, and work posted by
+ * other threads. */
 #ifndef LEDGE_SYS_LOOP_H
 #define LEDGE_SYS_LOOP_H
 
@@ -20,12 +21,14 @@ void sys_loop_free(struct sys_loop *loop);
 void sys_loop_run(struct sys_loop *loop);
 void sys_loop_stop(struct sys_loop *loop);
 
-/* Call fn after delay_ms, then every repeat_ms (0: once). OWNED: sys_timer_free(), also from inside fn. */
+/* Call fn after delay_ms, then every repeat_ms (0: once). OWNED: sys_timer_free(), also from inside
+ * fn. */
 struct sys_timer *sys_timer_start(struct sys_loop *loop, int64_t delay_ms, int64_t repeat_ms,
                                   void (*fn)(void *arg), void *arg);
 void sys_timer_free(struct sys_timer *timer);
 
-/* Call fn when fd is readable (and writable, when asked). OWNED: sys_watch_free(), also from inside fn. */
+/* Call fn when fd is readable (and writable, when asked). OWNED: sys_watch_free(), also from inside
+ * fn. */
 enum { SYS_READ = 1, SYS_WRITE = 2 };
 struct sys_watch *sys_watch_start(struct sys_loop *loop, int fd, int events,
                                   void (*fn)(void *arg, int events), void *arg);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mqtt.h -- an MQTT 5 client on the loop (libmosquitto): connects, reconnects with jittered backoff, subscribes again. */
+/* mqtt.h -- an MQTT 5 client on the loop (libmosquitto): connects, reconnects with jittered
+ * backoff, subscribes again. */
 #ifndef LEDGE_SYS_MQTT_H
 #define LEDGE_SYS_MQTT_H
 
@@ -39,7 +40,8 @@ bool sys_mqtt_connected(const struct sys_mqtt *mqtt);
 LEDGE_NODISCARD enum ledge_status sys_mqtt_subscribe(struct sys_mqtt *mqtt, const char *pattern,
                                                      struct ledge_error *err);
 
-/* *id (NULL allowed) comes back in on_published. Errors: ERR_STATE (not connected), ERR_RANGE, ERR_NOMEM. */
+/* *id (NULL allowed) comes back in on_published. Errors: ERR_STATE (not connected), ERR_RANGE,
+ * ERR_NOMEM. */
 LEDGE_NODISCARD enum ledge_status sys_mqtt_publish(struct sys_mqtt *mqtt, const char *topic,
                                                    const void *payload, size_t n, int qos, int *id,
                                                    struct ledge_error *err);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sql.h -- SQLite 3 in WAL mode, synchronous FULL, foreign keys on; statements are prepared once and kept.
+/* sql.h -- SQLite 3 in WAL mode, synchronous FULL, foreign keys on; statements are prepared once
+ * and kept.
  *
- * Statements stand in .sql files, one each, embedded at build (cmake: ledge_embed_sql), so no SQL text is built at run time.
- * Threads: one connection a thread.
+ * Statements stand in .sql files, one each, embedded at build (cmake: ledge_embed_sql), so no SQL
+ * text is built at run time. Threads: one connection a thread.
  */
 #ifndef LEDGE_SYS_SQL_H
 #define LEDGE_SYS_SQL_H
@@ -26,15 +27,17 @@ LEDGE_NODISCARD enum ledge_status sys_sql_script(struct sys_sql *sql, const char
 
 /* One statement; types says what follows, in the order of its parameters:
  *   i int64_t   d double   s const char * (NULL allowed)   b const void *, size_t
- * row(arg, row) is called for each row (NULL: rows are ignored); returning false stops. text is the key of the statement cache and must be
- * static. Errors: ERR_EXISTS (a constraint), ERR_FULL, ERR_IO, ERR_CORRUPT. */
+ * row(arg, row) is called for each row (NULL: rows are ignored); returning false stops. text is the
+ * key of the statement cache and must be static. Errors: ERR_EXISTS (a constraint), ERR_FULL,
+ * ERR_IO, ERR_CORRUPT. */
 LEDGE_NODISCARD enum ledge_status sys_sql_do(struct sys_sql *sql, struct ledge_error *err,
                                              bool (*row)(void *arg, const struct sys_row *row),
                                              void *arg, const char *text, const char *types, ...);
 
 int64_t sys_row_int(const struct sys_row *row, int column);
 double sys_row_double(const struct sys_row *row, int column);
-const char *sys_row_text(const struct sys_row *row, int column); /* NULL when null; BORROWED until the callback returns */
+const char *sys_row_text(const struct sys_row *row,
+                         int column); /* NULL when null; BORROWED until the callback returns */
 const void *sys_row_blob(const struct sys_row *row, int column, size_t *n);
 bool sys_row_null(const struct sys_row *row, int column);
 

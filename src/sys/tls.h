@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tls.h -- TLS contexts, keys, certificates, signatures (OpenSSL 3). PEM in and out, as files or text. */
+/* tls.h -- TLS contexts, keys, certificates, signatures (OpenSSL 3). PEM in and out, as files or
+ * text. */
 #ifndef LEDGE_SYS_TLS_H
 #define LEDGE_SYS_TLS_H
 
@@ -17,16 +18,19 @@ struct ssl_st;
 enum sys_tls_verify {
     SYS_TLS_VERIFY_NONE,     /* client: accept anything (enrolment only, see pin) */
     SYS_TLS_VERIFY_OPTIONAL, /* server: a client certificate, when given, must be good */
-    SYS_TLS_VERIFY_REQUIRED, /* both: the peer must have a certificate of the CA; client: host name must match */
+    SYS_TLS_VERIFY_REQUIRED, /* both: the peer must have a certificate of the CA; client: host name
+                                must match */
 };
 
 struct sys_tls_options {
     bool server;
-    const char *certificate; /* file, or NULL; a server sends ca behind it, so that a pin can be checked */
-    const char *key;         /* file */
-    const char *ca;          /* file; the only trusted root */
+    const char
+        *certificate; /* file, or NULL; a server sends ca behind it, so that a pin can be checked */
+    const char *key;  /* file */
+    const char *ca;   /* file; the only trusted root */
     enum sys_tls_verify verify;
-    const char *pin_ca_sha256; /* client: 64 hex digits; the chain must end in a CA certificate with this digest */
+    const char *pin_ca_sha256; /* client: 64 hex digits; the chain must end in a CA certificate with
+                                  this digest */
 };
 
 /* TLS 1.3 only, tickets on. OWNED: sys_tls_free(). Errors: ERR_IO, ERR_FORMAT (names the file). */
@@ -54,12 +58,14 @@ LEDGE_NODISCARD enum ledge_status sys_csr_create(const char *key_path, const cha
 struct sys_sign_options {
     const char *ca_certificate, *ca_key; /* files */
     const char *name;                    /* CN; the request's own is ignored */
-    const char *const *hosts;            /* DNS names and addresses for the subjectAltName, NULL-terminated, or NULL */
-    bool server, client;                 /* extended key usage */
-    int32_t valid_seconds;               /* may be negative in tests */
+    const char *const
+        *hosts; /* DNS names and addresses for the subjectAltName, NULL-terminated, or NULL */
+    bool server, client;   /* extended key usage */
+    int32_t valid_seconds; /* may be negative in tests */
 };
 
-/* Certificate for a PEM request, its signature checked. serial: FILLED, hex. Errors: ERR_FORMAT, ERR_AUTH. */
+/* Certificate for a PEM request, its signature checked. serial: FILLED, hex. Errors: ERR_FORMAT,
+ * ERR_AUTH. */
 LEDGE_NODISCARD enum ledge_status sys_csr_sign(const char *csr, size_t n,
                                                const struct sys_sign_options *options,
                                                struct ledge_buf *certificate, char serial[64],
@@ -92,8 +98,7 @@ bool sys_equal(const void *a, const void *b, size_t n);
 /* Standard base64 with padding. decode: ERR_FORMAT. */
 LEDGE_NODISCARD enum ledge_status sys_base64_encode(const void *bytes, size_t n,
                                                     struct ledge_buf *text);
-LEDGE_NODISCARD enum ledge_status sys_base64_decode(const char *text, size_t n,
-                                                    struct ledge_buf *bytes,
-                                                    struct ledge_error *err);
+LEDGE_NODISCARD enum ledge_status
+sys_base64_decode(const char *text, size_t n, struct ledge_buf *bytes, struct ledge_error *err);
 
 #endif
