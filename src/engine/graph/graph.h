@@ -53,6 +53,7 @@ struct ledge_value {
     const void *data; /* constant: its elements; else NULL */
     size_t bytes;     /* of data */
     int32_t producer; /* node index; -1 for inputs and constants */
+    int32_t reads;    /* by nodes and graph outputs, as of the last ledge_graph_sweep() */
 };
 
 struct ledge_node {
@@ -91,12 +92,16 @@ struct ledge_graph {
     struct ledge_metadata *metadata;
     int32_t n_metadata, cap_metadata;
     const struct ledge_op_table *extra_ops; /* looked up before the built-in table; NULL for inference */
+    int32_t *name_slots; /* hash index of value names: value index + 1, 0 free */
+    int32_t n_name_slots;
 };
 
+/* allocator NULL: the C library's. */
 void ledge_graph_init(struct ledge_graph *graph, const struct ledge_allocator *allocator);
 void ledge_graph_done(struct ledge_graph *graph);
 
-/* A deep copy that shares constants' data; graph stays valid on its own except for those. */
+/* A deep copy that shares constants' data; `to` was initialised (ledge_graph_init) and is empty; it stays valid on its own
+ * except for those. On failure `to` is incomplete: ledge_graph_done() it. Errors: ERR_NOMEM. */
 LEDGE_NODISCARD enum ledge_status ledge_graph_copy(const struct ledge_graph *from,
                                                    struct ledge_graph *to, struct ledge_error *err);
 
@@ -125,6 +130,8 @@ bool ledge_graph_set_floats(struct ledge_graph *graph, int32_t node, const char 
                             const float *values, size_t n);
 bool ledge_graph_set_tensor(struct ledge_graph *graph, int32_t node, const char *name,
                             const struct ledge_view *tensor);
+/* A sub-graph or another kind that no operator here uses. */
+bool ledge_graph_set_other(struct ledge_graph *graph, int32_t node, const char *name);
 
 /* Per-tensor or per-axis parameters, copied into the arena; NULL when there is no memory. */
 const struct ledge_quant *ledge_graph_quant(struct ledge_graph *graph, const float *scales,
@@ -148,7 +155,8 @@ const char *ledge_graph_metadata(const struct ledge_graph *graph, const char *ke
 int32_t ledge_graph_readers(const struct ledge_graph *graph, int32_t value, int32_t *nodes,
                             int32_t max);
 
-/* Make every reader of value `from` (and the graph outputs) read `to` instead. */
+/* Make every reader of value `from` (and the graph outputs) read `to` instead. When `from` is a graph output and `to` is
+ * computed by a node, the two swap names, so that the graph's outputs keep theirs. */
 void ledge_graph_replace(struct ledge_graph *graph, int32_t from, int32_t to);
 
 /* Topological order and integrity: every input is produced once, before it is read. Dead nodes are dropped to the end.

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* passes.c -- the order of the passes. The graph is sorted before each one. */
+#include "engine/plan/passes.h"
+
+#include "base/status.h"
+
+typedef enum ledge_status (*pass_fn)(struct ledge_graph *graph, struct ledge_error *err);
+
+static const pass_fn passes[] = {
+    ledge_pass_cleanup,         /* first: Identity and Dropout would hide the patterns below */
+    ledge_pass_fold_batch_norm, /* before activations: Conv, BatchNormalization, Relu */
+    ledge_pass_fold_activation, /* before qdq: the clamp becomes part of the integer range */
+    ledge_pass_qdq,
+    ledge_pass_cleanup,
+};
+
+enum ledge_status ledge_passes_run(struct ledge_graph *graph, struct ledge_error *err)
+{
+    for (size_t i = 0; i < sizeof passes / sizeof passes[0]; i++) {
+        LEDGE_TRY(ledge_graph_sort(graph, err));
+        LEDGE_TRY(passes[i](graph, err));
+    }
+    return ledge_graph_sort(graph, err);
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* place.c -- where each value lives during a run.
+ *
+ * 1. Values that share memory form a class: an alias (Reshape) with its input, an in-place output
+ * with the input that dies there. 2. A class lives from the step that writes it first to the step
+ * that reads it last; graph outputs live on. 3. Classes are placed greedily, largest first, at the
+ * lowest offset that is free for their whole life (Pisarchyk and Lee 2020, arXiv:2001.03288,
+ * section 5.2), at multiples of 64 bytes.
+ */
+#include "base/checked.h"
+#include "base/status.h"
+#include "engine/plan/internal.h"
+
+enum { ALIGN = 64 };
+
+struct life {
+    int32_t parent; /* of the class; itself for the first of it */
+    int32_t from;   /* step that writes it, -1: no step does */
+    int32_t to;     /* last step that reads it; n_steps for graph outputs */
+    size_t bytes;
+};
+
+struct block {
+    size_t bytes;
+    size_t offset;
+    int32_t from;
+    int32_t to;
+    int32_t value;
+};
+
+static int32_t find(struct life *lives, int32_t value)
+{
+    while (lives[value].parent != value) {
+        lives[value].parent = lives[lives[value].parent].parent;
+        value = lives[value].parent;
+    }
+    return value;
+}
+
+static void join(struct life *lives, int32_t child, int32_t into)
+{
+    int32_t root = find(lives, into);
+    lives[child].parent = root;
+    if (lives[child].to > lives[root].to) {
+        lives[root].to = lives[child].to;
+    }
+}
+
+static void measure(struct ledge_plan *plan, struct life *lives)
+{
+    const struct ledge_graph *graph = &plan->graph;
+    for (int32_t i = 0; i < graph->n_values; i++) {
+        lives[i] = (struct life){.parent = i, .from = -1, .to = -1};
+    }
+    for (int32_t s = 0; s < plan->n_steps; s++) {
+        const struct ledge_node *node = plan->steps[s].node;
+        for (int32_t k = 0; k < node->n_in; k++) {
+            if (node->in[k] >= 0) {
+                lives[node->in[k]].to = s;
+            }
+        }
+        for (int32_t k = 0; k < node->n_out; k++) {
+            if (node->out[k] >= 0) {
+                lives[node->out[k]].from = s;
+                lives[node->out[k]].to = s;
+                lives[node->out[k]].bytes = ledge_value_bytes(&graph->values[node->out[k]]);
+            }
+        }
+    }
+    for (int32_t i = 0; i < graph->n_outputs; i++) {
+        lives[graph->outputs[i]].to = plan->n_steps;
+    }
+}
+
+static void join_aliases(struct ledge_plan *plan, struct life *lives)
+{
+    /* Backwards, so that the life of a chain of aliases reaches its first value. */
+    for (int32_t s = plan->n_steps - 1; s >= 0; s--) {
+        const struct ledge_node *node = plan->steps[s].node;
+        int32_t alias = plan->steps[s].ready.alias;
+        if (alias >= 0) {
+            int32_t in = node->in[alias];
+            lives[node->out[0]].parent = in;
+            if (lives[node->out[0]].to > lives[in].to) {
+                lives[in].to = lives[node->out[0]].to;
+            }
+        }
+    }
+}
+
+/* Only one reader may lose its input: no other input of the step may be in the same memory under
+ * another name. */
+static bool may_overwrite(const struct ledge_plan *plan, struct life *lives, int32_t s)
+{
+    const struct ledge_node *node = plan->steps[s].node;
+    int32_t k = plan->steps[s].ready.in_place;
+    if (k < 0 || k >= node->n_in || node->in[k] < 0 || node->out[0] < 0) {
+        return false;
+    }
+    int32_t root = find(lives, node->in[k]);
+    if (lives[root].from < 0 || lives[root].to != s ||
+        lives[root].bytes != lives[node->out[0]].bytes) {
+        return false;
+    }
+    for (int32_t i = 0; i < node->n_in; i++) {
+        if (node->in[i] >= 0 && node->in[i] != node->in[k] && find(lives, node->in[i]) == root) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void join_in_place(struct ledge_plan *plan, struct life *lives)
+{
+    for (int32_t s = 0; s < plan->n_steps; s++) {
+        if (plan->steps[s].ready.alias < 0 && may_overwrite(plan, lives, s)) {
+            const struct ledge_node *node = plan->steps[s].node;
+            join(lives, node->out[0], node->in[plan->steps[s].ready.in_place]);
+        }
+    }
+}
+
+static bool before(const struct block *a, const struct block *b)
+{
+    return a->bytes != b->bytes ? a->bytes > b->bytes : a->value < b->value;
+}
+
+/* Shell's method: in place, no heap. */
+static void sort_blocks(struct block *blocks, int32_t n)
+{
+    for (int32_t gap = n / 2; gap > 0; gap /= 2) {
+        for (int32_t i = gap; i < n; i++) {
+            struct block block = blocks[i];
+            int32_t k = i;
+            for (; k >= gap && before(&block, &blocks[k - gap]); k -= gap) {
+                blocks[k] = blocks[k - gap];
+            }
+            blocks[k] = block;
+        }
+    }
+}
+
+/* Lowest offset where block fits between the placed ones (sorted by offset) that live at the same
+ * time. */
+static size_t fit(const struct block *block, struct block *const *placed, int32_t n)
+{
+    size_t at = 0;
+    for (int32_t i = 0; i < n; i++) {
+        const struct block *other = placed[i];
+        if (other->to < block->from || other->from > block->to) {
+            continue;
+        }
+        if (other->offset >= at && other->offset - at >= block->bytes) {
+            return at;
+        }
+        size_t end = other->offset + other->bytes;
+        at = end > at ? end : at;
+    }
+    return at;
+}
+
+static enum ledge_status pack(struct block *blocks, int32_t n, struct block **placed, size_t *total,
+                              struct ledge_error *err)
+{
+    sort_blocks(blocks, n);
+    for (int32_t i = 0; i < n; i++) {
+        size_t end;
+        blocks[i].offset = fit(&blocks[i], placed, i);
+        if (!ledge_add_size(blocks[i].offset, blocks[i].bytes, &end) || end > SIZE_MAX / 4) {
+            return ledge_fail(err, LEDGE_ERR_NOMEM, "the arena would be too large");
+        }
+        *total = end > *total ? end : *total;
+        int32_t k = i;
+        for (; k > 0 && placed[k - 1]->offset > blocks[i].offset; k--) {
+            placed[k] = placed[k - 1];
+        }
+        placed[k] = &blocks[i];
+    }
+    return LEDGE_OK;
+}
+
+static void place_borders(struct ledge_plan *plan)
+{
+    const struct ledge_graph *graph = &plan->graph;
+    for (int32_t i = 0; i < graph->n_values; i++) {
+        plan->places[i] = (struct ledge_place){.kind = LEDGE_PLACE_NONE, .input = -1};
+        if (graph->values[i].data != NULL) {
+            plan->places[i].kind = LEDGE_PLACE_CONSTANT;
+            plan->places[i].data = graph->values[i].data;
+        }
+    }
+    for (int32_t i = 0; i < graph->n_inputs; i++) {
+        plan->places[graph->inputs[i]].kind = LEDGE_PLACE_INPUT;
+        plan->places[graph->inputs[i]].input = i;
+    }
+}
+
+static enum ledge_status place(struct ledge_plan *plan, struct ledge_arena *scratch,
+                               struct ledge_error *err)
+{
+    size_t n = (size_t)plan->graph.n_values;
+    struct life *lives = LEDGE_NEW_ARRAY(scratch, struct life, n);
+    struct block *blocks = LEDGE_NEW_ARRAY(scratch, struct block, n);
+    struct block **placed = LEDGE_NEW_ARRAY(scratch, struct block *, n);
+    plan->places = LEDGE_NEW_ARRAY(&plan->memory, struct ledge_place, n);
+    if (lives == NULL || blocks == NULL || placed == NULL || plan->places == NULL) {
+        return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory to place %zu values", n);
+    }
+    measure(plan, lives);
+    join_aliases(plan, lives);
+    join_in_place(plan, lives);
+    place_borders(plan);
+    int32_t count = 0;
+    for (int32_t i = 0; i < plan->graph.n_values; i++) {
+        if (lives[i].parent == i && lives[i].from >= 0) {
+            size_t bytes;
+            if (!ledge_align_size(lives[i].bytes, ALIGN, &bytes)) {
+                return ledge_fail(err, LEDGE_ERR_NOMEM, "value %s is too large",
+                                  plan->graph.values[i].name);
+            }
+            blocks[count++] = (struct block){
+                .bytes = bytes, .from = lives[i].from, .to = lives[i].to, .value = i};
+        }
+    }
+    LEDGE_TRY(pack(blocks, count, placed, &plan->arena_bytes, err));
+    for (int32_t i = 0; i < count; i++) {
+        plan->places[blocks[i].value].kind = LEDGE_PLACE_ARENA;
+        plan->places[blocks[i].value].offset = blocks[i].offset;
+    }
+    for (int32_t i = 0; i < plan->graph.n_values; i++) {
+        plan->places[i] = plan->places[find(lives, i)];
+    }
+    return LEDGE_OK;
+}
+
+enum ledge_status ledge_plan_place(struct ledge_plan *plan, struct ledge_error *err)
+{
+    struct ledge_arena scratch;
+    ledge_arena_init(&scratch, &plan->memory.allocator);
+    enum ledge_status status = place(plan, &scratch, err);
+    ledge_arena_done(&scratch);
+    return status;
+}

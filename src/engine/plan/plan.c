@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan.c -- a plan from a graph: specialise, prepare each node that is left, place. */
+#include "engine/plan/plan.h"
+
+#include "base/status.h"
+#include "engine/plan/internal.h"
+#include "engine/port/port.h"
+
+/* An alias hands on the same bytes; anything else would read past them. */
+static enum ledge_status check_step(const struct ledge_plan *plan, const struct ledge_node *node,
+                                    const struct ledge_op_prepare *ready, struct ledge_error *err)
+{
+    if (ready->alias < 0) {
+        return ready->run != NULL ? LEDGE_OK
+                                  : ledge_fail(err, LEDGE_ERR_INTERNAL, "node %s (%s): no kernel",
+                                               node->name, node->op);
+    }
+    const struct ledge_value *values = plan->graph.values;
+    if (ready->alias >= node->n_in || node->in[ready->alias] < 0 || node->out[0] < 0 ||
+        ledge_value_bytes(&values[node->in[ready->alias]]) !=
+            ledge_value_bytes(&values[node->out[0]])) {
+        return ledge_fail(err, LEDGE_ERR_INTERNAL, "node %s (%s): not an alias", node->name,
+                          node->op);
+    }
+    return LEDGE_OK;
+}
+
+static enum ledge_status prepare_steps(struct ledge_plan *plan,
+                                       const struct ledge_plan_options *options,
+                                       struct ledge_error *err)
+{
+    const struct ledge_graph *graph = &plan->graph;
+    struct ledge_error local = {.status = LEDGE_OK};
+    plan->steps = LEDGE_NEW_ARRAY(&plan->memory, struct ledge_plan_step, (size_t)graph->n_nodes);
+    if (plan->steps == NULL) {
+        return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for %d steps", (int)graph->n_nodes);
+    }
+    for (int32_t i = 0; i < graph->n_nodes && !graph->nodes[i].dead; i++) {
+        const struct ledge_node *node = &graph->nodes[i];
+        struct ledge_plan_step *step = &plan->steps[plan->n_steps];
+        step->node = node;
+        step->ready = (struct ledge_op_prepare){.graph = graph,
+                                                .node = node,
+                                                .memory = &plan->memory,
+                                                .rung = options->rung,
+                                                .threads = plan->threads,
+                                                .err = &local,
+                                                .in_place = -1,
+                                                .alias = -1};
+        enum ledge_status status = ledge_op_find(graph, node)->prepare(&step->ready);
+        step->ready.err = NULL;
+        if (status != LEDGE_OK) {
+            return ledge_fail(err, status, "%s", local.text);
+        }
+        LEDGE_TRY(check_step(plan, node, &step->ready, err));
+        plan->packed_bytes += step->ready.packed_bytes;
+        if (step->ready.scratch_bytes > plan->scratch_bytes) {
+            plan->scratch_bytes = step->ready.scratch_bytes;
+        }
+        plan->n_steps++;
+    }
+    return LEDGE_OK;
+}
+
+enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
+                                    const struct ledge_plan_options *options,
+                                    const struct ledge_allocator *allocator,
+                                    struct ledge_plan **plan, struct ledge_error *err)
+{
+    if (allocator == NULL) {
+        allocator = ledge_allocator_default();
+    }
+    struct ledge_plan *made =
+        allocator->alloc(allocator->user, sizeof *made, _Alignof(struct ledge_plan));
+    if (made == NULL) {
+        return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for a plan");
+    }
+    *made = (struct ledge_plan){.threads = options->threads > 1 ? options->threads : 1};
+    ledge_graph_init(&made->graph, allocator);
+    ledge_arena_init(&made->memory, allocator);
+    enum ledge_status status = ledge_graph_copy(graph, &made->graph, err);
+    if (status == LEDGE_OK) {
+        status = ledge_plan_specialise(made, options, err);
+    }
+    if (status == LEDGE_OK) {
+        status = prepare_steps(made, options, err);
+    }
+    if (status == LEDGE_OK) {
+        status = ledge_plan_place(made, err);
+    }
+    if (status != LEDGE_OK) {
+        ledge_plan_free(made);
+        return status;
+    }
+    *plan = made;
+    return LEDGE_OK;
+}
+
+void ledge_plan_free(struct ledge_plan *plan)
+{
+    if (plan == NULL) {
+        return;
+    }
+    struct ledge_allocator allocator = plan->memory.allocator;
+    ledge_graph_done(&plan->graph);
+    ledge_arena_done(&plan->memory);
+    allocator.release(allocator.user, plan, sizeof *plan);
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* specialise.c -- shapes and constants flow through the graph in topological order.
+ *
+ * A node is inferred; when all its inputs are constant it is prepared and run on the spot, its
+ * outputs become constants and it dies. So shape arithmetic needs no second engine: Shape is
+ * constant by inference, the rest folds behind it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/banned.h"
+#include "base/checked.h"
+#include "base/status.h"
+#include "engine/plan/internal.h"
+
+/* A folded output larger than this is computed in each run instead: a few bytes of model must not
+ * fill the memory. */
+#define FOLD_MAX ((size_t)64 << 20)
+
+size_t ledge_value_bytes(const struct ledge_value *value)
+{
+    size_t bytes = ledge_dtype_size(value->dtype);
+    for (int32_t i = 0; i < value->rank; i++) {
+        bytes *= (size_t)value->dims[i];
+    }
+    return bytes;
+}
+
+/* One line with every operator that has no kernel, each once. */
+static enum ledge_status check_operators(const struct ledge_graph *graph, struct ledge_error *err)
+{
+    char names[200] = "";
+    size_t used = 0;
+    int32_t missing = 0;
+    for (int32_t i = 0; i < graph->n_nodes; i++) {
+        const struct ledge_node *node = &graph->nodes[i];
+        if (node->dead || ledge_op_find(graph, node) != NULL) {
+            continue;
+        }
+        bool again = false;
+        for (int32_t k = 0; k < i && !again; k++) {
+            again = !graph->nodes[k].dead && strcmp(graph->nodes[k].op, node->op) == 0 &&
+                    strcmp(graph->nodes[k].domain, node->domain) == 0;
+        }
+        if (again) {
+            continue;
+        }
+        missing++;
+        int n = snprintf(names + used, sizeof names - used, "%s%s%s%s", used > 0 ? ", " : "",
+                         node->domain, node->domain[0] != '\0' ? "." : "", node->op);
+        if (n > 0 && (size_t)n < sizeof names - used) {
+            used += (size_t)n;
+        } else {
+            names[used] = '\0';
+        }
+    }
+    if (missing == 0) {
+        return LEDGE_OK;
+    }
+    return ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "no kernel for %d operator%s: %s", (int)missing,
+                      missing > 1 ? "s" : "", names);
+}
+
+static enum ledge_status set_input(struct ledge_graph *graph, int32_t number,
+                                   const struct ledge_plan_options *options,
+                                   struct ledge_error *err)
+{
+    struct ledge_value *value = &graph->values[graph->inputs[number]];
+    const struct ledge_view *wanted =
+        options->input_shapes != NULL && number < options->n_input_shapes
+            ? &options->input_shapes[number]
+            : NULL;
+    if (wanted != NULL && value->rank >= 0 && wanted->rank != value->rank) {
+        return ledge_fail(err, LEDGE_ERR_SHAPE, "input %s has rank %d, given is %d", value->name,
+                          (int)value->rank, (int)wanted->rank);
+    }
+    if (value->rank < 0 && wanted == NULL) {
+        return ledge_fail(err, LEDGE_ERR_SHAPE, "input %s has no declared shape: give one",
+                          value->name);
+    }
+    value->rank = wanted != NULL ? wanted->rank : value->rank;
+    int64_t count = (int64_t)ledge_dtype_size(value->dtype);
+    if (count == 0 || value->rank > LEDGE_MAX_RANK) {
+        return ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "input %s: unknown type or rank %d",
+                          value->name, (int)value->rank);
+    }
+    for (int32_t i = 0; i < value->rank; i++) {
+        int64_t declared = value->dims[i];
+        int64_t dim = wanted != NULL ? wanted->dims[i] : declared;
+        dim = dim < 0 ? (options->batch > 0 ? options->batch : 1) : dim;
+        if (declared >= 0 && declared != dim) {
+            return ledge_fail(err, LEDGE_ERR_SHAPE,
+                              "input %s: dimension %d is %lld in the model, given is %lld",
+                              value->name, (int)i, (long long)declared, (long long)dim);
+        }
+        if (!ledge_mul_i64(count, dim > 0 ? dim : 1, &count) || count > INT64_MAX / 64) {
+            return ledge_fail(err, LEDGE_ERR_SHAPE, "input %s is too large", value->name);
+        }
+        value->dims[i] = dim;
+    }
+    return LEDGE_OK;
+}
+
+static enum ledge_status check_outputs(const struct ledge_graph *graph,
+                                       const struct ledge_node *node, struct ledge_error *err)
+{
+    for (int32_t k = 0; k < node->n_out; k++) {
+        if (node->out[k] < 0) {
+            continue;
+        }
+        const struct ledge_value *value = &graph->values[node->out[k]];
+        if (value->rank < 0 || ledge_dtype_size(value->dtype) == 0) {
+            return ledge_fail(err, LEDGE_ERR_INTERNAL, "node %s (%s): output %d has no shape",
+                              node->name, node->op, (int)k);
+        }
+    }
+    return LEDGE_OK;
+}
+
+static bool all_constant(const struct ledge_graph *graph, const int32_t *list, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++) {
+        if (list[i] >= 0 && graph->values[list[i]].data == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool small_enough(const struct ledge_graph *graph, const struct ledge_node *node)
+{
+    for (int32_t k = 0; k < node->n_out; k++) {
+        if (node->out[k] >= 0 && ledge_value_bytes(&graph->values[node->out[k]]) > FOLD_MAX) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Views of the listed values in scratch memory; outputs get memory in the graph. NULL when there is
+ * none. */
+static const struct ledge_view **views_of(struct ledge_graph *graph, struct ledge_arena *scratch,
+                                          const int32_t *list, int32_t n, bool give_memory)
+{
+    struct ledge_view *views = LEDGE_NEW_ARRAY(scratch, struct ledge_view, (size_t)n);
+    const struct ledge_view **at = LEDGE_NEW_ARRAY(scratch, const struct ledge_view *, (size_t)n);
+    if (views == NULL || at == NULL) {
+        return NULL;
+    }
+    for (int32_t i = 0; i < n; i++) {
+        if (list[i] < 0) {
+            continue;
+        }
+        const struct ledge_value *value = &graph->values[list[i]];
+        views[i] = ledge_value_view(value);
+        if (give_memory) {
+            views[i].data = ledge_arena_alloc(&graph->arena, ledge_value_bytes(value), 64);
+            if (views[i].data == NULL) {
+                return NULL;
+            }
+        }
+        at[i] = &views[i];
+    }
+    return at;
+}
+
+static enum ledge_status run_now(struct ledge_plan *plan, struct ledge_node *node,
+                                 struct ledge_arena *scratch, struct ledge_op_prepare *ready)
+{
+    struct ledge_graph *graph = &plan->graph;
+    bool alias = ready->alias >= 0;
+    const struct ledge_view **in = views_of(graph, scratch, node->in, node->n_in, false);
+    const struct ledge_view **out = views_of(graph, scratch, node->out, node->n_out, !alias);
+    void *space = ledge_arena_alloc(scratch, ready->scratch_bytes, 64);
+    if (in == NULL || out == NULL || space == NULL) {
+        return ledge_fail(ready->err, LEDGE_ERR_NOMEM, "node %s (%s): no memory to fold it",
+                          node->name, node->op);
+    }
+    struct ledge_kernel_call call = {.in = in,
+                                     .n_in = node->n_in,
+                                     .out = out,
+                                     .n_out = node->n_out,
+                                     .params = ready->params,
+                                     .packed = ready->packed,
+                                     .scratch = space,
+                                     .scratch_bytes = ready->scratch_bytes,
+                                     .err = ready->err};
+    if (!alias) {
+        enum ledge_status status = ready->run(&call);
+        if (status != LEDGE_OK) {
+            return status;
+        }
+    }
+    for (int32_t k = 0; k < node->n_out; k++) {
+        if (node->out[k] >= 0) {
+            struct ledge_value *value = &graph->values[node->out[k]];
+            value->data = alias ? in[ready->alias]->data : out[k]->data;
+            value->bytes = ledge_value_bytes(value);
+            value->producer = -1;
+        }
+    }
+    return LEDGE_OK;
+}
+
+static enum ledge_status fold(struct ledge_plan *plan, struct ledge_node *node,
+                              const struct ledge_op *op, const struct ledge_plan_options *options,
+                              struct ledge_error *err)
+{
+    struct ledge_error local = {.status = LEDGE_OK};
+    struct ledge_arena scratch;
+    ledge_arena_init(&scratch, &plan->memory.allocator);
+    struct ledge_op_prepare ready = {.graph = &plan->graph,
+                                     .node = node,
+                                     .memory = &scratch,
+                                     .rung = options->rung,
+                                     .threads = 1,
+                                     .err = &local,
+                                     .in_place = -1,
+                                     .alias = -1};
+    enum ledge_status status = op->prepare(&ready);
+    if (status == LEDGE_OK) {
+        status = run_now(plan, node, &scratch, &ready);
+    }
+    ledge_arena_done(&scratch);
+    if (status != LEDGE_OK) {
+        return ledge_fail(err, status, "%s", local.text);
+    }
+    node->dead = true;
+    return LEDGE_OK;
+}
+
+static void bury_constants(struct ledge_graph *graph, struct ledge_node *node)
+{
+    for (int32_t k = 0; k < node->n_out; k++) {
+        if (node->out[k] >= 0) {
+            graph->values[node->out[k]].producer = -1;
+            graph->values[node->out[k]].bytes = ledge_value_bytes(&graph->values[node->out[k]]);
+        }
+    }
+    node->dead = true;
+}
+
+enum ledge_status ledge_plan_specialise(struct ledge_plan *plan,
+                                        const struct ledge_plan_options *options,
+                                        struct ledge_error *err)
+{
+    struct ledge_graph *graph = &plan->graph;
+    ledge_graph_sweep(graph);
+    LEDGE_TRY(ledge_graph_sort(graph, err));
+    LEDGE_TRY(check_operators(graph, err));
+    for (int32_t i = 0; i < graph->n_inputs; i++) {
+        LEDGE_TRY(set_input(graph, i, options, err));
+    }
+    for (int32_t i = 0; i < graph->n_nodes && !graph->nodes[i].dead; i++) {
+        struct ledge_node *node = &graph->nodes[i];
+        const struct ledge_op *op = ledge_op_find(graph, node);
+        struct ledge_op_infer infer = {.graph = graph, .node = node, .err = err};
+        for (int32_t k = 0; k < node->n_out; k++) {
+            if (node->out[k] >= 0) {
+                graph->values[node->out[k]].rank = -1;
+            }
+        }
+        LEDGE_TRY(op->infer(&infer));
+        LEDGE_TRY(check_outputs(graph, node, err));
+        if (node->n_out > 0 && all_constant(graph, node->out, node->n_out)) {
+            bury_constants(graph, node);
+        } else if (all_constant(graph, node->in, node->n_in) && small_enough(graph, node)) {
+            LEDGE_TRY(fold(plan, node, op, options, err));
+        }
+    }
+    ledge_graph_sweep(graph);
+    return ledge_graph_sort(graph, err);
+}

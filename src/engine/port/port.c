@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* port.c -- heap, file mapping, clock, CPU rung for POSIX systems. */
+#define _GNU_SOURCE /* sched_getaffinity */
+#include "engine/port/port.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "base/banned.h"
+#include "base/status.h"
+
+static void *heap_alloc(void *user, size_t bytes, size_t align)
+{
+    (void)user;
+    void *memory = NULL;
+    size_t least = align < sizeof(void *) ? sizeof(void *) : align;
+    return posix_memalign(&memory, least, bytes > 0 ? bytes : 1) == 0 ? memory : NULL;
+}
+
+static void heap_release(void *user, void *memory, size_t bytes)
+{
+    (void)user;
+    (void)bytes;
+    free(memory);
+}
+
+const struct ledge_allocator *ledge_allocator_default(void)
+{
+    static const struct ledge_allocator heap = {.alloc = heap_alloc, .release = heap_release};
+    return &heap;
+}
+
+enum ledge_status ledge_map_open(const char *path, struct ledge_map *map, struct ledge_error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return ledge_fail(err, errno == ENOENT ? LEDGE_ERR_NOT_FOUND : LEDGE_ERR_IO,
+                          "cannot open %s: %s", path, strerror(errno));
+    }
+    struct stat info;
+    enum ledge_status status = LEDGE_OK;
+    if (fstat(fd, &info) != 0) {
+        status = ledge_fail(err, LEDGE_ERR_IO, "cannot read %s: %s", path, strerror(errno));
+    } else if (!S_ISREG(info.st_mode)) {
+        status = ledge_fail(err, LEDGE_ERR_IO, "%s is not a regular file", path);
+    } else if (info.st_size == 0) {
+        *map = (struct ledge_map){.bytes = "", .size = 0};
+    } else {
+        size_t size = (size_t)info.st_size;
+        void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (bytes == MAP_FAILED) {
+            status = ledge_fail(err, LEDGE_ERR_IO, "cannot map %s: %s", path, strerror(errno));
+        } else {
+            *map = (struct ledge_map){.bytes = bytes, .size = size};
+        }
+    }
+    (void)close(fd);
+    return status;
+}
+
+void ledge_map_close(struct ledge_map *map)
+{
+    if (map->size > 0) {
+        (void)munmap((void *)map->bytes, map->size);
+    }
+    *map = (struct ledge_map){.bytes = NULL, .size = 0};
+}
+
+static const char *const rung_names[] = {
+    [LEDGE_RUNG_C] = "c",
+    [LEDGE_RUNG_AVX2] = "avx2",
+    [LEDGE_RUNG_AVX512] = "avx512",
+    [LEDGE_RUNG_AVX512VNNI] = "avx512vnni",
+};
+
+enum { N_RUNGS = sizeof rung_names / sizeof rung_names[0] };
+
+const char *ledge_rung_text(enum ledge_rung rung)
+{
+    return rung_names[rung];
+}
+
+static enum ledge_rung detect(void)
+{
+    enum ledge_rung rung = LEDGE_RUNG_C;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        rung = LEDGE_RUNG_AVX2;
+    }
+    if (rung == LEDGE_RUNG_AVX2 && __builtin_cpu_supports("avx512f") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl")) {
+        rung = LEDGE_RUNG_AVX512;
+    }
+    if (rung == LEDGE_RUNG_AVX512 && __builtin_cpu_supports("avx512vnni")) {
+        rung = LEDGE_RUNG_AVX512VNNI;
+    }
+#endif
+    return rung;
+}
+
+enum ledge_rung ledge_port_rung(void)
+{
+    static atomic_int known = -1;
+    int rung = atomic_load_explicit(&known, memory_order_relaxed);
+    if (rung >= 0) {
+        return (enum ledge_rung)rung;
+    }
+    rung = (int)detect();
+    const char *wanted = getenv("LEDGE_CPU");
+    for (int i = 0; wanted != NULL && i < N_RUNGS; i++) {
+        if (strcmp(wanted, rung_names[i]) == 0 && i < rung) {
+            rung = i;
+        }
+    }
+    atomic_store_explicit(&known, rung, memory_order_relaxed);
+    return (enum ledge_rung)rung;
+}
+
+int32_t ledge_port_cpus(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) {
+        return 1;
+    }
+    int n = CPU_COUNT(&set);
+    return n > 0 ? n : 1;
+}
+
+unsigned ledge_denormals_off(void)
+{
+#if defined(__x86_64__)
+    unsigned before = _mm_getcsr();
+    _mm_setcsr(before | 0x8040u); /* FTZ, DAZ: Intel SDM volume 1, section 10.2.3 */
+    return before;
+#else
+    return 0;
+#endif
+}
+
+void ledge_denormals_restore(unsigned before)
+{
+#if defined(__x86_64__)
+    _mm_setcsr(before);
+#else
+    (void)before;
+#endif
+}
+
+double ledge_port_seconds(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* port.h -- what the engine asks of the operating system; the only place in it that knows one.
+ *
+ * A port to another system (microcontroller, WASM) replaces the .c files of this folder and nothing
+ * else. Threads: every function may be called from any thread.
+ */
+#ifndef LEDGE_ENGINE_PORT_PORT_H
+#define LEDGE_ENGINE_PORT_PORT_H
+
+#include "engine/kernels/kernel.h"
+#include "ledge/model.h"
+
+/* The C library's heap as an allocator; static storage. */
+const struct ledge_allocator *ledge_allocator_default(void);
+
+/* A file mapped read-only. */
+struct ledge_map {
+    const void *bytes; /* never NULL after success */
+    size_t size;
+};
+
+/* map OWNED: ledge_map_close(). Errors: ERR_IO, ERR_NOT_FOUND (err names the path). */
+LEDGE_NODISCARD enum ledge_status ledge_map_open(const char *path, struct ledge_map *map,
+                                                 struct ledge_error *err);
+void ledge_map_close(struct ledge_map *map);
+
+/* The highest rung this CPU and operating system can run, lowered by the environment variable
+ * LEDGE_CPU when that names a rung. Worked out once. */
+enum ledge_rung ledge_port_rung(void);
+
+/* "c", "avx2", ...; static storage. */
+const char *ledge_rung_text(enum ledge_rung rung);
+
+/* CPUs this process may run on (affinity mask), at least 1. */
+int32_t ledge_port_cpus(void);
+
+/* Treat denormal numbers as zero on the calling thread: they cost 100x on some CPUs. Returns what
+ * to restore. */
+unsigned ledge_denormals_off(void);
+void ledge_denormals_restore(unsigned before);
+
+/* Monotonic clock in seconds. */
+double ledge_port_seconds(void);
+
+#endif

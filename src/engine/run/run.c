@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run.c -- one block holds the views, the calls, the arena and the scratch memory; running walks
+ * the calls. */
+#include "engine/run/run.h"
+
+#include "base/status.h"
+#include "engine/port/port.h"
+
+struct ledge_run {
+    const struct ledge_plan *plan;
+    struct ledge_arena memory;
+    struct ledge_view *views; /* one per value */
+    struct ledge_kernel_call *calls;
+    double *seconds;
+    struct ledge_error err;
+    bool profile;
+};
+
+static const struct ledge_view *const *bind_list(struct ledge_run *run, const int32_t *list,
+                                                 int32_t n)
+{
+    const struct ledge_view **at =
+        LEDGE_NEW_ARRAY(&run->memory, const struct ledge_view *, (size_t)n);
+    for (int32_t i = 0; at != NULL && i < n; i++) {
+        at[i] = list[i] >= 0 ? &run->views[list[i]] : NULL;
+    }
+    return at;
+}
+
+static bool bind_steps(struct ledge_run *run, struct ledge_pool *pool, void *scratch)
+{
+    const struct ledge_plan *plan = run->plan;
+    for (int32_t s = 0; s < plan->n_steps; s++) {
+        const struct ledge_plan_step *step = &plan->steps[s];
+        struct ledge_kernel_call *call = &run->calls[s];
+        *call =
+            (struct ledge_kernel_call){.in = bind_list(run, step->node->in, step->node->n_in),
+                                       .n_in = step->node->n_in,
+                                       .out = bind_list(run, step->node->out, step->node->n_out),
+                                       .n_out = step->node->n_out,
+                                       .params = step->ready.params,
+                                       .packed = step->ready.packed,
+                                       .scratch = scratch,
+                                       .scratch_bytes = step->ready.scratch_bytes,
+                                       .pool = pool,
+                                       .err = &run->err};
+        if (call->in == NULL || call->out == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool set_up(struct ledge_run *run, struct ledge_pool *pool)
+{
+    const struct ledge_plan *plan = run->plan;
+    const struct ledge_graph *graph = &plan->graph;
+    run->views = LEDGE_NEW_ARRAY(&run->memory, struct ledge_view, (size_t)graph->n_values);
+    run->calls = LEDGE_NEW_ARRAY(&run->memory, struct ledge_kernel_call, (size_t)plan->n_steps);
+    run->seconds = LEDGE_NEW_ARRAY(&run->memory, double, (size_t)plan->n_steps);
+    char *arena = ledge_arena_alloc(&run->memory, plan->arena_bytes, 64);
+    void *scratch = ledge_arena_alloc(&run->memory, plan->scratch_bytes, 64);
+    if (run->views == NULL || run->calls == NULL || run->seconds == NULL || arena == NULL ||
+        scratch == NULL) {
+        return false;
+    }
+    for (int32_t i = 0; i < graph->n_values; i++) {
+        if (plan->places[i].kind == LEDGE_PLACE_NONE) {
+            continue;
+        }
+        run->views[i] = ledge_value_view(&graph->values[i]);
+        if (plan->places[i].kind == LEDGE_PLACE_ARENA) {
+            run->views[i].data = arena + plan->places[i].offset;
+        } else if (plan->places[i].kind == LEDGE_PLACE_CONSTANT) {
+            run->views[i].data = (void *)plan->places[i].data;
+        }
+    }
+    return bind_steps(run, pool, scratch);
+}
+
+enum ledge_status ledge_run_create(const struct ledge_plan *plan, struct ledge_pool *pool,
+                                   const struct ledge_allocator *allocator, struct ledge_run **run,
+                                   struct ledge_error *err)
+{
+    if (allocator == NULL) {
+        allocator = ledge_allocator_default();
+    }
+    if (ledge_pool_threads(pool) > plan->threads) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "a pool of %d threads for a plan made for %d",
+                          (int)ledge_pool_threads(pool), (int)plan->threads);
+    }
+    struct ledge_run *made =
+        allocator->alloc(allocator->user, sizeof *made, _Alignof(struct ledge_run));
+    if (made == NULL) {
+        return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for a run");
+    }
+    *made = (struct ledge_run){.plan = plan};
+    ledge_arena_init(&made->memory, allocator);
+    if (!set_up(made, pool)) {
+        ledge_run_free(made);
+        return ledge_fail(err, LEDGE_ERR_NOMEM,
+                          "no memory for an arena of %zu bytes and %zu bytes of scratch",
+                          plan->arena_bytes, plan->scratch_bytes);
+    }
+    *run = made;
+    return LEDGE_OK;
+}
+
+void ledge_run_free(struct ledge_run *run)
+{
+    if (run == NULL) {
+        return;
+    }
+    struct ledge_allocator allocator = run->memory.allocator;
+    ledge_arena_done(&run->memory);
+    allocator.release(allocator.user, run, sizeof *run);
+}
+
+void ledge_run_bind(struct ledge_run *run, int32_t input, const void *data)
+{
+    const struct ledge_plan *plan = run->plan;
+    for (int32_t i = 0; i < plan->graph.n_values; i++) {
+        if (plan->places[i].kind == LEDGE_PLACE_INPUT && plan->places[i].input == input) {
+            run->views[i].data = (void *)data;
+        }
+    }
+}
+
+static enum ledge_status check_bound(const struct ledge_run *run, struct ledge_error *err)
+{
+    const struct ledge_graph *graph = &run->plan->graph;
+    for (int32_t i = 0; i < graph->n_inputs; i++) {
+        if (run->views[graph->inputs[i]].data == NULL) {
+            return ledge_fail(err, LEDGE_ERR_STATE, "input %s is not bound",
+                              graph->values[graph->inputs[i]].name);
+        }
+    }
+    return LEDGE_OK;
+}
+
+static enum ledge_status walk(struct ledge_run *run, struct ledge_error *err)
+{
+    const struct ledge_plan *plan = run->plan;
+    for (int32_t s = 0; s < plan->n_steps; s++) {
+        const struct ledge_plan_step *step = &plan->steps[s];
+        double start = run->profile ? ledge_port_seconds() : 0;
+        enum ledge_status status =
+            step->ready.alias >= 0 ? LEDGE_OK : step->ready.run(&run->calls[s]);
+        if (run->profile) {
+            run->seconds[s] = ledge_port_seconds() - start;
+        }
+        if (status != LEDGE_OK) {
+            return ledge_fail(err, status, "node %.60s (%.30s): %.150s", step->node->name,
+                              step->node->op, run->err.text);
+        }
+    }
+    return LEDGE_OK;
+}
+
+enum ledge_status ledge_run_once(struct ledge_run *run, struct ledge_error *err)
+{
+    LEDGE_TRY(check_bound(run, err));
+    unsigned before = ledge_denormals_off();
+    enum ledge_status status = walk(run, err);
+    ledge_denormals_restore(before);
+    return status;
+}
+
+struct ledge_view ledge_run_output(const struct ledge_run *run, int32_t output)
+{
+    return run->views[run->plan->graph.outputs[output]];
+}
+
+void ledge_run_profile(struct ledge_run *run, bool on)
+{
+    run->profile = on;
+}
+
+double ledge_run_seconds(const struct ledge_run *run, int32_t step)
+{
+    return run->seconds[step];
+}
