@@ -21,14 +21,14 @@
  * strings   NUL-terminated UTF-8 names one after the other; a name is its offset (u32)
  * weights   constants, each at a multiple of 64
  * metadata  u32 count, then count x { u32 key, u32 value }
- * graph     u32 n_values, u32 n_nodes, u32 n_inputs, u32 n_outputs, u32 graph name, u32 producer, then
- *   value:  u32 name, u32 dtype, u32 flags (1 constant, 2 quantised), i32 rank, i64 dims[rank], u32 dim_names[rank]
- *           (0xffffffff none), constant: u64 offset in weights, u64 bytes; quantised: u32 n, i32 axis, f32 scales[n],
- *           i32 zero_points[n]
- *   node:   u32 name, u32 op, u32 domain, u32 opset, u32 n_in, i32 in[n_in], u32 n_out, i32 out[n_out], u32 n_attrs,
- *           attributes: u32 name, u32 type (enum ledge_attr_type), then INT i64 | FLOAT f32 | STRING u32 |
- *           INTS u32 n, i64[n] | FLOATS u32 n, f32[n] | TENSOR u32 dtype, i32 rank, i64 dims[rank], u64 offset, u64 bytes
- *   u32 inputs[n_inputs], u32 outputs[n_outputs]
+ * graph     u32 n_values, u32 n_nodes, u32 n_inputs, u32 n_outputs, u32 graph name, u32 producer,
+ * then value:  u32 name, u32 dtype, u32 flags (1 constant, 2 quantised), i32 rank, i64 dims[rank],
+ * u32 dim_names[rank] (0xffffffff none), constant: u64 offset in weights, u64 bytes; quantised: u32
+ * n, i32 axis, f32 scales[n], i32 zero_points[n] node:   u32 name, u32 op, u32 domain, u32 opset,
+ * u32 n_in, i32 in[n_in], u32 n_out, i32 out[n_out], u32 n_attrs, attributes: u32 name, u32 type
+ * (enum ledge_attr_type), then INT i64 | FLOAT f32 | STRING u32 | INTS u32 n, i64[n] | FLOATS u32
+ * n, f32[n] | TENSOR u32 dtype, i32 rank, i64 dims[rank], u64 offset, u64 bytes u32
+ * inputs[n_inputs], u32 outputs[n_outputs]
  */
 #ifndef LEDGE_ENGINE_FORMAT_LEDGE_FILE_H
 #define LEDGE_ENGINE_FORMAT_LEDGE_FILE_H
@@ -38,12 +38,13 @@
 /* True when bytes start with the magic. */
 bool ledge_file_is(const void *bytes, size_t size);
 
-/* Read; bytes are BORROWED by the graph. Errors: ERR_FORMAT, ERR_CORRUPT (digest), ERR_UNSUPPORTED (version). */
-LEDGE_NODISCARD enum ledge_status ledge_file_read(const void *bytes, size_t size,
-                                                  struct ledge_graph *graph,
-                                                  struct ledge_error *err);
+/* Read; bytes are BORROWED by the graph. Errors: ERR_FORMAT, ERR_CORRUPT (digest), ERR_UNSUPPORTED
+ * (version). */
+LEDGE_NODISCARD enum ledge_status
+ledge_file_read(const void *bytes, size_t size, struct ledge_graph *graph, struct ledge_error *err);
 
-/* Bytes of the graph as a file: first call with out NULL to learn *size, then with a buffer of that size. */
+/* Bytes of the graph as a file: first call with out NULL to learn *size, then with a buffer of that
+ * size. */
 LEDGE_NODISCARD enum ledge_status ledge_file_write(const struct ledge_graph *graph, void *out,
                                                    size_t *size, struct ledge_error *err);
 

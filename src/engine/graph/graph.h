@@ -2,16 +2,16 @@
 /* graph.h -- the one intermediate representation that every importer fills.
  *
  * Flow:    import/ -> [graph.h] -> passes -> plan
- * Memory:  all of a graph lives in its arena; constants may point into a mapped file (BORROWED, it must outlive the
- *          graph). Values and nodes are named by index; indices never change, removed nodes are marked dead.
- * Threads: one writer; read-only once a model is open.
+ * Memory:  all of a graph lives in its arena; constants may point into a mapped file (BORROWED, it
+ * must outlive the graph). Values and nodes are named by index; indices never change, removed nodes
+ * are marked dead. Threads: one writer; read-only once a model is open.
  *
- * Operators have the names and meaning of ONNX (domain "" for ai.onnx). What ONNX cannot say stands in own domains:
- *   "tfl"    TFLite's quantised operators with TFLite's fixed-point numerics
- *   "ledge"  fused or training operators
- * A spatial operator with attribute layout = LEDGE_NHWC takes and gives NHWC tensors and weights [O][kh][kw][I/g];
- * TFLite's float operators are imported as ONNX operators with that attribute.
- * Fused activation: attributes clamp_low and clamp_high (float) on Conv, Gemm, MatMul, Add, Mul, pooling.
+ * Operators have the names and meaning of ONNX (domain "" for ai.onnx). What ONNX cannot say stands
+ * in own domains: "tfl"    TFLite's quantised operators with TFLite's fixed-point numerics "ledge"
+ * fused or training operators A spatial operator with attribute layout = LEDGE_NHWC takes and gives
+ * NHWC tensors and weights [O][kh][kw][I/g]; TFLite's float operators are imported as ONNX
+ * operators with that attribute. Fused activation: attributes clamp_low and clamp_high (float) on
+ * Conv, Gemm, MatMul, Add, Mul, pooling.
  */
 #ifndef LEDGE_ENGINE_GRAPH_GRAPH_H
 #define LEDGE_ENGINE_GRAPH_GRAPH_H
@@ -39,7 +39,7 @@ struct ledge_attr {
     const char *s; /* NUL-terminated copy */
     const int64_t *ints;
     const float *floats;
-    size_t n;                       /* of s, ints or floats */
+    size_t n;                        /* of s, ints or floats */
     const struct ledge_view *tensor; /* constant */
 };
 
@@ -91,7 +91,8 @@ struct ledge_graph {
     int32_t n_outputs, cap_outputs;
     struct ledge_metadata *metadata;
     int32_t n_metadata, cap_metadata;
-    const struct ledge_op_table *extra_ops; /* looked up before the built-in table; NULL for inference */
+    const struct ledge_op_table
+        *extra_ops;      /* looked up before the built-in table; NULL for inference */
     int32_t *name_slots; /* hash index of value names: value index + 1, 0 free */
     int32_t n_name_slots;
 };
@@ -100,12 +101,14 @@ struct ledge_graph {
 void ledge_graph_init(struct ledge_graph *graph, const struct ledge_allocator *allocator);
 void ledge_graph_done(struct ledge_graph *graph);
 
-/* A deep copy that shares constants' data; `to` was initialised (ledge_graph_init) and is empty; it stays valid on its own
- * except for those. On failure `to` is incomplete: ledge_graph_done() it. Errors: ERR_NOMEM. */
+/* A deep copy that shares constants' data; `to` was initialised (ledge_graph_init) and is empty; it
+ * stays valid on its own except for those. On failure `to` is incomplete: ledge_graph_done() it.
+ * Errors: ERR_NOMEM. */
 LEDGE_NODISCARD enum ledge_status ledge_graph_copy(const struct ledge_graph *from,
                                                    struct ledge_graph *to, struct ledge_error *err);
 
-/* Builders: each returns an index >= 0, or -1 when there is no memory. Names are copied; NULL makes a unique one. */
+/* Builders: each returns an index >= 0, or -1 when there is no memory. Names are copied; NULL makes
+ * a unique one. */
 int32_t ledge_graph_add_value(struct ledge_graph *graph, const char *name, enum ledge_dtype dtype,
                               int32_t rank, const int64_t *dims);
 /* data is BORROWED unless copy. */
@@ -119,7 +122,8 @@ int32_t ledge_graph_add_input(struct ledge_graph *graph, int32_t value);
 int32_t ledge_graph_add_output(struct ledge_graph *graph, int32_t value);
 int32_t ledge_graph_add_metadata(struct ledge_graph *graph, const char *key, const char *value);
 
-/* Attributes of node number node; setting replaces. False when there is no memory. Arrays are copied. */
+/* Attributes of node number node; setting replaces. False when there is no memory. Arrays are
+ * copied. */
 bool ledge_graph_set_int(struct ledge_graph *graph, int32_t node, const char *name, int64_t value);
 bool ledge_graph_set_float(struct ledge_graph *graph, int32_t node, const char *name, float value);
 bool ledge_graph_set_string(struct ledge_graph *graph, int32_t node, const char *name,
@@ -155,12 +159,14 @@ const char *ledge_graph_metadata(const struct ledge_graph *graph, const char *ke
 int32_t ledge_graph_readers(const struct ledge_graph *graph, int32_t value, int32_t *nodes,
                             int32_t max);
 
-/* Make every reader of value `from` (and the graph outputs) read `to` instead. When `from` is a graph output and `to` is
- * computed by a node, the two swap names, so that the graph's outputs keep theirs. */
+/* Make every reader of value `from` (and the graph outputs) read `to` instead. When `from` is a
+ * graph output and `to` is computed by a node, the two swap names, so that the graph's outputs keep
+ * theirs. */
 void ledge_graph_replace(struct ledge_graph *graph, int32_t from, int32_t to);
 
-/* Topological order and integrity: every input is produced once, before it is read. Dead nodes are dropped to the end.
- * Errors: ERR_FORMAT (names the node: a cycle, a value without producer, two producers). */
+/* Topological order and integrity: every input is produced once, before it is read. Dead nodes are
+ * dropped to the end. Errors: ERR_FORMAT (names the node: a cycle, a value without producer, two
+ * producers). */
 LEDGE_NODISCARD enum ledge_status ledge_graph_sort(struct ledge_graph *graph,
                                                    struct ledge_error *err);
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kernel.h -- the one shape of every kernel.
  *
- * A kernel sees tensors only: no graph, no allocation, no global state. Anything that can be worked out before the run
- * (parsed attributes, packed weights, tables) was put into `params` and `packed` by the operator's prepare function
- * (ops/op.h).
+ * A kernel sees tensors only: no graph, no allocation, no global state. Anything that can be worked
+ * out before the run (parsed attributes, packed weights, tables) was put into `params` and `packed`
+ * by the operator's prepare function (ops/op.h).
  */
 #ifndef LEDGE_ENGINE_KERNELS_KERNEL_H
 #define LEDGE_ENGINE_KERNELS_KERNEL_H
 
 #include "engine/port/pool.h"
+#include "engine/port/rung.h"
 #include "engine/tensor/view.h"
 
 struct ledge_kernel_call {
@@ -18,21 +19,13 @@ struct ledge_kernel_call {
     int32_t n_out;
     const void *params; /* the operator's own struct */
     const void *packed; /* packed constants, 64-byte aligned, or NULL */
-    void *scratch;      /* scratch_bytes asked for by prepare, 64-byte aligned; contents undefined */
+    void *scratch; /* scratch_bytes asked for by prepare, 64-byte aligned; contents undefined */
     size_t scratch_bytes;
     struct ledge_pool *pool;
     struct ledge_error *err; /* never NULL; filled on failure */
 };
 
 typedef enum ledge_status (*ledge_kernel_fn)(const struct ledge_kernel_call *call);
-
-/* CPU rungs: a higher rung implies the lower ones. */
-enum ledge_rung {
-    LEDGE_RUNG_C = 0,
-    LEDGE_RUNG_AVX2 = 1,
-    LEDGE_RUNG_AVX512 = 2,
-    LEDGE_RUNG_AVX512VNNI = 3,
-};
 
 /* Activation fused into the epilogue of a kernel: y = min(max(x, low), high). */
 struct ledge_clamp {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* op.h -- what the planner knows of an operator: how its outputs look, and which kernel runs it.
  *
- * Flow:    graph.h -> [op.h] -> plan.h (which calls infer for every node, then prepare for those left to run)
- * A new operator is one file in ops/ (infer + prepare), one kernel file in kernels/, one line in a table below.
+ * Flow:    graph.h -> [op.h] -> plan.h (which calls infer for every node, then prepare for those
+ * left to run) A new operator is one file in ops/ (infer + prepare), one kernel file in kernels/,
+ * one line in a table below.
  *
- * Constant folding: when all inputs of a node are constant after infer, the planner prepares and runs it once at plan
- * time and its outputs become constants. Shape arithmetic (Shape, Gather, Concat, ...) vanishes that way.
+ * Constant folding: when all inputs of a node are constant after infer, the planner prepares and
+ * runs it once at plan time and its outputs become constants. Shape arithmetic (Shape, Gather,
+ * Concat, ...) vanishes that way.
  */
 #ifndef LEDGE_ENGINE_OPS_OP_H
 #define LEDGE_ENGINE_OPS_OP_H
@@ -14,7 +16,8 @@
 #include "engine/kernels/kernel.h"
 
 struct ledge_op_infer {
-    struct ledge_graph *graph; /* private to the plan: values may be given shape, dtype, constant data */
+    struct ledge_graph
+        *graph; /* private to the plan: values may be given shape, dtype, constant data */
     const struct ledge_node *node;
     struct ledge_error *err;
 };
@@ -34,18 +37,20 @@ struct ledge_op_prepare {
     size_t packed_bytes;
     size_t scratch_bytes;
     int64_t macs;
-    /* Index of an input whose memory output 0 may take over when that input dies here (same bytes, each element read
-     * before or when it is written), or -1. */
+    /* Index of an input whose memory output 0 may take over when that input dies here (same bytes,
+     * each element read before or when it is written), or -1. */
     int32_t in_place;
-    /* Index of an input that output 0 is the same bytes as (Reshape, Identity): no kernel runs; -1: none. */
+    /* Index of an input that output 0 is the same bytes as (Reshape, Identity): no kernel runs; -1:
+     * none. */
     int32_t alias;
 };
 
 struct ledge_op {
     const char *domain;
     const char *name;
-    /* Give every wanted output its dtype, rank and dims (and data, when they can be told without running, e.g. Shape).
-     * Errors: ERR_SHAPE, ERR_DTYPE, ERR_UNSUPPORTED, with err naming the node. */
+    /* Give every wanted output its dtype, rank and dims (and data, when they can be told without
+     * running, e.g. Shape). Errors: ERR_SHAPE, ERR_DTYPE, ERR_UNSUPPORTED, with err naming the
+     * node. */
     enum ledge_status (*infer)(struct ledge_op_infer *infer);
     enum ledge_status (*prepare)(struct ledge_op_prepare *prepare);
 };
@@ -56,17 +61,20 @@ struct ledge_op_table {
     const struct ledge_op_table *next;
 };
 
-/* The operator of a node: graph->extra_ops first, then the built-in tables; NULL when there is none. */
+/* The operator of a node: graph->extra_ops first, then the built-in tables; NULL when there is
+ * none. */
 const struct ledge_op *ledge_op_find(const struct ledge_graph *graph,
                                      const struct ledge_node *node);
 
-/* Built-in tables, for the operator matrix. Each is an array in its own file of ops/: core (Conv, Gemm, MatMul, pooling
- * and their integer forms), onnx (everything else of ai.onnx), tfl (TFLite's quantised operators). */
+/* Built-in tables, for the operator matrix. Each is an array in its own file of ops/: core (Conv,
+ * Gemm, MatMul, pooling and their integer forms), onnx (everything else of ai.onnx), tfl (TFLite's
+ * quantised operators). */
 extern const struct ledge_op_table ledge_ops_core;
 extern const struct ledge_op_table ledge_ops_onnx;
 extern const struct ledge_op_table ledge_ops_tfl;
 
-/* -- help for infer and prepare ------------------------------------------------------------------------------------ */
+/* -- help for infer and prepare
+ * ------------------------------------------------------------------------------------ */
 
 /* Input i as a value, NULL when absent. */
 const struct ledge_value *ledge_infer_in(const struct ledge_op_infer *infer, int32_t i);
@@ -78,7 +86,8 @@ LEDGE_NODISCARD enum ledge_status ledge_infer_out(struct ledge_op_infer *infer, 
                                                   enum ledge_dtype dtype, int32_t rank,
                                                   const int64_t *dims);
 
-/* Constant i32/i64 input i as int64: FILLED up to max, n set. Errors: ERR_UNSUPPORTED when it is not constant. */
+/* Constant i32/i64 input i as int64: FILLED up to max, n set. Errors: ERR_UNSUPPORTED when it is
+ * not constant. */
 LEDGE_NODISCARD enum ledge_status ledge_infer_ints(const struct ledge_op_infer *infer, int32_t i,
                                                    int64_t *values, int32_t max, int32_t *n);
 

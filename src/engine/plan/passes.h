@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* passes.h -- graph -> smaller graph, same answers. Each pass is its own file; the order stands in passes.c.
+/* passes.h -- graph -> smaller graph, same answers. Each pass is its own file; the order stands in
+ * passes.c.
  *
- * Shape-independent passes run once when a model is opened: folding of BatchNormalization, bias Add and activations
- * into their producer; Identity and Dropout removal; QuantizeLinear/DequantizeLinear patterns into integer operators.
+ * Shape-independent passes run once when a model is opened: folding of BatchNormalization, bias Add
+ * and activations into their producer; Identity and Dropout removal;
+ * QuantizeLinear/DequantizeLinear patterns into integer operators.
  */
 #ifndef LEDGE_ENGINE_PLAN_PASSES_H
 #define LEDGE_ENGINE_PLAN_PASSES_H

@@ -3,7 +3,8 @@
  *
  * Flow:    graph.h, op.h -> [plan.h] -> run/run.h
  * Threads: a plan is immutable once built; any number of runs may share it.
- * Memory:  the plan owns its copy of the graph (constants' data stay BORROWED), the packed weights and the step table.
+ * Memory:  the plan owns its copy of the graph (constants' data stay BORROWED), the packed weights
+ * and the step table.
  */
 #ifndef LEDGE_ENGINE_PLAN_PLAN_H
 #define LEDGE_ENGINE_PLAN_PLAN_H
@@ -48,7 +49,8 @@ struct ledge_plan {
 /* Specialise, fold, choose kernels, place.
  *   graph  read only; its constants must outlive the plan
  *   plan   OWNED: ledge_plan_free()
- * Errors: ERR_SHAPE, ERR_DTYPE, ERR_UNSUPPORTED (err names every operator that has no kernel), ERR_NOMEM. */
+ * Errors: ERR_SHAPE, ERR_DTYPE, ERR_UNSUPPORTED (err names every operator that has no kernel),
+ * ERR_NOMEM. */
 LEDGE_NODISCARD enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
                                                     const struct ledge_plan_options *options,
                                                     const struct ledge_allocator *allocator,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pool.h -- parallel for: the caller works too, tasks are split statically, waiting is a bounded spin, then futex.
+/* pool.h -- parallel for: the caller works too, tasks are split statically, waiting is a bounded
+ * spin, then futex.
  *
  * A NULL pool is legal everywhere and means: run on the calling thread.
  */
@@ -22,7 +23,8 @@ void ledge_pool_free(struct ledge_pool *pool);
 /* Threads that work, the caller included: 1 for NULL. */
 int32_t ledge_pool_threads(const struct ledge_pool *pool);
 
-/* task(arg, index, worker) for index 0 .. n - 1; worker is 0 .. threads - 1. Returns when all are done. */
+/* task(arg, index, worker) for index 0 .. n - 1; worker is 0 .. threads - 1. Returns when all are
+ * done. */
 void ledge_pool_run(struct ledge_pool *pool, int32_t n,
                     void (*task)(void *arg, int32_t index, int32_t worker), void *arg);
 

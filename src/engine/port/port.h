@@ -7,7 +7,9 @@
 #ifndef LEDGE_ENGINE_PORT_PORT_H
 #define LEDGE_ENGINE_PORT_PORT_H
 
-#include "engine/kernels/kernel.h"
+#include <stdint.h>
+
+#include "engine/port/rung.h"
 #include "ledge/model.h"
 
 /* The C library's heap as an allocator; static storage. */

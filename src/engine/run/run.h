@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* run.h -- walk a plan: bind pointers, call kernels. The public session (session.c) and the trainer stand on it.
+/* run.h -- walk a plan: bind pointers, call kernels. The public session (session.c) and the trainer
+ * stand on it.
  *
- * Threads: one at a time per run object. Memory: one block made at create; nothing is allocated by ledge_run_once().
+ * Threads: one at a time per run object. Memory: one block made at create; nothing is allocated by
+ * ledge_run_once().
  */
 #ifndef LEDGE_ENGINE_RUN_RUN_H
 #define LEDGE_ENGINE_RUN_RUN_H
@@ -17,17 +19,21 @@ LEDGE_NODISCARD enum ledge_status ledge_run_create(const struct ledge_plan *plan
                                                    struct ledge_run **run, struct ledge_error *err);
 void ledge_run_free(struct ledge_run *run);
 
-/* Point graph input number input at data (BORROWED until the next bind; read in place, never written). */
+/* Point graph input number input at data (BORROWED until the next bind; read in place, never
+ * written). */
 void ledge_run_bind(struct ledge_run *run, int32_t input, const void *data);
 
-/* Execute every step. Errors: ERR_STATE (an input is not bound), what a kernel reports (err names the node). */
+/* Execute every step. Errors: ERR_STATE (an input is not bound), what a kernel reports (err names
+ * the node). */
 LEDGE_NODISCARD enum ledge_status ledge_run_once(struct ledge_run *run, struct ledge_error *err);
 
-/* Graph output number output after a run: data in the arena (or an input's or constant's memory). */
+/* Graph output number output after a run: data in the arena (or an input's or constant's memory).
+ */
 struct ledge_view ledge_run_output(const struct ledge_run *run, int32_t output);
 
-/* Any value by index (kept only where the planner did not reuse its memory): for calibration, see keep in the graph's
- * outputs. Seconds of step number step in the last run, when profiling is on. */
+/* Any value by index (kept only where the planner did not reuse its memory): for calibration, see
+ * keep in the graph's outputs. Seconds of step number step in the last run, when profiling is on.
+ */
 void ledge_run_profile(struct ledge_run *run, bool on);
 double ledge_run_seconds(const struct ledge_run *run, int32_t step);
 

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* view.h -- what a kernel sees of a tensor: dense row-major memory, a type, a shape, quantisation parameters. */
+/* view.h -- what a kernel sees of a tensor: dense row-major memory, a type, a shape, quantisation
+ * parameters. */
 #ifndef LEDGE_ENGINE_TENSOR_VIEW_H
 #define LEDGE_ENGINE_TENSOR_VIEW_H
 
 #include "ledge/tensor.h"
 
-/* real = scale * (q - zero_point); one pair per tensor (n == 1) or one per slice along axis (n == dims[axis]). */
+/* real = scale * (q - zero_point); one pair per tensor (n == 1) or one per slice along axis (n ==
+ * dims[axis]). */
 struct ledge_quant {
-    const float *scales;         /* BORROWED, n entries */
-    const int32_t *zero_points;  /* BORROWED, n entries */
+    const float *scales;        /* BORROWED, n entries */
+    const int32_t *zero_points; /* BORROWED, n entries */
     int32_t n;
     int32_t axis;
 };
@@ -21,8 +23,9 @@ struct ledge_view {
     const struct ledge_quant *quant; /* NULL: not quantised */
 };
 
-/* Order of the dimensions of a picture-like tensor. ONNX is NCHW with weights [O][I/g][kh][kw]; TFLite is NHWC with
- * weights [O][kh][kw][I/g]. A spatial operator carries it as attribute "layout". */
+/* Order of the dimensions of a picture-like tensor. ONNX is NCHW with weights [O][I/g][kh][kw];
+ * TFLite is NHWC with weights [O][kh][kw][I/g]. A spatial operator carries it as attribute
+ * "layout". */
 enum ledge_layout { LEDGE_NCHW = 0, LEDGE_NHWC = 1 };
 
 /* Number of elements (1 for rank 0). */
