@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* replay.c -- feed every file of the folders named on the command line to the fuzz target: old finds stay found. */
+/* replay.c -- feed every file of the folders named on the command line to the fuzz target: old
+ * finds stay found. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* error.h -- status codes and the error object that carries the detail.
  *
- * Every function that can fail returns enum ledge_status and takes, last, a struct ledge_error that the caller owns
- * (NULL is allowed: the code alone is then returned). Values are append-only and never reused.
+ * Every function that can fail returns enum ledge_status and takes, last, a struct ledge_error that
+ * the caller owns (NULL is allowed: the code alone is then returned). Values are append-only and
+ * never reused.
  */
 #ifndef LEDGE_ERROR_H
 #define LEDGE_ERROR_H
@@ -12,8 +13,8 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)
-#define LEDGE_API     __attribute__((visibility("default")))
-#define LEDGE_NODISCARD __attribute__((warn_unused_result))
+#define LEDGE_API               __attribute__((visibility("default")))
+#define LEDGE_NODISCARD         __attribute__((warn_unused_result))
 #define LEDGE_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #else
 #define LEDGE_API
@@ -50,7 +51,8 @@ enum ledge_status {
 #undef LEDGE_STATUS_ENUM
 };
 
-/* What went wrong, in one line that names what and where. FILLED by the failing call, untouched on success. */
+/* What went wrong, in one line that names what and where. FILLED by the failing call, untouched on
+ * success. */
 struct ledge_error {
     enum ledge_status status;
     char text[256];

@@ -3,7 +3,8 @@
  *
  * Flow:    .onnx | .tflite | .ledge -> [model.h] -> session.h
  * Threads: every function on an opened model may be called from any thread.
- * Memory:  the file is mapped read-only; weights are read in place. A model lives until its last session is closed.
+ * Memory:  the file is mapped read-only; weights are read in place. A model lives until its last
+ * session is closed.
  */
 #ifndef LEDGE_MODEL_H
 #define LEDGE_MODEL_H
@@ -18,7 +19,8 @@ extern "C" {
 
 struct ledge_model;
 
-/* Where memory comes from; NULL in the options means the C library's. alloc returns NULL when there is none. */
+/* Where memory comes from; NULL in the options means the C library's. alloc returns NULL when there
+ * is none. */
 struct ledge_allocator {
     void *(*alloc)(void *user, size_t bytes, size_t align);
     void (*release)(void *user, void *memory, size_t bytes);
@@ -44,8 +46,8 @@ struct ledge_tensor_info {
  *   path     file to map; may be deleted or replaced afterwards
  *   options  NULL for defaults
  *   model    OWNED: ledge_model_close()
- * Errors: ERR_IO, ERR_FORMAT, ERR_CORRUPT (digest of a .ledge file), ERR_UNSUPPORTED (err names each missing operator),
- *         ERR_SHAPE, ERR_DTYPE, ERR_NOMEM. */
+ * Errors: ERR_IO, ERR_FORMAT, ERR_CORRUPT (digest of a .ledge file), ERR_UNSUPPORTED (err names
+ * each missing operator), ERR_SHAPE, ERR_DTYPE, ERR_NOMEM. */
 LEDGE_NODISCARD LEDGE_API enum ledge_status
 ledge_model_open(const char *path, const struct ledge_model_options *options,
                  struct ledge_model **model, struct ledge_error *err);
@@ -67,7 +69,8 @@ ledge_model_input(const struct ledge_model *model, int32_t index, struct ledge_t
 LEDGE_NODISCARD LEDGE_API enum ledge_status
 ledge_model_output(const struct ledge_model *model, int32_t index, struct ledge_tensor_info *info);
 
-/* A metadata value by key (ONNX metadata_props; TFLite: name, description, labels), or NULL. BORROWED. */
+/* A metadata value by key (ONNX metadata_props; TFLite: name, description, labels), or NULL.
+ * BORROWED. */
 LEDGE_API const char *ledge_model_metadata(const struct ledge_model *model, const char *key);
 
 /* Metadata by position: key and value of entry index, false past the end. */

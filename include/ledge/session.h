@@ -20,7 +20,8 @@ struct ledge_session_options {
     int32_t threads; /* 0 or 1: the calling thread only */
     int32_t batch;   /* value of free leading dimensions; 0 means 1 */
     int32_t profile; /* non-zero: time every step (see ledge_session_step()) */
-    /* Full input shapes, n_inputs entries (only rank and dims are read), or NULL to take the model's and batch. */
+    /* Full input shapes, n_inputs entries (only rank and dims are read), or NULL to take the
+     * model's and batch. */
     const struct ledge_tensor *input_shapes;
     int32_t n_input_shapes;
 };
@@ -58,10 +59,11 @@ ledge_session_output(const struct ledge_session *session, int32_t index,
                      struct ledge_tensor *tensor);
 
 /* Run one inference.
- *   inputs    n_inputs tensors in the model's order; dtype, dims and bytes must match ledge_session_input(); data is
- *             BORROWED for the call and read in place (align it to 64 bytes for best speed)
- *   outputs   FILLED, n_outputs entries; data BORROWED from the arena until the next run or close
- * Errors: ERR_SHAPE, ERR_DTYPE (err names the input), ERR_RANGE (a value an operator cannot take, e.g. an index). */
+ *   inputs    n_inputs tensors in the model's order; dtype, dims and bytes must match
+ * ledge_session_input(); data is BORROWED for the call and read in place (align it to 64 bytes for
+ * best speed) outputs   FILLED, n_outputs entries; data BORROWED from the arena until the next run
+ * or close Errors: ERR_SHAPE, ERR_DTYPE (err names the input), ERR_RANGE (a value an operator
+ * cannot take, e.g. an index). */
 LEDGE_NODISCARD LEDGE_API enum ledge_status
 ledge_session_run(struct ledge_session *session, const struct ledge_tensor *inputs,
                   int32_t n_inputs, struct ledge_tensor *outputs, int32_t n_outputs,

@@ -14,7 +14,8 @@ extern "C" {
 
 #define LEDGE_MAX_RANK 8
 
-/* Element types. Values are those of ONNX TensorProto.DataType (IR 10). X(name, value, bytes, text, oip_text) */
+/* Element types. Values are those of ONNX TensorProto.DataType (IR 10). X(name, value, bytes, text,
+ * oip_text) */
 #define LEDGE_DTYPE_LIST(X)                                                                        \
     X(F32, 1, 4, "f32", "FP32")                                                                    \
     X(U8, 2, 1, "u8", "UINT8")                                                                     \
@@ -37,9 +38,10 @@ enum ledge_dtype {
 #undef LEDGE_DTYPE_ENUM
 };
 
-/* A view: nothing is owned. Real value of a quantised element q = scale * (q - zero_point); scale 0 means not quantised. */
+/* A view: nothing is owned. Real value of a quantised element q = scale * (q - zero_point); scale 0
+ * means not quantised. */
 struct ledge_tensor {
-    void *data;  /* BORROWED; bytes long, aligned to the element */
+    void *data;   /* BORROWED; bytes long, aligned to the element */
     size_t bytes; /* product of dims times the element size */
     enum ledge_dtype dtype;
     int32_t rank;

@@ -9,15 +9,16 @@
 extern "C" {
 #endif
 
-#define LEDGE_VERSION_MAJOR 0
-#define LEDGE_VERSION_MINOR 1
-#define LEDGE_VERSION_PATCH 0
+#define LEDGE_VERSION_MAJOR  0
+#define LEDGE_VERSION_MINOR  1
+#define LEDGE_VERSION_PATCH  0
 #define LEDGE_VERSION_STRING "0.1.0"
 
 /* Version of the linked library, e.g. "0.1.0"; static storage. */
 LEDGE_API const char *ledge_version(void);
 
-/* The kernel rung in use on this machine: "c", "avx2", "avx512", "avx512vnni". Honours LEDGE_CPU. Static storage. */
+/* The kernel rung in use on this machine: "c", "avx2", "avx512", "avx512vnni". Honours LEDGE_CPU.
+ * Static storage. */
 LEDGE_API const char *ledge_cpu_rung(void);
 
 #ifdef __cplusplus

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* arena.h -- memory that is allocated piece by piece and freed in one go.
  *
- * Threads: one at a time. Memory: blocks come from a struct ledge_allocator; nothing moves once given.
+ * Threads: one at a time. Memory: blocks come from a struct ledge_allocator; nothing moves once
+ * given.
  */
 #ifndef LEDGE_BASE_ARENA_H
 #define LEDGE_BASE_ARENA_H
@@ -22,7 +23,8 @@ struct ledge_arena {
 void ledge_arena_init(struct ledge_arena *arena, const struct ledge_allocator *allocator);
 void ledge_arena_done(struct ledge_arena *arena);
 
-/* bytes zeroed, at a multiple of align (a power of two, at most 4096); NULL when there is no memory. 0 bytes is legal. */
+/* bytes zeroed, at a multiple of align (a power of two, at most 4096); NULL when there is no
+ * memory. 0 bytes is legal. */
 void *ledge_arena_alloc(struct ledge_arena *arena, size_t bytes, size_t align);
 
 /* count * size checked, for arrays. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* buf.h -- a growing byte buffer with a stated maximum and a sticky failure.
  *
- * Memory: the C library's heap (hosted folders); always NUL-terminated past len, so data is a C string too.
+ * Memory: the C library's heap (hosted folders); always NUL-terminated past len, so data is a C
+ * string too.
  */
 #ifndef LEDGE_BASE_BUF_H
 #define LEDGE_BASE_BUF_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* checked.h -- arithmetic on sizes that come from files or the network: false on overflow, result untouched. */
+/* checked.h -- arithmetic on sizes that come from files or the network: false on overflow, result
+ * untouched. */
 #ifndef LEDGE_BASE_CHECKED_H
 #define LEDGE_BASE_CHECKED_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cleanup.h -- scope-bound release for the hosted folders (gcc and clang). base, engine and fleet use goto instead. */
+/* cleanup.h -- scope-bound release for the hosted folders (gcc and clang). base, engine and fleet
+ * use goto instead. */
 #ifndef LEDGE_BASE_CLEANUP_H
 #define LEDGE_BASE_CLEANUP_H
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reader.h -- bounded little-endian byte reader with a sticky error: parse straight down, check once.
+/* reader.h -- bounded little-endian byte reader with a sticky error: parse straight down, check
+ * once.
  *
- * After a read past the end `failed` is set, every later read gives 0, and the position stays. Bytes are BORROWED.
+ * After a read past the end `failed` is set, every later read gives 0, and the position stays.
+ * Bytes are BORROWED.
  */
 #ifndef LEDGE_BASE_READER_H
 #define LEDGE_BASE_READER_H

@@ -6,8 +6,9 @@
 #include "base/buf.h"
 #include "engine/graph/graph.h"
 
-/* ONNX ModelProto, ir_version 7, opset 13 of ai.onnx, metadata_props from the graph. Only graphs made of ai.onnx nodes in
- * NCHW; fused clamps are written as Relu or Clip. Errors: ERR_UNSUPPORTED (names the node), ERR_NOMEM. */
+/* ONNX ModelProto, ir_version 7, opset 13 of ai.onnx, metadata_props from the graph. Only graphs
+ * made of ai.onnx nodes in NCHW; fused clamps are written as Relu or Clip. Errors: ERR_UNSUPPORTED
+ * (names the node), ERR_NOMEM. */
 LEDGE_NODISCARD enum ledge_status ledge_export_onnx(const struct ledge_graph *graph,
                                                     struct ledge_buf *out, struct ledge_error *err);
 

@@ -8,22 +8,22 @@
 
 #include "engine/graph/graph.h"
 
-/* ONNX ModelProto (IR 3..13). Source: onnx.proto. Errors: ERR_FORMAT, ERR_UNSUPPORTED, ERR_NOMEM; err names the field. */
+/* ONNX ModelProto (IR 3..13). Source: onnx.proto. Errors: ERR_FORMAT, ERR_UNSUPPORTED, ERR_NOMEM;
+ * err names the field. */
 LEDGE_NODISCARD enum ledge_status ledge_import_onnx(const void *bytes, size_t size,
                                                     struct ledge_graph *graph,
                                                     struct ledge_error *err);
 
-/* TFLite flatbuffer, schema version 3 ("TFL3"). Labels packed in the file appear as metadata "ledge.labels". */
+/* TFLite flatbuffer, schema version 3 ("TFL3"). Labels packed in the file appear as metadata
+ * "ledge.labels". */
 LEDGE_NODISCARD enum ledge_status ledge_import_tflite(const void *bytes, size_t size,
                                                       struct ledge_graph *graph,
                                                       struct ledge_error *err);
 
-/* One ONNX TensorProto / the files of test_data_set_N; view->data is BORROWED from bytes where the layout allows, else
- * from arena. */
-LEDGE_NODISCARD enum ledge_status ledge_import_tensor_proto(const void *bytes, size_t size,
-                                                            struct ledge_arena *arena,
-                                                            struct ledge_view *view,
-                                                            const char **name,
-                                                            struct ledge_error *err);
+/* One ONNX TensorProto / the files of test_data_set_N; view->data is BORROWED from bytes where the
+ * layout allows, else from arena. */
+LEDGE_NODISCARD enum ledge_status
+ledge_import_tensor_proto(const void *bytes, size_t size, struct ledge_arena *arena,
+                          struct ledge_view *view, const char **name, struct ledge_error *err);
 
 #endif

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,6 +31,20 @@ static enum ledge_status fail_errno(struct ledge_error *err, const char *what, c
         status = LEDGE_ERR_FULL;
     }
     return ledge_fail(err, status, "cannot %s %.180s: %s", what, path, strerror(code));
+}
+
+enum ledge_status sys_path(char path[SYS_PATH], struct ledge_error *err, const char *format, ...)
+{
+    char text[SYS_PATH];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (n < 0 || n >= SYS_PATH) {
+        return ledge_fail(err, LEDGE_ERR_RANGE, "path of %d bytes is too long: %.80s...", n, text);
+    }
+    memcpy(path, text, (size_t)n + 1);
+    return LEDGE_OK;
 }
 
 enum ledge_status sys_file_read(const char *path, struct ledge_buf *buf, struct ledge_error *err)

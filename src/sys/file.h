@@ -12,6 +12,12 @@
 #include "base/buf.h"
 #include "ledge/error.h"
 
+enum { SYS_PATH = 1024 };
+
+/* A path built like printf; path has SYS_PATH bytes. Errors: ERR_RANGE (it would be cut). */
+LEDGE_NODISCARD enum ledge_status sys_path(char path[SYS_PATH], struct ledge_error *err,
+                                           const char *format, ...) LEDGE_PRINTF(3, 4);
+
 /* Append the whole file to buf. Errors: ERR_NOT_FOUND, ERR_IO, ERR_RANGE (greater than buf->max).
  */
 LEDGE_NODISCARD enum ledge_status sys_file_read(const char *path, struct ledge_buf *buf,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -24,7 +25,7 @@ static const char *const sign_digits[] = {
 };
 
 enum { SIGN_DIGITS = sizeof sign_digits / sizeof sign_digits[0], GENERATED_PER_CLASS = 70 };
-enum { PATH_BYTES = 1024, PICTURE_BYTES = 1 << 20, MIN_PER_CLASS = 20 };
+enum { PICTURE_BYTES = 1 << 20, MIN_PER_CLASS = 20 };
 
 void demo_data_done(struct demo_data *data)
 {
@@ -78,9 +79,9 @@ static enum ledge_status read_class(struct demo_data *data, const char *folder, 
     int n = scandir(folder, &names, visible, alphasort);
     enum ledge_status status = LEDGE_OK;
     for (int i = 0; i < n && status == LEDGE_OK; i++) {
-        char path[PATH_BYTES];
-        (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]->d_name);
-        if (is_picture(names[i]->d_name)) {
+        char path[SYS_PATH];
+        status = sys_path(path, err, "%s/%s", folder, names[i]->d_name);
+        if (status == LEDGE_OK && is_picture(names[i]->d_name)) {
             status = add_picture(data, path, label, err);
         }
     }
@@ -94,6 +95,14 @@ static int by_digest(const void *a, const void *b)
                   ((const struct demo_picture *)b)->sha256);
 }
 
+/* Forget the pictures from number first on: their folder holds too few for a class. */
+static void drop_pictures(struct demo_data *data, size_t first)
+{
+    while (data->n > first) {
+        free(data->pictures[--data->n].path);
+    }
+}
+
 static enum ledge_status read_folder(struct demo_data *data, const char *root,
                                      struct ledge_error *err)
 {
@@ -104,13 +113,17 @@ static enum ledge_status read_folder(struct demo_data *data, const char *root,
     }
     enum ledge_status status = LEDGE_OK;
     for (int i = 0; i < n && status == LEDGE_OK && data->n_labels < DEMO_CLASSES; i++) {
-        char folder[PATH_BYTES];
-        (void)snprintf(folder, sizeof folder, "%s/%s", root, names[i]->d_name);
+        char folder[SYS_PATH];
+        status = sys_path(folder, err, "%s/%s", root, names[i]->d_name);
         size_t before = data->n;
-        status = read_class(data, folder, data->n_labels, err);
+        if (status == LEDGE_OK) {
+            status = read_class(data, folder, data->n_labels, err);
+        }
         if (data->n >= before + MIN_PER_CLASS) {
             (void)snprintf(data->labels[data->n_labels++], sizeof data->labels[0], "%.31s",
                            names[i]->d_name);
+        } else {
+            drop_pictures(data, before);
         }
     }
     free_names(names, n);
@@ -129,8 +142,8 @@ static enum ledge_status generate(struct demo_data *data, const char *root, stru
 {
     LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf file = LEDGE_BUF_INIT(PICTURE_BYTES);
     for (int part = 0; part < DEMO_PARTS; part++) {
-        char path[PATH_BYTES];
-        (void)snprintf(path, sizeof path, "%s/%s", root, demo_part_name(part));
+        char path[SYS_PATH];
+        LEDGE_TRY(sys_path(path, err, "%s/%s", root, demo_part_name(part)));
         LEDGE_TRY(sys_dir_make(path, err));
         for (int i = 0; i < GENERATED_PER_CLASS; i++) {
             struct sys_image image;
@@ -139,7 +152,7 @@ static enum ledge_status generate(struct demo_data *data, const char *root, stru
             enum ledge_status status = sys_image_encode_jpeg(&image, 90, &file, err);
             sys_image_done(&image);
             LEDGE_TRY(status);
-            (void)snprintf(path, sizeof path, "%s/%s/%03d.jpg", root, demo_part_name(part), i);
+            LEDGE_TRY(sys_path(path, err, "%s/%s/%03d.jpg", root, demo_part_name(part), i));
             LEDGE_TRY(sys_file_write(path, file.data, file.len, 0644, err));
         }
     }
@@ -157,10 +170,10 @@ static bool digest_is_right(const char *root)
     char hex[LEDGE_SHA256_HEX];
     ledge_sha256_init(&all);
     for (int i = 0; i < SIGN_DIGITS; i++) {
-        char path[PATH_BYTES];
+        char path[SYS_PATH];
         char line[256];
-        (void)snprintf(path, sizeof path, "%s/%s", root, sign_digits[i]);
-        if (sys_file_sha256(path, hex, NULL) != LEDGE_OK) {
+        if (sys_path(path, NULL, "%s/%s", root, sign_digits[i]) != LEDGE_OK ||
+            sys_file_sha256(path, hex, NULL) != LEDGE_OK) {
             return false;
         }
         int n = snprintf(line, sizeof line, "%s  %s\n", hex, sign_digits[i]);
@@ -174,10 +187,10 @@ static bool digest_is_right(const char *root)
 /* False when there is no network; an answer with the wrong digest is removed and told. */
 static bool download(const char *root)
 {
-    char archive[PATH_BYTES];
+    char archive[SYS_PATH];
     const char *origin = getenv("LEDGE_DEMO_ORIGIN");
-    (void)snprintf(archive, sizeof archive, "%s/archive.tar.gz", root);
-    if (sys_dir_make(root, NULL) != LEDGE_OK) {
+    if (sys_path(archive, NULL, "%s/archive.tar.gz", root) != LEDGE_OK ||
+        sys_dir_make(root, NULL) != LEDGE_OK) {
         return false;
     }
     if (digest_is_right(root)) {
@@ -197,8 +210,9 @@ static bool download(const char *root)
     }
     if (sys_process_run(unpack, &output, &code, NULL) != LEDGE_OK || code != 0 ||
         !digest_is_right(root)) {
-        fprintf(stderr, "demo: the download's SHA-256 is not the expected one: not used\n");
-        (void)sys_tree_remove(root, NULL);
+        bool removed = sys_tree_remove(root, NULL) == LEDGE_OK;
+        fprintf(stderr, "demo: the download's SHA-256 is not the expected one: not used%s\n",
+                removed ? "" : ", and it could not be removed");
         return false;
     }
     return true;
@@ -208,8 +222,8 @@ static enum ledge_status read_sign_digits(struct demo_data *data, const char *ro
                                           struct ledge_error *err)
 {
     for (int i = 0; i < SIGN_DIGITS; i++) {
-        char path[PATH_BYTES];
-        (void)snprintf(path, sizeof path, "%s/%s", root, sign_digits[i]);
+        char path[SYS_PATH];
+        LEDGE_TRY(sys_path(path, err, "%s/%s", root, sign_digits[i]));
         LEDGE_TRY(add_picture(data, path, sign_digits[i][0] - '0', err));
     }
     for (int i = 0; i < DEMO_CLASSES; i++) {
@@ -223,7 +237,7 @@ static enum ledge_status read_sign_digits(struct demo_data *data, const char *ro
 enum ledge_status demo_data_find(const char *option, const char *work, struct demo_data *data,
                                  struct ledge_error *err)
 {
-    char path[PATH_BYTES];
+    char path[SYS_PATH];
     *data = (struct demo_data){.n = 0};
     if (option != NULL) {
         (void)snprintf(data->origin, sizeof data->origin, "%s", option);
@@ -231,20 +245,20 @@ enum ledge_status demo_data_find(const char *option, const char *work, struct de
     }
     const char *shared = getenv("LEDGE_DATA");
     if (shared != NULL) {
-        (void)snprintf(path, sizeof path, "%s/images/sign-digits", shared);
+        LEDGE_TRY(sys_path(path, err, "%s/images/sign-digits", shared));
         if (sys_file_exists(path)) {
             (void)snprintf(data->origin, sizeof data->origin,
                            "Sign Language Digits (Apache-2.0), from LEDGE_DATA");
             return read_folder(data, path, err);
         }
     }
-    (void)snprintf(path, sizeof path, "%s/download", work);
+    LEDGE_TRY(sys_path(path, err, "%s/download", work));
     if (download(path)) {
         (void)snprintf(data->origin, sizeof data->origin,
                        "Sign Language Digits (Apache-2.0), downloaded, SHA-256 checked");
         return read_sign_digits(data, path, err);
     }
-    (void)snprintf(path, sizeof path, "%s/generated", work);
+    LEDGE_TRY(sys_path(path, err, "%s/generated", work));
     return generate(data, path, err);
 }
 
@@ -252,10 +266,10 @@ static enum ledge_status copy_to(const struct demo_picture *picture, const char 
                                  const char *part, const char *label, struct ledge_error *err)
 {
     LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf file = LEDGE_BUF_INIT(PICTURE_BYTES);
-    char path[PATH_BYTES];
-    (void)snprintf(path, sizeof path, "%s/%s/%s", work, part, label);
+    char path[SYS_PATH];
+    LEDGE_TRY(sys_path(path, err, "%s/%s/%s", work, part, label));
     LEDGE_TRY(sys_dir_make(path, err));
-    (void)snprintf(path, sizeof path, "%s/%s/%s/%.16s.jpg", work, part, label, picture->sha256);
+    LEDGE_TRY(sys_path(path, err, "%s/%s/%s/%.16s.jpg", work, part, label, picture->sha256));
     LEDGE_TRY(sys_file_read(picture->path, &file, err));
     return sys_file_write(path, file.data, file.len, 0644, err);
 }
