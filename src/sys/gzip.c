@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gzip.c -- see gzip.h. */
+#include <errno.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "base/status.h"
+#include "sys/gzip.h"
+
+enum { CHUNK = 64 * 1024 };
+
+enum ledge_status sys_gzip_read(const char *path, struct ledge_buf *buf, struct ledge_error *err)
+{
+    errno = 0;
+    gzFile file = gzopen(path, "rbe");
+    if (file == NULL) {
+        return ledge_fail(err, errno == ENOENT ? LEDGE_ERR_NOT_FOUND : LEDGE_ERR_IO,
+                          "%s: cannot open: %s", path, errno != 0 ? strerror(errno) : "no memory");
+    }
+    enum ledge_status status = LEDGE_OK;
+    for (;;) {
+        char bytes[CHUNK];
+        int n = gzread(file, bytes, sizeof bytes);
+        if (n < 0) {
+            int code;
+            const char *text = gzerror(file, &code);
+            status = ledge_fail(err, code == Z_ERRNO ? LEDGE_ERR_IO : LEDGE_ERR_CORRUPT, "%s: %s",
+                                path, text);
+        } else if (n > 0 && !ledge_buf_add(buf, bytes, (size_t)n)) {
+            status = ledge_fail(err, LEDGE_ERR_RANGE, "%s: unpacks to more than %zu bytes", path,
+                                buf->max);
+        }
+        if (n <= 0 || status != LEDGE_OK) {
+            break;
+        }
+    }
+    /* That a stream ends in its middle is told by the close alone. */
+    if (gzclose_r(file) != Z_OK && status == LEDGE_OK) {
+        status = ledge_fail(err, LEDGE_ERR_CORRUPT, "%s: the gzip stream ends early", path);
+    }
+    return status;
+}
