@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* model.c -- ModelProto: ir_version 1, producer_name 2, graph 7, opset_import 8, metadata_props 14.
+ *
+ * Functions (25) and training graphs (20) are not read: a node that calls a model's own function is
+ * reported as an operator that is missing. */
+#include <string.h>
+
+#include "base/banned.h"
+#include "import/import.h"
+#include "import/onnx/onnx.h"
+
+enum { M_IR = 1, M_PRODUCER = 2, M_GRAPH = 7, M_OPSET = 8, M_METADATA = 14 };
+enum { MAX_IR = 14 };
+
+static enum ledge_status malformed(struct ledge_onnx *onnx, const char *what)
+{
+    return ledge_fail(onnx->err, LEDGE_ERR_FORMAT, "model: malformed %s", what);
+}
+
+static enum ledge_status add_domain(struct ledge_onnx *onnx, struct ledge_span span)
+{
+    struct ledge_reader r = ledge_span_reader(span);
+    struct ledge_wire_field field;
+    struct ledge_onnx_domain domain = {.name = "", .version = 1};
+    while (ledge_wire_next(&r, &field)) {
+        if (field.number == 1) {
+            domain.name = ledge_onnx_text(&onnx->graph->arena, &field);
+        } else if (field.number == 2 && field.wire == LEDGE_WIRE_VARINT) {
+            domain.version = field.value > INT32_MAX ? INT32_MAX : (int32_t)field.value;
+        }
+    }
+    if (r.failed || domain.name == NULL) {
+        return malformed(onnx, "opset_import");
+    }
+    if (onnx->n_domains == LEDGE_ONNX_MAX_DOMAINS) {
+        return ledge_fail(onnx->err, LEDGE_ERR_UNSUPPORTED, "model: more than %d opset imports",
+                          LEDGE_ONNX_MAX_DOMAINS);
+    }
+    if (strcmp(domain.name, "ai.onnx") == 0) {
+        domain.name = "";
+    }
+    onnx->domains[onnx->n_domains++] = domain;
+    return LEDGE_OK;
+}
+
+static enum ledge_status add_metadata(struct ledge_onnx *onnx, struct ledge_span span)
+{
+    struct ledge_reader r = ledge_span_reader(span);
+    struct ledge_wire_field field;
+    const char *key = "", *value = "";
+    while (ledge_wire_next(&r, &field)) {
+        const char **text = field.number == 1 ? &key : field.number == 2 ? &value : NULL;
+        if (text != NULL) {
+            *text = ledge_onnx_text(&onnx->graph->arena, &field);
+        }
+    }
+    if (r.failed || key == NULL || value == NULL) {
+        return malformed(onnx, "metadata_props");
+    }
+    return ledge_graph_add_metadata(onnx->graph, key, value) >= 0
+               ? LEDGE_OK
+               : ledge_fail(onnx->err, LEDGE_ERR_NOMEM, "model: no memory");
+}
+
+static enum ledge_status read_field(struct ledge_onnx *onnx, const struct ledge_wire_field *field,
+                                    struct ledge_span *graph)
+{
+    uint32_t wire = field->number == M_IR ? LEDGE_WIRE_VARINT : LEDGE_WIRE_BYTES;
+    bool known = field->number == M_IR || field->number == M_PRODUCER || field->number == M_GRAPH ||
+                 field->number == M_OPSET || field->number == M_METADATA;
+    if (known && field->wire != wire) {
+        return malformed(onnx, "ModelProto (is this an ONNX file?)");
+    }
+    switch (field->number) {
+    case M_IR:
+        if (field->value > MAX_IR) {
+            return ledge_fail(onnx->err, LEDGE_ERR_UNSUPPORTED,
+                              "model: IR version %llu, at most %d is supported",
+                              (unsigned long long)field->value, MAX_IR);
+        }
+        return LEDGE_OK;
+    case M_PRODUCER: {
+        const char *producer = ledge_onnx_text(&onnx->graph->arena, field);
+        onnx->graph->producer = producer != NULL ? producer : "";
+        return LEDGE_OK;
+    }
+    case M_GRAPH:
+        *graph = ledge_field_span(field);
+        return LEDGE_OK;
+    case M_OPSET:
+        return add_domain(onnx, ledge_field_span(field));
+    case M_METADATA:
+        return add_metadata(onnx, ledge_field_span(field));
+    default:
+        return LEDGE_OK;
+    }
+}
+
+enum ledge_status ledge_import_onnx(const void *bytes, size_t size, struct ledge_graph *graph,
+                                    struct ledge_error *err)
+{
+    struct ledge_onnx onnx = {.graph = graph, .err = err};
+    struct ledge_reader r = ledge_reader_make(bytes, size);
+    struct ledge_wire_field field;
+    struct ledge_span body = {0};
+    while (ledge_wire_next(&r, &field)) {
+        LEDGE_TRY(read_field(&onnx, &field, &body));
+    }
+    if (r.failed) {
+        return malformed(&onnx, "ModelProto (is this an ONNX file?)");
+    }
+    if (body.bytes == NULL) {
+        return ledge_fail(err, LEDGE_ERR_FORMAT, "model: there is no graph in the file");
+    }
+    LEDGE_TRY(ledge_onnx_graph(&onnx, body));
+    return ledge_graph_sort(graph, err);
+}
