@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* preprocess_model.c -- preprocessing of an opened model: apart, so that what needs no model does not link one. */
+/* preprocess_model.c -- preprocessing of an opened model: apart, so that what needs no model does
+ * not link one. */
 #include "base/status.h"
 #include "data/preprocess.h"
 
