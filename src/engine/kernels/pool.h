@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pool.h -- pooling over windows and over whole planes: in {x}, out {y, indices (i64) or NULL}. */
+#ifndef LEDGE_ENGINE_KERNELS_POOL_H
+#define LEDGE_ENGINE_KERNELS_POOL_H
+
+#include <stdbool.h>
+
+#include "engine/kernels/geometry.h"
+
+struct ledge_pool_params {
+    struct ledge_geometry g; /* in_channels == out_channels */
+    struct ledge_clamp clamp;
+    bool count_pad;    /* average: padding counts as zeros (but not what lies past pad_end) */
+    bool column_major; /* indices count height first */
+};
+
+enum ledge_status ledge_max_pool_f32_c(const struct ledge_kernel_call *call);
+enum ledge_status ledge_max_pool_u8_c(const struct ledge_kernel_call *call);
+enum ledge_status ledge_max_pool_i8_c(const struct ledge_kernel_call *call);
+enum ledge_status ledge_average_pool_f32_c(const struct ledge_kernel_call *call);
+
+/* Over the whole plane: kernel and out of the geometry are in and 1. */
+enum ledge_status ledge_global_average_pool_f32_c(const struct ledge_kernel_call *call);
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pool_c.c -- pooling in plain C, any layout. Windows are clipped to the picture first, so that
+ * inner loops need no test. */
+#include <math.h>
+
+#include "engine/kernels/pool.h"
+
+struct job {
+    const struct ledge_pool_params *params;
+    const void *x;
+    void *y;
+    int64_t *indices;
+    void (*plane)(const struct job *job, int64_t n, int64_t c);
+};
+
+/* First and last + 1 tap of each dimension that lies on the picture, and where the first one lies.
+ */
+struct window {
+    int64_t first[3];
+    int64_t last[3];
+    int64_t from[3];
+};
+
+static struct window clip(const struct ledge_geometry *g, int64_t at)
+{
+    struct window w;
+    int64_t out[3];
+    ledge_unravel(at, g->out, out);
+    for (int i = 0; i < 3; i++) {
+        int64_t start = out[i] * g->stride[i] - g->pad[i];
+        int64_t d = g->dilation[i];
+        w.first[i] = start < 0 ? (-start + d - 1) / d : 0;
+        int64_t fits = start < g->in[i] ? (g->in[i] - start + d - 1) / d : 0;
+        w.last[i] = fits < g->kernel[i] ? fits : g->kernel[i];
+        w.from[i] = start;
+    }
+    return w;
+}
+
+static int64_t position(const struct ledge_geometry *g, const struct window *w, int64_t kd,
+                        int64_t kh, int64_t kw)
+{
+    int64_t d = w->from[0] + kd * g->dilation[0];
+    int64_t h = w->from[1] + kh * g->dilation[1];
+    return (d * g->in[1] + h) * g->in[2] + w->from[2] + kw * g->dilation[2];
+}
+
+static int64_t index_of(const struct ledge_pool_params *params, int64_t n, int64_t c, int64_t at)
+{
+    const struct ledge_geometry *g = &params->g;
+    int64_t plane = ledge_plane_at(g->layout, n, c, g->in_channels, ledge_volume(g->in));
+    if (at < 0) {
+        return -1;
+    }
+    if (params->column_major) {
+        int64_t pos[3];
+        ledge_unravel(at, g->in, pos);
+        at = (pos[2] * g->in[1] + pos[1]) * g->in[0] + pos[0];
+    }
+    return plane + at * ledge_plane_step(g->layout, g->in_channels);
+}
+
+#define MAX_PLANE(type, suffix, least)                                                             \
+    static void max_##suffix(const struct job *job, int64_t n, int64_t c)                          \
+    {                                                                                              \
+        const struct ledge_geometry *g = &job->params->g;                                          \
+        int64_t volume = ledge_volume(g->out);                                                     \
+        int64_t step = ledge_plane_step(g->layout, g->in_channels);                                \
+        int64_t base = ledge_plane_at(g->layout, n, c, g->in_channels, volume);                    \
+        const type *x = (const type *)job->x +                                                     \
+                        ledge_plane_at(g->layout, n, c, g->in_channels, ledge_volume(g->in));      \
+        for (int64_t at = 0; at < volume; at++) {                                                  \
+            struct window w = clip(g, at);                                                         \
+            type best = (least);                                                                   \
+            int64_t best_at = -1;                                                                  \
+            for (int64_t kd = w.first[0]; kd < w.last[0]; kd++) {                                  \
+                for (int64_t kh = w.first[1]; kh < w.last[1]; kh++) {                              \
+                    for (int64_t kw = w.first[2]; kw < w.last[2]; kw++) {                          \
+                        int64_t p = position(g, &w, kd, kh, kw);                                   \
+                        type v = x[p * step];                                                      \
+                        if (v > best || best_at < 0) {                                             \
+                            best = v;                                                              \
+                            best_at = p;                                                           \
+                        }                                                                          \
+                    }                                                                              \
+                }                                                                                  \
+            }                                                                                      \
+            ((type *)job->y)[base + at * step] = FINISH_##suffix(best);                            \
+            if (job->indices != NULL) {                                                            \
+                job->indices[base + at * step] = index_of(job->params, n, c, best_at);             \
+            }                                                                                      \
+        }                                                                                          \
+    }
+
+#define FINISH_f32(v) ledge_clamp_f32((v), job->params->clamp)
+#define FINISH_u8(v)  (v)
+#define FINISH_i8(v)  (v)
+MAX_PLANE(float, f32, -INFINITY)
+MAX_PLANE(uint8_t, u8, 0)
+MAX_PLANE(int8_t, i8, INT8_MIN)
+
+/* Elements that an average divides by: those on the picture, or those on the padded picture. */
+static int64_t divisor(const struct ledge_pool_params *params, const struct window *w)
+{
+    const struct ledge_geometry *g = &params->g;
+    int64_t count = 1;
+    for (int i = 0; i < 3; i++) {
+        int64_t n = w->last[i] - w->first[i];
+        if (params->count_pad) {
+            int64_t room = g->in[i] + g->pad_end[i] - w->from[i];
+            int64_t fits = (room + g->dilation[i] - 1) / g->dilation[i];
+            n = fits < g->kernel[i] ? fits : g->kernel[i];
+        }
+        count *= n;
+    }
+    return count > 0 ? count : 1;
+}
+
+static void average(const struct job *job, int64_t n, int64_t c)
+{
+    const struct ledge_geometry *g = &job->params->g;
+    int64_t volume = ledge_volume(g->out);
+    int64_t step = ledge_plane_step(g->layout, g->in_channels);
+    const float *x = (const float *)job->x +
+                     ledge_plane_at(g->layout, n, c, g->in_channels, ledge_volume(g->in));
+    float *y = (float *)job->y + ledge_plane_at(g->layout, n, c, g->in_channels, volume);
+    for (int64_t at = 0; at < volume; at++) {
+        struct window w = clip(g, at);
+        float total = 0;
+        for (int64_t kd = w.first[0]; kd < w.last[0]; kd++) {
+            for (int64_t kh = w.first[1]; kh < w.last[1]; kh++) {
+                for (int64_t kw = w.first[2]; kw < w.last[2]; kw++) {
+                    total += x[position(g, &w, kd, kh, kw) * step];
+                }
+            }
+        }
+        y[at * step] = ledge_clamp_f32(total / (float)divisor(job->params, &w), job->params->clamp);
+    }
+}
+
+/* Sixteen running sums: independent of the vector width, and more exact than one. */
+static void global_average(const struct job *job, int64_t n, int64_t c)
+{
+    const struct ledge_geometry *g = &job->params->g;
+    int64_t volume = ledge_volume(g->in);
+    int64_t step = ledge_plane_step(g->layout, g->in_channels);
+    const float *x =
+        (const float *)job->x + ledge_plane_at(g->layout, n, c, g->in_channels, volume);
+    float sums[16] = {0};
+    int64_t at = 0;
+    for (; at + 16 <= volume; at += 16) {
+        for (int i = 0; i < 16; i++) {
+            sums[i] += x[(at + i) * step];
+        }
+    }
+    for (int i = 0; at < volume; at++, i++) {
+        sums[i] += x[at * step];
+    }
+    for (int width = 8; width > 0; width /= 2) {
+        for (int i = 0; i < width; i++) {
+            sums[i] += sums[i + width];
+        }
+    }
+    ((float *)job->y)[n * g->in_channels + c] =
+        ledge_clamp_f32(sums[0] / (float)volume, job->params->clamp);
+}
+
+static void one_plane(void *arg, int32_t index, int32_t worker)
+{
+    (void)worker;
+    const struct job *job = arg;
+    int64_t channels = job->params->g.in_channels;
+    job->plane(job, index / channels, index % channels);
+}
+
+static enum ledge_status run(const struct ledge_kernel_call *call,
+                             void (*plane)(const struct job *job, int64_t n, int64_t c))
+{
+    const struct ledge_pool_params *params = call->params;
+    struct job job = {.params = params,
+                      .x = call->in[0]->data,
+                      .y = call->out[0]->data,
+                      .indices =
+                          call->n_out > 1 && call->out[1] != NULL ? call->out[1]->data : NULL,
+                      .plane = plane};
+    ledge_pool_run(call->pool, (int32_t)(params->g.batch * params->g.in_channels), one_plane, &job);
+    return LEDGE_OK;
+}
+
+enum ledge_status ledge_max_pool_f32_c(const struct ledge_kernel_call *call)
+{
+    return run(call, max_f32);
+}
+
+enum ledge_status ledge_max_pool_u8_c(const struct ledge_kernel_call *call)
+{
+    return run(call, max_u8);
+}
+
+enum ledge_status ledge_max_pool_i8_c(const struct ledge_kernel_call *call)
+{
+    return run(call, max_i8);
+}
+
+enum ledge_status ledge_average_pool_f32_c(const struct ledge_kernel_call *call)
+{
+    return run(call, average);
+}
+
+enum ledge_status ledge_global_average_pool_f32_c(const struct ledge_kernel_call *call)
+{
+    return run(call, global_average);
+}
