@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http.h -- HTTP/1.1 server and client on the loop (libevent's evhttp), over TCP, TLS or a unix
- * socket.
+/* http.h -- HTTP/1.1 server and client on the loop (libevent's bufferevents), over TCP, TLS or a
+ * unix socket.
+ *
+ * Not evhttp: its client cannot reach unix sockets, its server does not notice a client that left
+ * while it is being answered, and both would need a reader of their own for hostile bytes anyway
+ * (http_wire.c, fuzzed).
  *
  * Threads: everything on the loop's thread, except sys_http_fetch(), which blocks its caller with a
  * loop of its own. Bounds: header 64 KB, body as configured; a request over them is answered
- * 413/431 and closed.
+ * 413/431 and closed. Host names are resolved before a call starts, which blocks when it needs a
+ * name server.
  */
 #ifndef LEDGE_SYS_HTTP_H
 #define LEDGE_SYS_HTTP_H
@@ -30,7 +35,10 @@ struct sys_http_server_options {
     uint16_t port;         /* 0: any; see sys_http_server_port() */
     struct sys_tls *tls;   /* BORROWED; NULL: plain */
     size_t max_body;
-    int32_t timeout_s; /* idle connection; 0: 60 */
+    int32_t timeout_s; /* idle connection, or no progress; 0: 60 */
+    /* Called when a head with a body has come, before the body is read (path, headers and peer may
+     * be asked): bytes this request may have, at most max_body; or NULL. */
+    size_t (*limit)(void *arg, const struct sys_http_request *request);
     /* Called for every whole request; must answer, now or later, by exactly one reply or stream. */
     void (*handle)(void *arg, struct sys_http_request *request);
     void *arg;
@@ -71,7 +79,8 @@ void sys_http_reply_file(struct sys_http_request *request, const char *path,
                          const char *content_type, const char *etag);
 
 /* Stream (server-sent events, tar): start, then chunks, then end. closed(arg) is called once when
- * the client goes or after end; the request must not be used after it. */
+ * the client goes or after end (from inside start when it went before); the request must not be
+ * used after it. */
 void sys_http_stream_start(struct sys_http_request *request, int status, const char *content_type,
                            void (*closed)(void *arg), void *arg);
 void sys_http_stream_send(struct sys_http_request *request, const void *bytes, size_t n);
