@@ -28,7 +28,8 @@ struct sys_mqtt_options {
     void *arg;
 };
 
-/* Strings are copied. The first connection starts at once. OWNED: sys_mqtt_free(). */
+/* Strings are copied. The first connection starts at once. OWNED: sys_mqtt_free(), also from inside
+ * a callback; it may wait for a name being resolved. Errors: of sys_tls_create(). */
 LEDGE_NODISCARD enum ledge_status sys_mqtt_create(struct sys_loop *loop,
                                                   const struct sys_mqtt_options *options,
                                                   struct sys_mqtt **mqtt, struct ledge_error *err);
@@ -40,8 +41,9 @@ bool sys_mqtt_connected(const struct sys_mqtt *mqtt);
 LEDGE_NODISCARD enum ledge_status sys_mqtt_subscribe(struct sys_mqtt *mqtt, const char *pattern,
                                                      struct ledge_error *err);
 
-/* *id (NULL allowed) comes back in on_published. Errors: ERR_STATE (not connected), ERR_RANGE,
- * ERR_NOMEM. */
+/* *id (NULL allowed) comes back in on_published, or never when the connection ends first: a message
+ * is not kept for the next connection. payload is copied. Errors: ERR_STATE (not connected),
+ * ERR_RANGE, ERR_NOMEM. */
 LEDGE_NODISCARD enum ledge_status sys_mqtt_publish(struct sys_mqtt *mqtt, const char *topic,
                                                    const void *payload, size_t n, int qos, int *id,
                                                    struct ledge_error *err);
