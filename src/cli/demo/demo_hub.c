@@ -11,9 +11,6 @@
 
 #include "base/cleanup.h"
 #include "base/status.h"
-#include "sys/http.h"
-#include "sys/json.h"
-#include "sys/tls.h"
 
 enum { LOG_BYTES = 1 << 20, HUB_SECONDS = 30 };
 
@@ -74,8 +71,9 @@ static bool find_token(void *arg)
 
 static bool hub_answers(void *arg)
 {
+    struct demo_hub *hub = arg;
     json_t *summary = NULL;
-    bool good = demo_call(arg, "GET", "/summary", NULL, &summary, NULL) == LEDGE_OK;
+    bool good = cli_rest_call(&hub->rest, "GET", "/summary", NULL, &summary, NULL) == LEDGE_OK;
     json_decref(summary);
     return good;
 }
@@ -84,99 +82,24 @@ enum ledge_status demo_hub_start(struct demo_run *run, struct demo_hub *hub,
                                  struct ledge_error *err)
 {
     struct token_search search = {.hub = hub};
-    char listen[32], broker[16], ca[SYS_PATH];
+    char listen[32], broker[16];
     int port = free_port();
-    *hub = (struct demo_hub){.tls = NULL};
+    *hub = (struct demo_hub){.url = ""};
     (void)snprintf(listen, sizeof listen, "127.0.0.1:%d", port);
     (void)snprintf(broker, sizeof broker, "%d", free_port());
     (void)snprintf(hub->url, sizeof hub->url, "https://127.0.0.1:%d", port);
     LEDGE_TRY(sys_path(hub->state, err, "%s/hub", run->work));
     LEDGE_TRY(sys_path(search.log, err, "%s/hub.log", run->work));
-    LEDGE_TRY(sys_path(ca, err, "%s/ca.crt", hub->state));
+    LEDGE_TRY(sys_path(hub->ca, err, "%s/ca.crt", hub->state));
     LEDGE_TRY(demo_daemon(run, "hub", err, "ledge-hub", "--state", hub->state, "--listen", listen,
                           "--broker-port", broker, NULL));
     LEDGE_TRY(demo_wait(run, "the hub prints its token", HUB_SECONDS, find_token, &search, err));
-    const struct sys_tls_options options = {.ca = ca, .verify = SYS_TLS_VERIFY_REQUIRED};
-    LEDGE_TRY(sys_tls_create(&options, &hub->tls, err));
+    const struct cli_rest_options options = {.hub = hub->url, .token = hub->token, .ca = hub->ca};
+    LEDGE_TRY(cli_rest_open(&options, &hub->rest, err));
     return demo_wait(run, "the hub answers", HUB_SECONDS, hub_answers, hub, err);
 }
 
 void demo_hub_done(struct demo_hub *hub)
 {
-    sys_tls_free(hub->tls);
-    hub->tls = NULL;
-}
-
-static enum ledge_status read_answer(const char *method, const char *path,
-                                     const struct sys_http_reply *reply, json_t **answer,
-                                     struct ledge_error *err)
-{
-    json_t *value = NULL;
-    if (reply->body.len > 0) {
-        LEDGE_TRY(sys_json_parse(reply->body.data, reply->body.len, &value, err));
-    }
-    if (reply->status >= 300) {
-        const char *detail = json_string_value(json_object_get(value, "detail"));
-        enum ledge_status status = ledge_fail(err, LEDGE_ERR_STATE, "%s %s: %d %s", method, path,
-                                              reply->status, detail != NULL ? detail : "");
-        json_decref(value);
-        return status;
-    }
-    if (answer != NULL) {
-        *answer = value;
-    } else {
-        json_decref(value);
-    }
-    return LEDGE_OK;
-}
-
-enum ledge_status demo_call(struct demo_hub *hub, const char *method, const char *path,
-                            const json_t *value, json_t **answer, struct ledge_error *err)
-{
-    LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf body = LEDGE_BUF_INIT(LOG_BYTES);
-    LEDGE_CLEANUP(sys_http_reply_done) struct sys_http_reply reply = {.status = 0};
-    char url[SYS_PATH], bearer[200];
-    LEDGE_TRY(sys_path(url, err, "%s/api/v1%s", hub->url, path));
-    (void)snprintf(bearer, sizeof bearer, "Bearer %s", hub->token);
-    if (value != NULL) {
-        LEDGE_TRY(sys_json_write(value, &body));
-    }
-    const char *const headers[] = {"Authorization", bearer, "Content-Type", "application/json",
-                                   NULL};
-    const struct sys_http_call call = {.method = method,
-                                       .url = url,
-                                       .headers = headers,
-                                       .body = body.data,
-                                       .body_bytes = body.len,
-                                       .tls = hub->tls};
-    LEDGE_TRY(sys_http_fetch(&call, &reply, err));
-    return read_answer(method, path, &reply, answer, err);
-}
-
-enum ledge_status demo_items(struct demo_hub *hub, const char *path, json_t **items,
-                             struct ledge_error *err)
-{
-    char cursor[256] = "";
-    json_t *all = json_array();
-    enum ledge_status status;
-    do {
-        char page_path[SYS_PATH];
-        json_t *page = NULL;
-        status = sys_path(page_path, err, "%s%climit=500%s%s", path,
-                          strchr(path, '?') != NULL ? '&' : '?',
-                          cursor[0] != '\0' ? "&cursor=" : "", cursor);
-        if (status == LEDGE_OK) {
-            status = demo_call(hub, "GET", page_path, NULL, &page, err);
-        }
-        if (status != LEDGE_OK) {
-            json_decref(all);
-            return status;
-        }
-        json_array_extend(all, json_object_get(page, "items"));
-        const char *next = json_string_value(json_object_get(page, "next"));
-        (void)snprintf(cursor, sizeof cursor, "%.255s", next != NULL ? next : "");
-        json_decref(page);
-    } while (cursor[0] != '\0');
-    *items = all;
-    return LEDGE_OK;
+    cli_rest_done(&hub->rest);
 }
