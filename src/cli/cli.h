@@ -120,4 +120,11 @@ enum { CLI_TEXT_BYTES = 32 };
 const char *cli_text_bytes(double bytes, char text[CLI_TEXT_BYTES]);
 const char *cli_text_count(double count, char text[CLI_TEXT_BYTES]);
 
+/* cli_cmd_<name>() of every line of verbs.inc. */
+#define CLI_VERB(group, name, summary) int cli_cmd_##name(int argc, char **argv);
+#define CLI_PROGRAM(group, name, summary)
+#include "cli/verbs.inc"
+#undef CLI_VERB
+#undef CLI_PROGRAM
+
 #endif

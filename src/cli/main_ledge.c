@@ -2,12 +2,6 @@
 /* main_ledge.c -- `ledge VERB ...`: the toolbox. Every verb is a line of verbs.inc. */
 #include "cli/cli.h"
 
-#define CLI_VERB(group, name, summary) int cli_cmd_##name(int argc, char **argv);
-#define CLI_PROGRAM(group, name, summary)
-#include "cli/verbs.inc"
-#undef CLI_VERB
-#undef CLI_PROGRAM
-
 static const struct cli_verb verbs[] = {
 #define CLI_VERB(group, name, summary)    {group, #name, summary, cli_cmd_##name},
 #define CLI_PROGRAM(group, name, summary) {group, #name, summary, NULL},

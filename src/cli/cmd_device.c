@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_device.c -- `ledge device list|show|token|remove`. */
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "cli/rest.h"
+#include "sys/json.h"
+#include "sys/table.h"
+
+/* "signs 2, faces 1" out of [{"name","version"},...]. */
+static void list_versions(const json_t *items, struct ledge_buf *out)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(items, i, item)
+    {
+        (void)ledge_buf_printf(out, "%s%s %lld", i > 0 ? ", " : "", cli_rest_text(item, "name"),
+                               (long long)json_integer_value(json_object_get(item, "version")));
+    }
+}
+
+static void add_row(struct sys_table *table, const json_t *device)
+{
+    LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf models = LEDGE_BUF_INIT(400);
+    const json_t *last = json_object_get(device, "last");
+    list_versions(json_object_get(device, "models"), &models);
+    sys_table_rowf(table, "%s\t%s\t%lld\t%s\t%s\t%s %.2f\t%.1f\t%lld\t%s",
+                   cli_rest_text(device, "id"),
+                   json_is_true(json_object_get(device, "online")) ? "yes" : "no",
+                   (long long)json_integer_value(json_object_get(device, "gen")),
+                   cli_rest_text(device, "state"), models.data != NULL ? models.data : "",
+                   cli_rest_text(last, "label"), json_number_value(json_object_get(last, "score")),
+                   json_number_value(json_object_get(device, "fps")),
+                   (long long)json_integer_value(json_object_get(device, "records")),
+                   cli_rest_text(device, "last_seen"));
+}
+
+static int print_devices(json_t *items, bool json)
+{
+    static const char *const heads[] = {"DEVICE", "ONLINE", ">GEN",     "STATE", "MODELS",
+                                        "LAST",   ">FPS",   ">RECORDS", "SEEN"};
+    size_t i;
+    json_t *device;
+    if (json) {
+        return cli_print_json(json_incref(items));
+    }
+    struct sys_table *table = sys_table_create(heads, CLI_COUNT(heads));
+    if (table == NULL) {
+        return cli_failf(CLI_FAILED, "no memory");
+    }
+    json_array_foreach(items, i, device)
+    {
+        add_row(table, device);
+    }
+    int failed = sys_table_print(table, stdout);
+    sys_table_free(table);
+    return failed != 0 ? CLI_FAILED : CLI_OK;
+}
+
+static int device_list(int argc, char **argv)
+{
+    struct cli_rest_options rest_options = {.hub = NULL};
+    const struct cli_option options[] = {CLI_REST_OPTIONS(rest_options)};
+    const struct cli_command command = {
+        .usage = "ledge device list [options]",
+        .summary = "Every device: what it runs, what it saw last, whether it is there.",
+        .options = options,
+        .n_options = CLI_COUNT(options),
+        .examples = "  ledge device list\n  ledge device list --json",
+    };
+    struct cli_args args;
+    struct ledge_error err = {0};
+    LEDGE_CLEANUP(cli_rest_done) struct cli_rest rest = {.tls = NULL};
+    LEDGE_CLEANUP(sys_json_free) json_t *items = NULL;
+    int code = cli_parse(&command, argc, argv, &args);
+    if (code >= 0) {
+        return code;
+    }
+    if (cli_rest_open(&rest_options, &rest, &err) != LEDGE_OK ||
+        cli_rest_items(&rest, "/devices", &items, &err) != LEDGE_OK) {
+        return cli_fail(&err);
+    }
+    return print_devices(items, rest_options.json);
+}
+
+/* GET or DELETE /devices/NAME. */
+static int one_device(int argc, char **argv, const struct cli_command *command,
+                      const struct cli_rest_options *rest_options, const char *method)
+{
+    struct cli_args args;
+    struct ledge_error err = {0};
+    char name[CLI_REST_SEGMENT], path[SYS_PATH];
+    LEDGE_CLEANUP(cli_rest_done) struct cli_rest rest = {.tls = NULL};
+    LEDGE_CLEANUP(sys_json_free) json_t *answer = NULL;
+    int code = cli_parse(command, argc, argv, &args);
+    if (code >= 0) {
+        return code;
+    }
+    if (cli_rest_open(rest_options, &rest, &err) != LEDGE_OK ||
+        cli_rest_segment(args.items[0], name, &err) != LEDGE_OK ||
+        sys_path(path, &err, "/devices/%s", name) != LEDGE_OK ||
+        cli_rest_call(&rest, method, path, NULL, &answer, &err) != LEDGE_OK) {
+        return cli_fail(&err);
+    }
+    if (answer == NULL) {
+        fprintf(stderr, "removed %s: its certificate is refused from now on\n", args.items[0]);
+        return CLI_OK;
+    }
+    return cli_print_json(json_incref(answer));
+}
+
+static int device_show(int argc, char **argv)
+{
+    struct cli_rest_options rest_options = {.hub = NULL};
+    const struct cli_option options[] = {CLI_REST_OPTIONS(rest_options)};
+    const struct cli_command command = {
+        .usage = "ledge device show NAME [options]",
+        .summary = "All that the hub knows of one device, as JSON.",
+        .options = options,
+        .n_options = CLI_COUNT(options),
+        .min_args = 1,
+        .max_args = 1,
+        .examples = "  ledge device show cam-1",
+    };
+    return one_device(argc, argv, &command, &rest_options, "GET");
+}
+
+static int device_remove(int argc, char **argv)
+{
+    struct cli_rest_options rest_options = {.hub = NULL};
+    const struct cli_option options[] = {CLI_REST_OPTIONS(rest_options)};
+    const struct cli_command command = {
+        .usage = "ledge device remove NAME [options]",
+        .summary = "Revoke a device: its certificate is refused from then on; its records stay.",
+        .options = options,
+        .n_options = CLI_COUNT(options),
+        .min_args = 1,
+        .max_args = 1,
+        .examples = "  ledge device remove cam-1",
+    };
+    return one_device(argc, argv, &command, &rest_options, "DELETE");
+}
+
+static int device_token(int argc, char **argv)
+{
+    struct cli_rest_options rest_options = {.hub = NULL};
+    const struct cli_option options[] = {CLI_REST_OPTIONS(rest_options)};
+    const struct cli_command command = {
+        .usage = "ledge device token [NAME] [options]",
+        .summary = "Make a one-time claim token, for one device by name or for any.",
+        .options = options,
+        .n_options = CLI_COUNT(options),
+        .max_args = 1,
+        .examples = "  ledge device token cam-1\n"
+                    "  ledge-agent enroll --hub https://hub:8443 --token \"$(ledge device token "
+                    "cam-1)\" --name cam-1",
+    };
+    struct cli_args args;
+    struct ledge_error err = {0};
+    LEDGE_CLEANUP(cli_rest_done) struct cli_rest rest = {.tls = NULL};
+    LEDGE_CLEANUP(sys_json_free) json_t *answer = NULL;
+    int code = cli_parse(&command, argc, argv, &args);
+    if (code >= 0) {
+        return code;
+    }
+    LEDGE_CLEANUP(sys_json_free) json_t *body = json_object();
+    if (args.n == 1) {
+        json_object_set_new(body, "device", json_string(args.items[0]));
+    }
+    if (cli_rest_open(&rest_options, &rest, &err) != LEDGE_OK ||
+        cli_rest_call(&rest, "POST", "/enroll-tokens", body, &answer, &err) != LEDGE_OK) {
+        return cli_fail(&err);
+    }
+    if (rest_options.json) {
+        return cli_print_json(json_incref(answer));
+    }
+    printf("%s\n", cli_rest_text(answer, "token"));
+    fprintf(stderr, "valid once, until %s\n", cli_rest_text(answer, "expires"));
+    return CLI_OK;
+}
+
+int cli_cmd_device(int argc, char **argv)
+{
+    static const struct cli_verb verbs[] = {
+        {"device", "list", "what each device runs and saw last", device_list},
+        {"device", "show", "one device, as JSON", device_show},
+        {"device", "token", "make a one-time claim token", device_token},
+        {"device", "remove", "revoke a device", device_remove},
+    };
+    return cli_dispatch("ledge device", verbs, CLI_COUNT(verbs), argc, argv);
+}
