@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* onnx_binary.c -- y = f(a, b) with numpy's broadcasting. One inner loop per operator and element
+ * type, made from one line each; the walk over the outer dimensions is shared. Whole numbers wrap
+ * on overflow; a division by zero gives 0. */
+#include <math.h>
+#include <string.h>
+
+#include "base/banned.h"
+#include "engine/kernels/onnx.h"
+#include "engine/kernels/onnx_half.h"
+
+#define SAME(v) (v)
+
+/* T elements in, R elements out, C what the expression computes with. */
+#define DEFINE_INNER(NAME, T, R, C, LOAD, STORE, EXPR)                                             \
+    static void NAME(const void *pa, const void *pb, void *po, int64_t n, int sa, int sb)          \
+    {                                                                                              \
+        const T *va = pa, *vb = pb;                                                                \
+        R *vo = po;                                                                                \
+        if (sa != 0 && sb != 0) {                                                                  \
+            for (int64_t i = 0; i < n; i++) {                                                      \
+                C a = LOAD(va[i]), b = LOAD(vb[i]);                                                \
+                vo[i] = (R)STORE(EXPR);                                                            \
+            }                                                                                      \
+        } else if (sa != 0) {                                                                      \
+            C b = LOAD(vb[0]);                                                                     \
+            for (int64_t i = 0; i < n; i++) {                                                      \
+                C a = LOAD(va[i]);                                                                 \
+                vo[i] = (R)STORE(EXPR);                                                            \
+            }                                                                                      \
+        } else {                                                                                   \
+            C a = LOAD(va[0]);                                                                     \
+            for (int64_t i = 0; i < n; i++) {                                                      \
+                C b = LOAD(vb[sb * i]);                                                            \
+                vo[i] = (R)STORE(EXPR);                                                            \
+            }                                                                                      \
+        }                                                                                          \
+    }
+
+static inline double floor_mod(double a, double b)
+{
+    double r = fmod(a, b);
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+
+/* X(operator, expression): real numbers, same type out. */
+#define REAL_LIST(X)                                                                               \
+    X(Add, a + b)                                                                                  \
+    X(Sub, a - b)                                                                                  \
+    X(Mul, a *b)                                                                                   \
+    X(Div, a / b)                                                                                  \
+    X(Max, a > b || isnan(a) ? a : b)                                                              \
+    X(Min, a < b || isnan(a) ? a : b)                                                              \
+    X(PRelu, a < 0 ? a * b : a)                                                                    \
+    X(Mod, floor_mod((double)a, (double)b))                                                        \
+    X(ModF, fmod((double)a, (double)b))
+
+/* X(operator, expression): number x number -> bool, every type. */
+#define COMPARE_LIST(X)                                                                            \
+    X(Equal, a == b)                                                                               \
+    X(Less, a < b)                                                                                 \
+    X(LessOrEqual, a <= b)                                                                         \
+    X(Greater, a > b)                                                                              \
+    X(GreaterOrEqual, a >= b)
+
+#define DEFINE_REAL(NAME, EXPR)                                                                    \
+    DEFINE_INNER(NAME##_f32, float, float, float, SAME, SAME, EXPR)                                \
+    DEFINE_INNER(NAME##_f64, double, double, double, SAME, SAME, EXPR)                             \
+    DEFINE_INNER(NAME##_f16, uint16_t, uint16_t, float, ledge_from_f16, ledge_to_f16,              \
+                 (float)(EXPR))                                                                    \
+    DEFINE_INNER(NAME##_bf16, uint16_t, uint16_t, float, ledge_from_bf16, ledge_to_bf16,           \
+                 (float)(EXPR))
+REAL_LIST(DEFINE_REAL)
+
+#define DEFINE_REAL_COMPARE(NAME, EXPR)                                                            \
+    DEFINE_INNER(NAME##_f32, float, uint8_t, float, SAME, SAME, EXPR)                              \
+    DEFINE_INNER(NAME##_f64, double, uint8_t, double, SAME, SAME, EXPR)                            \
+    DEFINE_INNER(NAME##_f16, uint16_t, uint8_t, float, ledge_from_f16, SAME, EXPR)                 \
+    DEFINE_INNER(NAME##_bf16, uint16_t, uint8_t, float, ledge_from_bf16, SAME, EXPR)
+COMPARE_LIST(DEFINE_REAL_COMPARE)
+
+/* X(dtype, name, T, U): U is unsigned and at least as wide as int, so that nothing overflows. */
+#define SIGNED_LIST(X)                                                                             \
+    X(I8, i8, int8_t, uint32_t)                                                                    \
+    X(I16, i16, int16_t, uint32_t)                                                                 \
+    X(I32, i32, int32_t, uint32_t)                                                                 \
+    X(I64, i64, int64_t, uint64_t)
+#define UNSIGNED_LIST(X)                                                                           \
+    X(U8, u8, uint8_t, uint32_t)                                                                   \
+    X(U16, u16, uint16_t, uint32_t)                                                                \
+    X(U32, u32, uint32_t, uint32_t)                                                                \
+    X(U64, u64, uint64_t, uint64_t)
+
+#define WHOLE(NAME, name, T, EXPR) DEFINE_INNER(NAME##_##name, T, T, T, SAME, SAME, EXPR)
+#define DEFINE_WHOLE(dtype, name, T, U)                                                            \
+    WHOLE(Add, name, T, (U)a + (U)b)                                                               \
+    WHOLE(Sub, name, T, (U)a - (U)b)                                                               \
+    WHOLE(Mul, name, T, (U)a *(U)b)                                                                \
+    WHOLE(Max, name, T, a > b ? a : b)                                                             \
+    WHOLE(Min, name, T, a < b ? a : b)                                                             \
+    WHOLE(BitwiseAnd, name, T, a &b)                                                               \
+    WHOLE(BitwiseOr, name, T, a | b)                                                               \
+    WHOLE(BitwiseXor, name, T, a ^ b)                                                              \
+    DEFINE_INNER(Equal_##name, T, uint8_t, T, SAME, SAME, a == b)                                  \
+    DEFINE_INNER(Less_##name, T, uint8_t, T, SAME, SAME, a < b)                                    \
+    DEFINE_INNER(LessOrEqual_##name, T, uint8_t, T, SAME, SAME, a <= b)                            \
+    DEFINE_INNER(Greater_##name, T, uint8_t, T, SAME, SAME, a > b)                                 \
+    DEFINE_INNER(GreaterOrEqual_##name, T, uint8_t, T, SAME, SAME, a >= b)
+/* -1 is handled apart: the least number divided by it overflows. */
+#define DEFINE_SIGNED(dtype, name, T, U)                                                           \
+    DEFINE_WHOLE(dtype, name, T, U)                                                                \
+    WHOLE(Div, name, T, b == 0 ? 0 : b == -1 ? (T)(0 - (U)a) : a / b)                              \
+    WHOLE(ModF, name, T, b == 0 || b == -1 ? 0 : a % b)                                            \
+    WHOLE(Mod, name, T,                                                                            \
+          b == 0 || b == -1                  ? 0                                                   \
+          : a % b != 0 && (a < 0) != (b < 0) ? a % b + b                                           \
+                                             : a % b)                                              \
+    WHOLE(PRelu, name, T, a < 0 ? (T)((U)a * (U)b) : a)
+#define DEFINE_UNSIGNED(dtype, name, T, U)                                                         \
+    DEFINE_WHOLE(dtype, name, T, U)                                                                \
+    WHOLE(Div, name, T, b == 0 ? 0 : a / b)                                                        \
+    WHOLE(ModF, name, T, b == 0 ? 0 : a % b)                                                       \
+    WHOLE(Mod, name, T, b == 0 ? 0 : a % b)                                                        \
+    WHOLE(PRelu, name, T, ((void)b, a))                                                            \
+    WHOLE(BitShiftLeft, name, T, b < 8 * sizeof(T) ? (U)a << b : 0)                                \
+    WHOLE(BitShiftRight, name, T, b < 8 * sizeof(T) ? (U)a >> b : 0)
+SIGNED_LIST(DEFINE_SIGNED)
+UNSIGNED_LIST(DEFINE_UNSIGNED)
+DEFINE_INNER(And_bool, uint8_t, uint8_t, uint8_t, SAME, SAME, a != 0 && b != 0)
+DEFINE_INNER(Or_bool, uint8_t, uint8_t, uint8_t, SAME, SAME, a != 0 || b != 0)
+DEFINE_INNER(Xor_bool, uint8_t, uint8_t, uint8_t, SAME, SAME, (a != 0) != (b != 0))
+DEFINE_INNER(Equal_bool, uint8_t, uint8_t, uint8_t, SAME, SAME, (a != 0) == (b != 0))
+
+/* A constant exponent is nearly always 2 or 0.5. */
+static void Pow_f32(const void *pa, const void *pb, void *po, int64_t n, int sa, int sb)
+{
+    const float *a = pa, *b = pb;
+    float *out = po;
+    if (sb == 0 && b[0] == 2.0f) {
+        for (int64_t i = 0; i < n; i++) {
+            out[i] = a[sa * i] * a[sa * i];
+        }
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        out[i] = powf(a[sa * i], b[sb * i]);
+    }
+}
+
+/* -- the table
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+#define ROW(NAME, name, IN, OUT)                                                                   \
+    {#NAME, #NAME "_" #name "_c", LEDGE_##IN, LEDGE_##OUT, NAME##_##name},
+#define REAL_ROWS(NAME, EXPR)                                                                      \
+    ROW(NAME, f32, F32, F32)                                                                       \
+    ROW(NAME, f64, F64, F64) ROW(NAME, f16, F16, F16) ROW(NAME, bf16, BF16, BF16)
+#define COMPARE_ROWS(NAME, EXPR)                                                                   \
+    ROW(NAME, f32, F32, BOOL)                                                                      \
+    ROW(NAME, f64, F64, BOOL) ROW(NAME, f16, F16, BOOL) ROW(NAME, bf16, BF16, BOOL)
+#define WHOLE_ROWS(D, name, T, U)                                                                  \
+    ROW(Add, name, D, D)                                                                           \
+    ROW(Sub, name, D, D) ROW(Mul, name, D, D) ROW(Max, name, D, D) ROW(Min, name, D, D)            \
+        ROW(BitwiseAnd, name, D, D) ROW(BitwiseOr, name, D, D) ROW(BitwiseXor, name, D, D)         \
+            ROW(Equal, name, D, BOOL) ROW(Less, name, D, BOOL) ROW(LessOrEqual, name, D, BOOL)     \
+                ROW(Greater, name, D, BOOL) ROW(GreaterOrEqual, name, D, BOOL)                     \
+                    ROW(Div, name, D, D) ROW(ModF, name, D, D) ROW(Mod, name, D, D)                \
+                        ROW(PRelu, name, D, D)
+#define UNSIGNED_ROWS(D, name, T, U)                                                               \
+    WHOLE_ROWS(D, name, T, U) ROW(BitShiftLeft, name, D, D) ROW(BitShiftRight, name, D, D)
+
+static const struct ledge_binary_entry table[] = {
+    REAL_LIST(REAL_ROWS) COMPARE_LIST(COMPARE_ROWS) SIGNED_LIST(WHOLE_ROWS)
+        UNSIGNED_LIST(UNSIGNED_ROWS) ROW(And, bool, BOOL, BOOL) ROW(Or, bool, BOOL, BOOL)
+            ROW(Xor, bool, BOOL, BOOL) ROW(Equal, bool, BOOL, BOOL) ROW(Pow, f32, F32, F32)};
+
+const struct ledge_binary_entry *ledge_binary_find(const char *op, enum ledge_dtype in)
+{
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (table[i].in == in && strcmp(table[i].op, op) == 0) {
+            return &table[i];
+        }
+    }
+    return NULL;
+}
+
+/* -- broadcasting
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+/* Strides of view seen with the output's dimensions: 0 where it is repeated. */
+static void broadcast_strides(const struct ledge_view *view, const struct ledge_view *out,
+                              int32_t lead, int64_t *strides)
+{
+    int32_t at = lead < 0 ? out->rank - view->rank : lead;
+    int64_t step = 1;
+    for (int32_t i = 0; i < out->rank; i++) {
+        strides[i] = 0;
+    }
+    for (int32_t i = view->rank - 1; i >= 0; i--) {
+        if (view->dims[i] != 1) {
+            strides[at + i] = step;
+        }
+        step *= view->dims[i];
+    }
+}
+
+void ledge_binary_plan(struct ledge_binary_step *step, const struct ledge_view *a,
+                       const struct ledge_view *b, const struct ledge_view *out, int32_t lead)
+{
+    int64_t sa[LEDGE_MAX_RANK], sb[LEDGE_MAX_RANK];
+    int32_t n = 0;
+    broadcast_strides(a, out, -1, sa);
+    broadcast_strides(b, out, lead, sb);
+    for (int32_t i = 0; i < out->rank; i++) {
+        int64_t dim = out->dims[i];
+        if (dim == 1) {
+            continue;
+        }
+        if (n > 0 && step->stride_a[n - 1] == sa[i] * dim && step->stride_b[n - 1] == sb[i] * dim) {
+            step->dims[n - 1] *= dim;
+            step->stride_a[n - 1] = sa[i];
+            step->stride_b[n - 1] = sb[i];
+            continue;
+        }
+        step->dims[n] = dim;
+        step->stride_a[n] = sa[i];
+        step->stride_b[n] = sb[i];
+        n++;
+    }
+    if (n == 0) {
+        step->dims[0] = 1;
+        step->stride_a[0] = step->stride_b[0] = 0;
+        n = 1;
+    }
+    step->rank = n;
+}
+
+static void finish(const struct ledge_binary *p, float *out, int64_t n)
+{
+    if (p->scale != 1.0f) {
+        for (int64_t i = 0; i < n; i++) {
+            out[i] *= p->scale;
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        float v = out[i] < p->clamp.low ? p->clamp.low : out[i];
+        out[i] = v > p->clamp.high ? p->clamp.high : v;
+    }
+}
+
+static void run_step(const struct ledge_binary *p, const struct ledge_binary_step *step,
+                     const char *a, const char *b, char *out, bool last)
+{
+    int32_t inner = step->rank - 1;
+    int64_t n = step->dims[inner];
+    int64_t index[LEDGE_MAX_RANK] = {0};
+    bool finishes =
+        last && (p->clamp.low > -INFINITY || p->clamp.high < INFINITY || p->scale != 1.0f);
+    for (int32_t i = 0; i < step->rank; i++) {
+        if (step->dims[i] == 0) {
+            return;
+        }
+    }
+    for (;;) {
+        p->fn(a, b, out, n, step->stride_a[inner] != 0, step->stride_b[inner] != 0);
+        if (finishes) {
+            finish(p, (float *)out, n);
+        }
+        out += (size_t)n * p->out_size;
+        int32_t i = inner - 1;
+        for (; i >= 0; i--) {
+            a += step->stride_a[i] * (int64_t)p->in_size;
+            b += step->stride_b[i] * (int64_t)p->in_size;
+            if (++index[i] < step->dims[i]) {
+                break;
+            }
+            a -= step->stride_a[i] * step->dims[i] * (int64_t)p->in_size;
+            b -= step->stride_b[i] * step->dims[i] * (int64_t)p->in_size;
+            index[i] = 0;
+        }
+        if (i < 0) {
+            return;
+        }
+    }
+}
+
+enum ledge_status ledge_binary_c(const struct ledge_kernel_call *call)
+{
+    const struct ledge_binary *p = call->params;
+    char *out = call->out[0]->data;
+    for (int32_t i = 0; i < p->n; i++) {
+        const struct ledge_binary_step *step = &p->steps[i];
+        run_step(p, step, step->a < 0 ? out : call->in[step->a]->data,
+                 step->b < 0 ? out : call->in[step->b]->data, out, i == p->n - 1);
+    }
+    return LEDGE_OK;
+}
+
+/* -- Where
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+enum ledge_status ledge_where_c(const struct ledge_kernel_call *call)
+{
+    const struct ledge_where *p = call->params;
+    const uint8_t *cond = call->in[0]->data;
+    const char *x = call->in[1]->data, *y = call->in[2]->data;
+    char *out = call->out[0]->data;
+    int64_t total = ledge_view_count(call->out[0]);
+    for (int64_t k = 0; k < total; k++) {
+        int64_t left = k, at[3] = {0};
+        for (int32_t i = p->rank - 1; i >= 0; i--) {
+            int64_t index = left % p->dims[i];
+            left /= p->dims[i];
+            for (int j = 0; j < 3; j++) {
+                at[j] += index * p->stride[j][i];
+            }
+        }
+        const char *from =
+            cond[at[0]] != 0 ? x + at[1] * (int64_t)p->size : y + at[2] * (int64_t)p->size;
+        memcpy(out + k * (int64_t)p->size, from, p->size);
+    }
+    return LEDGE_OK;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* onnx_unary.c -- y = f(x), one loop per operator and element type, made from one line each.
+ * Expressions see x and the parameters p; <tgmath.h> picks the float or double function. f16 and
+ * bf16 are worked in f32. */
+#include <math.h>
+#include <string.h>
+#include <tgmath.h>
+
+#include "base/banned.h"
+#include "engine/kernels/onnx.h"
+#include "engine/kernels/onnx_half.h"
+
+#define SIGMOID(v)  (1 / (1 + exp(-(v))))
+#define SOFTPLUS(v) (((v) > 0 ? (v) : 0) + log1p(exp(-fabs(v))))
+
+/* X(operator, expression): real numbers. */
+#define REAL_LIST(X)                                                                               \
+    X(Abs, fabs(x))                                                                                \
+    X(Acos, acos(x))                                                                               \
+    X(Acosh, acosh(x))                                                                             \
+    X(Asin, asin(x))                                                                               \
+    X(Asinh, asinh(x))                                                                             \
+    X(Atan, atan(x))                                                                               \
+    X(Atanh, atanh(x))                                                                             \
+    X(Ceil, ceil(x))                                                                               \
+    X(Celu, (x > 0 ? x : 0) + fmin(p[0] * expm1(x / p[0]), 0 * x))                                 \
+    X(Cos, cos(x))                                                                                 \
+    X(Cosh, cosh(x))                                                                               \
+    X(Elu, x < 0 ? p[0] * expm1(x) : x)                                                            \
+    X(Erf, erf(x))                                                                                 \
+    X(Exp, exp(x))                                                                                 \
+    X(Floor, floor(x))                                                                             \
+    X(Gelu, x / 2 * (1 + erf(x * (float)0.70710678118654752)))                                     \
+    X(GeluTanh,                                                                                    \
+      x / 2 * (1 + tanh((float)0.79788456080286536 * (x + (float)0.044715 * x * x * x))))          \
+    X(HardSigmoid, fmax(fmin(p[0] * x + p[1], 1 + 0 * x), 0 * x))                                  \
+    X(HardSwish, x *fmax(fmin(x / 6 + (float)0.5, 1 + 0 * x), 0 * x))                              \
+    X(LeakyRelu, x < 0 ? p[0] * x : x)                                                             \
+    X(Log, log(x))                                                                                 \
+    X(Mish, x *tanh(SOFTPLUS(x)))                                                                  \
+    X(Neg, -x)                                                                                     \
+    X(Reciprocal, 1 / x)                                                                           \
+    X(Relu, x < 0 ? 0 : x)                                                                         \
+    X(Round, rint(x))                                                                              \
+    X(Selu, p[1] * (x > 0 ? x : p[0] * expm1(x)))                                                  \
+    X(Shrink, x<-p[0] ? x + p[1] : x> p[0] ? x - p[1] : 0)                                         \
+    X(Sigmoid, SIGMOID(x))                                                                         \
+    X(Sign, (x > 0) - (x < 0))                                                                     \
+    X(Sin, sin(x))                                                                                 \
+    X(Sinh, sinh(x))                                                                               \
+    X(Softplus, SOFTPLUS(x))                                                                       \
+    X(Softsign, x / (1 + fabs(x)))                                                                 \
+    X(Sqrt, sqrt(x))                                                                               \
+    X(Swish, x *SIGMOID(p[0] * x))                                                                 \
+    X(Tan, tan(x))                                                                                 \
+    X(Tanh, tanh(x))                                                                               \
+    X(ThresholdedRelu, x > p[0] ? x : 0)
+
+#define DEFINE_REAL(NAME, EXPR)                                                                    \
+    static void NAME##_f32(const void *in, void *out, int64_t n, const float *p)                   \
+    {                                                                                              \
+        const float *a = in;                                                                       \
+        float *y = out;                                                                            \
+        (void)p;                                                                                   \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            float x = a[i];                                                                        \
+            y[i] = EXPR;                                                                           \
+        }                                                                                          \
+    }                                                                                              \
+    static void NAME##_f64(const void *in, void *out, int64_t n, const float *p)                   \
+    {                                                                                              \
+        const double *a = in;                                                                      \
+        double *y = out;                                                                           \
+        (void)p;                                                                                   \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            double x = a[i];                                                                       \
+            y[i] = EXPR;                                                                           \
+        }                                                                                          \
+    }                                                                                              \
+    static void NAME##_f16(const void *in, void *out, int64_t n, const float *p)                   \
+    {                                                                                              \
+        const uint16_t *a = in;                                                                    \
+        uint16_t *y = out;                                                                         \
+        (void)p;                                                                                   \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            float x = ledge_from_f16(a[i]);                                                        \
+            y[i] = ledge_to_f16(EXPR);                                                             \
+        }                                                                                          \
+    }                                                                                              \
+    static void NAME##_bf16(const void *in, void *out, int64_t n, const float *p)                  \
+    {                                                                                              \
+        const uint16_t *a = in;                                                                    \
+        uint16_t *y = out;                                                                         \
+        (void)p;                                                                                   \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            float x = ledge_from_bf16(a[i]);                                                       \
+            y[i] = ledge_to_bf16(EXPR);                                                            \
+        }                                                                                          \
+    }
+REAL_LIST(DEFINE_REAL)
+
+/* X(dtype, name, T, U): whole numbers; U is the unsigned type of the same width, in which overflow
+ * wraps. */
+#define SIGNED_LIST(X)                                                                             \
+    X(I8, i8, int8_t, uint8_t)                                                                     \
+    X(I16, i16, int16_t, uint16_t)                                                                 \
+    X(I32, i32, int32_t, uint32_t)                                                                 \
+    X(I64, i64, int64_t, uint64_t)
+#define UNSIGNED_LIST(X)                                                                           \
+    X(U8, u8, uint8_t, uint8_t)                                                                    \
+    X(U16, u16, uint16_t, uint16_t)                                                                \
+    X(U32, u32, uint32_t, uint32_t)                                                                \
+    X(U64, u64, uint64_t, uint64_t)
+
+#define DEFINE_WHOLE(NAME, name, T, EXPR)                                                          \
+    static void NAME##_##name(const void *in, void *out, int64_t n, const float *p)                \
+    {                                                                                              \
+        const T *a = in;                                                                           \
+        T *y = out;                                                                                \
+        (void)p;                                                                                   \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            T x = a[i];                                                                            \
+            y[i] = (T)(EXPR);                                                                      \
+        }                                                                                          \
+    }
+#define DEFINE_SIGNED(dtype, name, T, U)                                                           \
+    DEFINE_WHOLE(Abs, name, T, x < 0 ? (U)0 - (U)x : (U)x)                                         \
+    DEFINE_WHOLE(Neg, name, T, (U)0 - (U)x)                                                        \
+    DEFINE_WHOLE(Sign, name, T, (x > 0) - (x < 0))                                                 \
+    DEFINE_WHOLE(Relu, name, T, x < 0 ? 0 : x)                                                     \
+    DEFINE_WHOLE(Shrink, name, T,                                                                  \
+                 (float)x<-p[0] ? (float)x + p[1] : (float)x> p[0] ? (float)x - p[1] : 0)          \
+    DEFINE_WHOLE(BitwiseNot, name, T, ~x)
+#define DEFINE_UNSIGNED(dtype, name, T, U)                                                         \
+    DEFINE_WHOLE(Abs, name, T, x)                                                                  \
+    DEFINE_WHOLE(Sign, name, T, x > 0)                                                             \
+    DEFINE_WHOLE(BitwiseNot, name, T, ~x)
+SIGNED_LIST(DEFINE_SIGNED)
+UNSIGNED_LIST(DEFINE_UNSIGNED)
+DEFINE_WHOLE(Not, bool, uint8_t, !x)
+
+/* -- tests: number -> bool. IsInf's p[0], p[1] say whether negative and positive infinity count.
+ * -------------------- */
+
+#define DEFINE_TEST(NAME, name, T, LOAD, EXPR)                                                     \
+    static void NAME##_##name(const void *in, void *out, int64_t n, const float *p)                \
+    {                                                                                              \
+        const T *a = in;                                                                           \
+        uint8_t *y = out;                                                                          \
+        (void)p;                                                                                   \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            double x = (double)LOAD(a[i]);                                                         \
+            y[i] = (EXPR) != 0;                                                                    \
+        }                                                                                          \
+    }
+#define SAME(v) (v)
+#define DEFINE_TESTS(NAME, EXPR)                                                                   \
+    DEFINE_TEST(NAME, f32, float, SAME, EXPR)                                                      \
+    DEFINE_TEST(NAME, f64, double, SAME, EXPR)                                                     \
+    DEFINE_TEST(NAME, f16, uint16_t, ledge_from_f16, EXPR)                                         \
+    DEFINE_TEST(NAME, bf16, uint16_t, ledge_from_bf16, EXPR)
+DEFINE_TESTS(IsNaN, isnan(x))
+DEFINE_TESTS(IsInf, isinf(x) && (x < 0 ? p[0] : p[1]) != 0)
+
+/* -- the table
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+#define ROW(NAME, name, IN, OUT)                                                                   \
+    {#NAME, #NAME "_" #name "_c", LEDGE_##IN, LEDGE_##OUT, NAME##_##name},
+#define REAL_ROWS(NAME, EXPR)                                                                      \
+    ROW(NAME, f32, F32, F32)                                                                       \
+    ROW(NAME, f64, F64, F64) ROW(NAME, f16, F16, F16) ROW(NAME, bf16, BF16, BF16)
+#define SIGNED_ROWS(D, name, T, U)                                                                 \
+    ROW(Abs, name, D, D)                                                                           \
+    ROW(Neg, name, D, D) ROW(Sign, name, D, D) ROW(Relu, name, D, D) ROW(Shrink, name, D, D)       \
+        ROW(BitwiseNot, name, D, D)
+#define UNSIGNED_ROWS(D, name, T, U)                                                               \
+    ROW(Abs, name, D, D) ROW(Sign, name, D, D) ROW(BitwiseNot, name, D, D)
+#define TEST_ROWS(NAME)                                                                            \
+    ROW(NAME, f32, F32, BOOL)                                                                      \
+    ROW(NAME, f64, F64, BOOL) ROW(NAME, f16, F16, BOOL) ROW(NAME, bf16, BF16, BOOL)
+
+static const struct ledge_unary_entry table[] = {
+    REAL_LIST(REAL_ROWS) SIGNED_LIST(SIGNED_ROWS) UNSIGNED_LIST(UNSIGNED_ROWS) TEST_ROWS(IsNaN)
+        TEST_ROWS(IsInf) ROW(Not, bool, BOOL, BOOL)};
+
+const struct ledge_unary_entry *ledge_unary_find(const char *op, enum ledge_dtype in)
+{
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (table[i].in == in && strcmp(table[i].op, op) == 0) {
+            return &table[i];
+        }
+    }
+    return NULL;
+}
+
+enum ledge_status ledge_unary_c(const struct ledge_kernel_call *call)
+{
+    const struct ledge_unary *params = call->params;
+    params->fn(call->in[0]->data, call->out[0]->data, ledge_view_count(call->out[0]), params->p);
+    return LEDGE_OK;
+}
