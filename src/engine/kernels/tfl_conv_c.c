@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tfl_conv_c.c -- Conv2D and FullyConnected: a tile of output pixels is gathered as i16 rows (minus
+ * the zero point, so padding is 0), multiplied with all weights, and requantised on the spot. */
+#include <string.h>
+
+#include "engine/kernels/tfl.h"
+
+struct job {
+    const struct ledge_kernel_call *call;
+    const struct ledge_tfl_conv_params *params;
+    size_t worker_bytes;
+};
+
+static int64_t pixels(const struct ledge_tfl_conv_params *p)
+{
+    return p->g.batch * p->g.out[1] * p->g.out[2];
+}
+
+size_t ledge_tfl_conv_scratch(const struct ledge_tfl_conv_params *p)
+{
+    size_t bytes = (size_t)LEDGE_TFL_TILE * (size_t)p->k * sizeof(int16_t);
+    return (bytes + 63) / 64 * 64;
+}
+
+/* Row of k elements: the window of output pixel number at, channels first .. first + n - 1. */
+static void gather(const struct job *job, int64_t at, int64_t first, int64_t n, int16_t *row)
+{
+    const struct ledge_tfl_conv_params *p = job->params;
+    const struct ledge_geometry *g = &p->g;
+    const uint8_t *x = job->call->in[0]->data;
+    int64_t pos[3];
+    int64_t area = g->out[1] * g->out[2];
+    ledge_unravel(at % area, g->out, pos);
+    int16_t *start = row;
+    for (int64_t ky = 0; ky < g->kernel[1]; ky++) {
+        int64_t y = pos[1] * g->stride[1] - g->pad[1] + ky * g->dilation[1];
+        for (int64_t kx = 0; kx < g->kernel[2]; kx++, row += n) {
+            int64_t c = pos[2] * g->stride[2] - g->pad[2] + kx * g->dilation[2];
+            if (y < 0 || y >= g->in[1] || c < 0 || c >= g->in[2]) {
+                memset(row, 0, (size_t)n * sizeof *row);
+                continue;
+            }
+            const uint8_t *from =
+                x + ((at / area * g->in[1] + y) * g->in[2] + c) * g->in_channels + first;
+            for (int64_t i = 0; i < n; i++) {
+                row[i] = (int16_t)((int8_t)(from[i] ^ p->x_flip) - p->x_zero);
+            }
+        }
+    }
+    memset(row, 0, (size_t)(p->k - (row - start)) * sizeof *row);
+}
+
+static void finish(const struct job *job, const int32_t *acc, int64_t at, int64_t m, int64_t o,
+                   int64_t n)
+{
+    const struct ledge_tfl_conv_params *p = job->params;
+    uint8_t *y = job->call->out[0]->data;
+    for (int64_t i = 0; i < m; i++) {
+        int64_t to = (at + i) * p->g.out_channels + o;
+        for (int64_t j = 0; j < n; j++) {
+            int32_t sum = ledge_tfl_add(acc[i * LEDGE_TFL_N + j], p->bias[o + j]);
+            ledge_tfl_store(y, to + j, ledge_tfl_scale(sum, p->factors[o + j]), &p->out);
+        }
+    }
+}
+
+static void tile(void *arg, int32_t index, int32_t worker)
+{
+    const struct job *job = arg;
+    const struct ledge_tfl_conv_params *p = job->params;
+    const struct ledge_geometry *g = &p->g;
+    int16_t *rows = (int16_t *)((char *)job->call->scratch + (size_t)worker * job->worker_bytes);
+    int32_t acc[LEDGE_TFL_TILE * LEDGE_TFL_N];
+    int64_t at = (int64_t)index * LEDGE_TFL_TILE;
+    int64_t m = pixels(p) - at < LEDGE_TFL_TILE ? pixels(p) - at : LEDGE_TFL_TILE;
+    int64_t per_in = g->in_channels / g->groups;
+    int64_t per_out = g->out_channels / g->groups;
+    for (int64_t group = 0; group < g->groups; group++) {
+        for (int64_t i = 0; i < m; i++) {
+            gather(job, at + i, group * per_in, per_in, rows + i * p->k);
+        }
+        int64_t end = (group + 1) * per_out;
+        for (int64_t o = group * per_out; o < end; o += LEDGE_TFL_N) {
+            int64_t n = end - o < LEDGE_TFL_N ? end - o : LEDGE_TFL_N;
+            const int16_t *w = (const int16_t *)job->call->packed + o * p->k;
+            p->product(rows, m, w, n, p->k, acc);
+            finish(job, acc, at, m, o, n);
+        }
+    }
+}
+
+enum ledge_status ledge_tfl_conv_c(const struct ledge_kernel_call *call)
+{
+    struct job job = {.call = call, .params = call->params};
+    job.worker_bytes = ledge_tfl_conv_scratch(job.params);
+    int64_t tiles = (pixels(job.params) + LEDGE_TFL_TILE - 1) / LEDGE_TFL_TILE;
+    ledge_pool_run(call->pool, (int32_t)tiles, tile, &job);
+    return LEDGE_OK;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tfl.h -- operators of domain "tfl": TFLite's quantised operators (and a few of its own definition
+ * of coordinates).
+ *
+ * Tensors are i8 or u8, NHWC; scale and zero point are those of the values (struct ledge_quant),
+ * never inputs.
+ *
+ *   operator                  inputs; attributes
+ *   Conv2D                    x, w [O][kh][kw][I/g], bias i32; strides, dilations, auto_pad,
+ * activation DepthwiseConv2D           x, w [1][kh][kw][O], bias i32; the same FullyConnected x, w
+ * [O][K], bias i32; keep_dims, activation AveragePool2D, MaxPool2D  x; kernel_shape, strides,
+ * auto_pad, activation Add, Sub, Mul             a, b; activation Mean                      x;
+ * axes, keepdims Softmax                   x; beta Relu                      x; activation
+ *   Logistic, Tanh, Rescale   x
+ *   Quantize, Requantize, Dequantize  x
+ *   ResizeNearest, ResizeBilinear     x (also f32), size; align_corners, half_pixel_centers
+ *   SpaceToBatchND, BatchToSpaceND    x (any type), block, paddings or crops
+ *
+ * activation is TFLite's number: 0 none, 1 relu, 2 relu -1..1, 3 relu6.
+ */
+#ifndef LEDGE_ENGINE_OPS_TFL_H
+#define LEDGE_ENGINE_OPS_TFL_H
+
+#include "engine/kernels/tfl.h"
+#include "engine/ops/op.h"
+
+/* One scale and zero point of an i8 or u8 value in the signed domain. Errors: ERR_DTYPE naming the
+ * node. */
+struct ledge_tfl_scale_of {
+    float scale;
+    int32_t zero;
+    uint8_t flip;
+};
+LEDGE_NODISCARD enum ledge_status ledge_tfl_quant(const struct ledge_op_prepare *prepare,
+                                                  const struct ledge_value *value,
+                                                  struct ledge_tfl_scale_of *quant);
+
+/* Zero point, range and flip of output 0, narrowed by attribute activation. */
+LEDGE_NODISCARD enum ledge_status ledge_tfl_out_of(const struct ledge_op_prepare *prepare,
+                                                   struct ledge_tfl_out *out);
+
+/* A real factor as multiplier and shift. Errors: ERR_RANGE for a negative, infinite or too large
+ * one. */
+LEDGE_NODISCARD enum ledge_status ledge_tfl_factor_of(const struct ledge_op_prepare *prepare,
+                                                      double real, struct ledge_tfl_factor *factor);
+
+/* Parameters in the plan's memory; NULL when there is none (the error is set). */
+void *ledge_tfl_params(const struct ledge_op_prepare *prepare, size_t bytes);
+
+/* Output 0 has dtype and dims of input 0. */
+enum ledge_status ledge_tfl_infer_same(struct ledge_op_infer *infer);
+
+/* Input 0 and output 0 are both i8 or both u8. */
+LEDGE_NODISCARD enum ledge_status ledge_tfl_check_small(struct ledge_op_infer *infer);
+
+#define LEDGE_TFL_DECLARE(name)                                                                    \
+    enum ledge_status ledge_tfl_infer_##name(struct ledge_op_infer *infer);                        \
+    enum ledge_status ledge_tfl_prepare_##name(struct ledge_op_prepare *prepare)
+
+LEDGE_TFL_DECLARE(conv);
+LEDGE_TFL_DECLARE(depthwise);
+LEDGE_TFL_DECLARE(fully_connected);
+LEDGE_TFL_DECLARE(pool);
+LEDGE_TFL_DECLARE(binary);
+LEDGE_TFL_DECLARE(mean);
+LEDGE_TFL_DECLARE(quantize);
+LEDGE_TFL_DECLARE(dequantize);
+LEDGE_TFL_DECLARE(resize);
+LEDGE_TFL_DECLARE(space);
+enum ledge_status ledge_tfl_prepare_softmax(struct ledge_op_prepare *prepare);
+enum ledge_status ledge_tfl_prepare_rescale(struct ledge_op_prepare *prepare);
+enum ledge_status ledge_tfl_prepare_table(struct ledge_op_prepare *prepare);
+
+#endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tfl_conv.c -- Conv2D, DepthwiseConv2D, FullyConnected of domain "tfl": weights are packed as i16
+ * minus their zero point, scales become one fixed-point factor per output channel. */
+#include <string.h>
+
+#include "base/banned.h"
+#include "base/checked.h"
+#include "base/status.h"
+#include "engine/ops/spatial.h"
+#include "engine/ops/tfl.h"
+
+/* x and w are i8 or u8 of the same type; w is constant and of rank `rank`. */
+static enum ledge_status check(struct ledge_op_infer *infer, int32_t rank)
+{
+    const struct ledge_value *x = ledge_infer_in(infer, 0);
+    const struct ledge_value *w = ledge_infer_in(infer, 1);
+    const struct ledge_value *b = ledge_infer_in(infer, 2);
+    LEDGE_TRY(ledge_tfl_check_small(infer));
+    if (w == NULL || w->data == NULL || w->rank != rank || w->dtype != x->dtype) {
+        return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED,
+                                "weights must be constant, of rank %d and of the input's type",
+                                (int)rank);
+    }
+    if (b != NULL && (b->data == NULL || b->dtype != LEDGE_I32)) {
+        return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED, "the bias must be constant i32");
+    }
+    for (int32_t i = 0; i < rank; i++) {
+        if (w->dims[i] < 1) {
+            return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "weights have a dimension of 0");
+        }
+    }
+    return LEDGE_OK;
+}
+
+static enum ledge_status read_geometry(const struct ledge_node *node, const struct ledge_value *x,
+                                       const struct ledge_value *w, bool depthwise,
+                                       struct ledge_error *err, struct ledge_geometry *g)
+{
+    struct ledge_spatial spatial = {.node = node, .x = x, .err = err};
+    int64_t out_channels = depthwise ? w->dims[3] : w->dims[0];
+    LEDGE_TRY(ledge_spatial_read(&spatial, w->dims + 1, 2, out_channels, g));
+    int64_t per_group = depthwise ? 1 : w->dims[3];
+    int64_t groups = g->in_channels / per_group;
+    if (x->rank != 4 || g->layout != LEDGE_NHWC || groups < 1 ||
+        groups * per_group != g->in_channels || out_channels % groups != 0) {
+        return ledge_fail(err, LEDGE_ERR_SHAPE,
+                          "node %.60s (%.30s): weights do not fit %lld input channels", node->name,
+                          node->op, (long long)g->in_channels);
+    }
+    g->groups = groups;
+    return LEDGE_OK;
+}
+
+static enum ledge_status infer_window(struct ledge_op_infer *infer, bool depthwise)
+{
+    LEDGE_TRY(check(infer, 4));
+    const struct ledge_value *x = ledge_infer_in(infer, 0);
+    struct ledge_geometry g;
+    LEDGE_TRY(read_geometry(infer->node, x, ledge_infer_in(infer, 1), depthwise, infer->err, &g));
+    int64_t dims[LEDGE_MAX_RANK];
+    ledge_spatial_dims(&g, 4, dims);
+    return ledge_infer_out(infer, 0, x->dtype, 4, dims);
+}
+
+enum ledge_status ledge_tfl_infer_conv(struct ledge_op_infer *infer)
+{
+    return infer_window(infer, false);
+}
+
+enum ledge_status ledge_tfl_infer_depthwise(struct ledge_op_infer *infer)
+{
+    return infer_window(infer, true);
+}
+
+enum ledge_status ledge_tfl_infer_fully_connected(struct ledge_op_infer *infer)
+{
+    LEDGE_TRY(check(infer, 2));
+    const struct ledge_value *x = ledge_infer_in(infer, 0);
+    const struct ledge_value *w = ledge_infer_in(infer, 1);
+    int64_t count = 1;
+    for (int32_t i = 0; i < x->rank; i++) {
+        count *= x->dims[i];
+    }
+    if (x->rank < 1 || count % w->dims[1] != 0) {
+        return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "%lld inputs for rows of %lld",
+                                (long long)count, (long long)w->dims[1]);
+    }
+    int64_t dims[LEDGE_MAX_RANK] = {count / w->dims[1], w->dims[0]};
+    int32_t rank = 2;
+    if (ledge_node_int(infer->node, "keep_dims", 0) != 0) {
+        rank = x->rank;
+        memcpy(dims, x->dims, sizeof dims);
+        dims[rank - 1] = w->dims[0];
+    }
+    return ledge_infer_out(infer, 0, x->dtype, rank, dims);
+}
+
+/* The factor of each output channel. u8 and fully connected layers with one scale multiply the two
+ * input scales in float, everything else in double: as TFLite does. */
+static enum ledge_status make_factors(const struct ledge_op_prepare *prepare, bool product_in_float,
+                                      int64_t n, struct ledge_tfl_factor *factors)
+{
+    const struct ledge_value *w = ledge_prepare_in(prepare, 1);
+    struct ledge_tfl_scale_of x;
+    struct ledge_tfl_scale_of y;
+    LEDGE_TRY(ledge_tfl_quant(prepare, ledge_prepare_in(prepare, 0), &x));
+    LEDGE_TRY(ledge_tfl_quant(prepare, ledge_prepare_out(prepare, 0), &y));
+    if (w->quant == NULL || (w->quant->n != 1 && w->quant->n != n)) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_DTYPE, "weights lack scales");
+    }
+    for (int64_t i = 0; i < n; i++) {
+        float scale = w->quant->scales[w->quant->n == 1 ? 0 : i];
+        double product = (double)x.scale * (double)scale;
+        if (product_in_float && w->quant->n == 1) {
+            product = (double)(x.scale * scale);
+        }
+        LEDGE_TRY(ledge_tfl_factor_of(prepare, product / (double)y.scale, &factors[i]));
+    }
+    return LEDGE_OK;
+}
+
+/* Fill what all three share. bias and factors are made in the plan's memory. */
+static enum ledge_status fill(struct ledge_op_prepare *prepare, bool product_in_float,
+                              struct ledge_tfl_conv_params *p)
+{
+    const struct ledge_value *b = ledge_prepare_in(prepare, 2);
+    size_t n = (size_t)p->g.out_channels;
+    struct ledge_tfl_scale_of x;
+    LEDGE_TRY(ledge_tfl_quant(prepare, ledge_prepare_in(prepare, 0), &x));
+    LEDGE_TRY(ledge_tfl_out_of(prepare, &p->out));
+    struct ledge_tfl_factor *factors = LEDGE_NEW_ARRAY(prepare->memory, struct ledge_tfl_factor, n);
+    int32_t *bias = LEDGE_NEW_ARRAY(prepare->memory, int32_t, n);
+    if (factors == NULL || bias == NULL) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
+    }
+    if (b != NULL) {
+        if (b->bytes != n * sizeof *bias) {
+            return ledge_prepare_fail(prepare, LEDGE_ERR_SHAPE,
+                                      "bias of %zu bytes for %zu channels", b->bytes, n);
+        }
+        memcpy(bias, b->data, b->bytes);
+    }
+    LEDGE_TRY(make_factors(prepare, product_in_float, p->g.out_channels, factors));
+    p->x_zero = x.zero;
+    p->x_flip = x.flip;
+    p->factors = factors;
+    p->bias = bias;
+    prepare->params = p;
+    return LEDGE_OK;
+}
+
+static int32_t weight_zero(const struct ledge_value *w, int64_t channel)
+{
+    return w->quant->zero_points[w->quant->n == 1 ? 0 : channel];
+}
+
+static int16_t weight(const struct ledge_value *w, int64_t i, int64_t channel)
+{
+    int32_t q = w->dtype == LEDGE_I8 ? ((const int8_t *)w->data)[i] : ((const uint8_t *)w->data)[i];
+    return (int16_t)(q - ledge_tfl_clamp(weight_zero(w, channel), -128, 255));
+}
+
+/* Rows of k weights, each padded with zeros to a multiple of LEDGE_TFL_K. */
+static enum ledge_status pack_rows(struct ledge_op_prepare *prepare, int64_t n, int64_t k,
+                                   int64_t padded)
+{
+    const struct ledge_value *w = ledge_prepare_in(prepare, 1);
+    size_t bytes;
+    if (!ledge_mul_size((size_t)n, (size_t)padded * sizeof(int16_t), &bytes)) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_SHAPE, "weights are too large");
+    }
+    int16_t *packed = ledge_tfl_params(prepare, bytes);
+    if (packed == NULL) {
+        return LEDGE_ERR_NOMEM;
+    }
+    for (int64_t o = 0; o < n; o++) {
+        for (int64_t i = 0; i < k; i++) {
+            packed[o * padded + i] = weight(w, o * k + i, o);
+        }
+    }
+    prepare->packed = packed;
+    prepare->packed_bytes = bytes;
+    return LEDGE_OK;
+}
+
+static ledge_tfl_product_fn product_of(const struct ledge_op_prepare *prepare)
+{
+#if defined(__x86_64__)
+    if (prepare->rung >= LEDGE_RUNG_AVX512) {
+        return ledge_tfl_product_avx512;
+    }
+    if (prepare->rung >= LEDGE_RUNG_AVX2) {
+        return ledge_tfl_product_avx2;
+    }
+#else
+    (void)prepare;
+#endif
+    return ledge_tfl_product_c;
+}
+
+static const char *kernel_name(const struct ledge_op_prepare *prepare, const char *const names[3])
+{
+    int at = prepare->rung >= LEDGE_RUNG_AVX512 ? 2 : prepare->rung >= LEDGE_RUNG_AVX2 ? 1 : 0;
+    return names[at];
+}
+
+/* What Conv2D and FullyConnected share: rows of k weights. */
+static enum ledge_status prepare_rows(struct ledge_op_prepare *prepare,
+                                      struct ledge_tfl_conv_params *p, int64_t k)
+{
+    int32_t threads = prepare->threads > 1 ? prepare->threads : 1;
+    p->k = (k + LEDGE_TFL_K - 1) / LEDGE_TFL_K * LEDGE_TFL_K;
+    p->product = product_of(prepare);
+    LEDGE_TRY(pack_rows(prepare, p->g.out_channels, k, p->k));
+    prepare->run = ledge_tfl_conv_c;
+    prepare->scratch_bytes = (size_t)threads * ledge_tfl_conv_scratch(p);
+    prepare->macs = p->g.batch * p->g.out[1] * p->g.out[2] * p->g.out_channels * k;
+    return LEDGE_OK;
+}
+
+enum ledge_status ledge_tfl_prepare_conv(struct ledge_op_prepare *prepare)
+{
+    static const char *const names[3] = {"tfl_conv_i8_c", "tfl_conv_i8_avx2", "tfl_conv_i8_avx512"};
+    const struct ledge_value *x = ledge_prepare_in(prepare, 0);
+    const struct ledge_value *w = ledge_prepare_in(prepare, 1);
+    struct ledge_tfl_conv_params *p = ledge_tfl_params(prepare, sizeof *p);
+    if (p == NULL) {
+        return LEDGE_ERR_NOMEM;
+    }
+    LEDGE_TRY(read_geometry(prepare->node, x, w, false, prepare->err, &p->g));
+    LEDGE_TRY(fill(prepare, x->dtype == LEDGE_U8, p));
+    LEDGE_TRY(prepare_rows(prepare, p, w->dims[1] * w->dims[2] * w->dims[3]));
+    prepare->kernel = kernel_name(prepare, names);
+    return LEDGE_OK;
+}
+
+enum ledge_status ledge_tfl_prepare_fully_connected(struct ledge_op_prepare *prepare)
+{
+    static const char *const names[3] = {"tfl_fully_connected_i8_c", "tfl_fully_connected_i8_avx2",
+                                         "tfl_fully_connected_i8_avx512"};
+    const struct ledge_value *x = ledge_prepare_in(prepare, 0);
+    const struct ledge_value *w = ledge_prepare_in(prepare, 1);
+    struct ledge_tfl_conv_params *p = ledge_tfl_params(prepare, sizeof *p);
+    if (p == NULL) {
+        return LEDGE_ERR_NOMEM;
+    }
+    int64_t count = 1;
+    for (int32_t i = 0; i < x->rank; i++) {
+        count *= x->dims[i];
+    }
+    p->g = (struct ledge_geometry){.layout = LEDGE_NHWC,
+                                   .batch = count / w->dims[1],
+                                   .groups = 1,
+                                   .in_channels = w->dims[1],
+                                   .out_channels = w->dims[0],
+                                   .in = {1, 1, 1},
+                                   .out = {1, 1, 1},
+                                   .kernel = {1, 1, 1},
+                                   .stride = {1, 1, 1},
+                                   .dilation = {1, 1, 1}};
+    LEDGE_TRY(fill(prepare, true, p));
+    LEDGE_TRY(prepare_rows(prepare, p, w->dims[1]));
+    prepare->kernel = kernel_name(prepare, names);
+    return LEDGE_OK;
+}
+
+enum ledge_status ledge_tfl_prepare_depthwise(struct ledge_op_prepare *prepare)
+{
+    const struct ledge_value *x = ledge_prepare_in(prepare, 0);
+    const struct ledge_value *w = ledge_prepare_in(prepare, 1);
+    struct ledge_tfl_conv_params *p = ledge_tfl_params(prepare, sizeof *p);
+    int64_t channels = w->dims[3];
+    int64_t taps = w->dims[1] * w->dims[2];
+    if (p == NULL) {
+        return LEDGE_ERR_NOMEM;
+    }
+    LEDGE_TRY(read_geometry(prepare->node, x, w, true, prepare->err, &p->g));
+    LEDGE_TRY(fill(prepare, x->dtype == LEDGE_U8, p));
+    if (taps > 32704) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_UNSUPPORTED, "window of %lld elements",
+                                  (long long)taps);
+    }
+    int16_t *packed = ledge_tfl_params(prepare, w->bytes * sizeof *packed);
+    if (packed == NULL) {
+        return LEDGE_ERR_NOMEM;
+    }
+    for (int64_t i = 0; i < taps * channels; i++) {
+        packed[i] = weight(w, i, i % channels);
+    }
+    int32_t threads = prepare->threads > 1 ? prepare->threads : 1;
+    prepare->packed = packed;
+    prepare->packed_bytes = w->bytes * sizeof *packed;
+    prepare->run = ledge_tfl_depthwise_c;
+    prepare->kernel = "tfl_depthwise_i8_c";
+    prepare->scratch_bytes = (size_t)threads * ledge_tfl_depthwise_scratch(p);
+    prepare->macs = p->g.batch * p->g.out[1] * p->g.out[2] * channels * taps;
+    return LEDGE_OK;
+}
