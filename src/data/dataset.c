@@ -36,9 +36,7 @@ bool data_kind_parse(const char *text, enum data_kind *kind)
     return false;
 }
 
-/* -- for the sources
- * -------------------------------------------------------------------------------------------------
- */
+/* -- for the sources -- */
 
 int32_t data_source_class(struct data_set *set, const char *name, size_t length)
 {
@@ -109,9 +107,7 @@ void data_source_done(struct data_set *set)
     ledge_buf_done(&set->bytes);
 }
 
-/* -- classes
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- classes -- */
 
 static bool is_whole(const char *text)
 {
@@ -207,9 +203,7 @@ static enum ledge_status settle_classes(struct data_set *set, const struct data_
     return LEDGE_OK;
 }
 
-/* -- split and limit
- * -------------------------------------------------------------------------------------------------
- */
+/* -- split and limit -- */
 
 static uint64_t rank_of(const uint8_t digest[LEDGE_SHA256_BYTES], uint64_t seed)
 {
@@ -326,9 +320,7 @@ static enum ledge_status settle_part(struct data_set *set, const struct data_set
     return LEDGE_OK;
 }
 
-/* -- pictures
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- pictures -- */
 
 static enum ledge_status load_image(const struct data_set *set, const struct data_sample *sample,
                                     int32_t channels, struct sys_image *image,
@@ -441,9 +433,7 @@ enum ledge_status data_set_read(struct data_set *set, int64_t i, const struct le
     return status;
 }
 
-/* -- open
- * ------------------------------------------------------------------------------------------------------------
- */
+/* -- open -- */
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -533,9 +523,7 @@ void data_set_close(struct data_set *set)
     }
 }
 
-/* -- what is in it
- * ---------------------------------------------------------------------------------------------------
- */
+/* -- what is in it -- */
 
 int64_t data_set_count(const struct data_set *set)
 {

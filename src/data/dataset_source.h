@@ -66,8 +66,7 @@ LEDGE_NODISCARD enum ledge_status data_idx_image(const struct data_set *set,
 /* A folder that holds train-images-idx3-ubyte or the like. */
 bool data_idx_is_folder(const char *path);
 
-/* -- pure parsers over bytes, also driven by the fuzzers
- * ------------------------------------------------------------- */
+/* -- pure parsers over bytes, also driven by the fuzzers -- */
 
 /* IDX header: magic 0x00000803 (images) or 0x00000801 (labels), big-endian sizes. Source: the MNIST
  * file format. dims  FILLED: rank sizes (3 or 1); at: where the data starts Errors: ERR_FORMAT,

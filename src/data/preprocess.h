@@ -3,11 +3,13 @@
  * and serving.
  *
  * Flow:    sys/image.h -> [preprocess.h] -> session input
- * Steps:   grey or RGB; a centred box (fit, crop) of the picture; resampling of the box to width x
- * height in integer arithmetic (the same bytes on every machine); x = (pixel / 255 - mean) / std
- * per channel; for an integer input the quantised value of x. docs/model-metadata.md defines the
- * JSON form. Threads: any; nothing is kept. Memory: the caller's, except a picture made by
- * data_preprocess_resize().
+ * Steps:   1. grey or RGB
+ *          2. a centred box of the picture (fit, crop)
+ *          3. the box resampled to width x height in integers: the same bytes on every machine
+ *          4. x = (pixel / 255 - mean) / std per channel; an integer input gets its quantised value
+ *          docs/model-metadata.md defines the JSON form.
+ * Threads: any; nothing is kept.
+ * Memory:  the caller's, except a picture made by data_preprocess_resize().
  */
 #ifndef DATA_PREPROCESS_H
 #define DATA_PREPROCESS_H

@@ -2,12 +2,16 @@
 /* image_bmp.c -- Windows bitmaps: 8-bit palette, 24-bit, and 32-bit BGRX; bottom-up or top-down;
  * not compressed.
  *
- *   offset bytes field (little-endian)          | offset bytes field
- *   0      2     "BM"                           | 22     4     height, negative: rows from the top
- *   10     4     offset of the pixels           | 28     2     bits per pixel
- *   14     4     bytes of the info header (n)   | 30     4     compression: 0, or 3 with the usual
- * masks 18     4     width                          | 46     4     colours in the palette, 0: all
- *   14 + n       palette: blue, green, red, 0   |
+ *   offset bytes field (little-endian)
+ *   0      2     "BM"
+ *   10     4     offset of the pixels
+ *   14     4     bytes of the info header (n)
+ *   18     4     width
+ *   22     4     height, negative: rows from the top
+ *   28     2     bits per pixel
+ *   30     4     compression: 0, or 3 with the usual masks
+ *   46     4     colours in the palette, 0: all
+ *   14 + n       palette: blue, green, red, 0
  */
 #include "base/reader.h"
 #include "base/status.h"
