@@ -26,11 +26,12 @@ export function Command({ text }: { text: string }) {
     return <pre>{text}</pre>;
 }
 
-const GOOD = new Set(["online", "confirmed", "passed", "completed", "running", "healthy"]);
-const BAD = new Set(["failed", "rolled_back", "crashed", "error", "revoked"]);
+const GOOD = new Set(["online", "confirmed", "passed", "completed", "running", "healthy", "ready"]);
+const BAD = new Set(["failed", "rolled_back", "rejected", "inconsistent", "crashed", "error", "revoked"]);
+const PLAIN = new Set(["no gate", "idle", "superseded", "stopped"]);
 
 export function State({ value }: { value: string }) {
-    const tone = GOOD.has(value) ? "good" : BAD.has(value) ? "bad" : "warn";
+    const tone = GOOD.has(value) ? "good" : BAD.has(value) ? "bad" : PLAIN.has(value) ? "quiet" : "warn";
     return <span class={`tag ${tone}`}>{value.replace(/_/g, " ")}</span>;
 }
 
