@@ -35,6 +35,7 @@ struct job {
     struct compress_ptq *ptq;
     float *sample;
     size_t out_bytes;
+    char note[NOTE]; /* read until ptq is finished */
 };
 
 int cli_cmd_quantize(int argc, char **argv);
@@ -94,7 +95,6 @@ static enum ledge_status make_ptq(struct job *job, struct ledge_error *err)
 {
     int method = compress_method_of(job->method);
     char digest[DATA_DIGEST_HEX];
-    char note[NOTE];
     if (method < 0) {
         return ledge_fail(err, LEDGE_ERR_ARG, "--method: minmax, percentile or mse, not '%s'",
                           job->method);
@@ -103,12 +103,12 @@ static enum ledge_status make_ptq(struct job *job, struct ledge_error *err)
         return ledge_fail(err, LEDGE_ERR_ARG, "--percentile: more than 50, at most 100");
     }
     data_set_digest(job->set, digest);
-    (void)snprintf(note, sizeof note, "\"data\":\"sha256:%s\"", digest);
+    (void)snprintf(job->note, sizeof job->note, "\"data\":\"sha256:%s\"", digest);
     const struct compress_ptq_options options = {.method = (enum compress_method)method,
                                                  .percentile = job->percentile,
                                                  .keep = job->keep.items,
                                                  .n_keep = (int32_t)job->keep.n,
-                                                 .note = note};
+                                                 .note = job->note};
     return compress_ptq_create(&job->graph, &options, NULL, &job->ptq, err);
 }
 
@@ -212,6 +212,7 @@ static int report_text(const struct job *job)
     for (int32_t i = 0; table != NULL && i < n; i++) {
         const struct compress_layer *l = &layers[i];
         char range[CELL];
+        char clipped[CELL];
         char weights[CELL];
         char output[CELL];
         char note[NOTE] = "";
@@ -219,9 +220,10 @@ static int report_text(const struct job *job)
             (void)snprintf(note, sizeof note, "%d dead channels, %d scales raised for the bias",
                            (int)l->dead, (int)l->raised);
         }
-        sys_table_rowf(table, "%s\t%s\t%s\t%.3f %%\t%s\t%s\t%s", l->node, l->op,
-                       range_text(l, range), 100 * l->clipped, decibels(l->weight_sqnr, weights),
-                       decibels(l->sqnr, output), l->why != NULL ? l->why : note);
+        (void)snprintf(clipped, sizeof clipped, isnan(l->low) ? "-" : "%.3f %%", 100 * l->clipped);
+        sys_table_rowf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s", l->node, l->op, range_text(l, range),
+                       clipped, decibels(l->weight_sqnr, weights), decibels(l->sqnr, output),
+                       l->why != NULL ? l->why : note);
     }
     int failed = table == NULL ? -1 : sys_table_print(table, stdout);
     sys_table_free(table);

@@ -276,8 +276,12 @@ static void report_ranges(struct compress_ptq *ptq)
             ptq->layers[i].low = range.low;
             ptq->layers[i].high = range.high;
             if (ptq->tensors[out].histogram != NULL) {
-                ptq->layers[i].clipped =
-                    compress_histogram_outside(ptq->tensors[out].histogram, range);
+                /* Half a step outside still rounds to the outermost code; the zero point's own
+                 * rounding can move the range by as much. */
+                double slack = 0.501 * (double)ptq->tensors[out].affine.scale;
+                ptq->layers[i].clipped = compress_histogram_outside(
+                    ptq->tensors[out].histogram,
+                    (struct compress_range){range.low - slack, range.high + slack});
             }
         }
     }

@@ -21,7 +21,7 @@
 #include "compress/histogram.h"
 #include "engine/graph/graph.h"
 
-struct compress_ptq_options {
+struct compress_ptq_options { /* texts are BORROWED until compress_ptq_free() */
     enum compress_method method;
     double percentile;       /* of COMPRESS_PERCENTILE; 0: 99.99 */
     const char *const *keep; /* names of nodes to leave in float, or "first", "last"; BORROWED */

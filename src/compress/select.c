@@ -176,7 +176,12 @@ static void mark_node(struct compress_ptq *ptq, int32_t number)
     for (int32_t i = 0; i < node->n_out; i++) {
         all_final = all_final && (node->out[i] < 0 || ptq->tensors[node->out[i]].final);
     }
-    if (role == COMPRESS_FLOAT || (moves && (all_final || !any_input_quantised(ptq, node)))) {
+    if (moves && (all_final || !any_input_quantised(ptq, node))) {
+        ptq->roles[number] = COMPRESS_FLOAT; /* what it gives out has a range of its own */
+        ptq->why[number] = all_final ? "at the end of the model" : "its input is float";
+        return;
+    }
+    if (role == COMPRESS_FLOAT) {
         return;
     }
     int32_t n = role == COMPRESS_PASS || role == COMPRESS_WEIGHTED ? 1 : node->n_in;
