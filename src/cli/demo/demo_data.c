@@ -138,7 +138,8 @@ static enum ledge_status read_folder(struct demo_data *data, const char *root,
     return status;
 }
 
-static enum ledge_status generate(struct demo_data *data, const char *root, struct ledge_error *err)
+enum ledge_status demo_data_generate(const char *root, struct demo_data *data,
+                                     struct ledge_error *err)
 {
     LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf file = LEDGE_BUF_INIT(PICTURE_BYTES);
     for (int part = 0; part < DEMO_PARTS; part++) {
@@ -259,7 +260,7 @@ enum ledge_status demo_data_find(const char *option, const char *work, struct de
         return read_sign_digits(data, path, err);
     }
     LEDGE_TRY(sys_path(path, err, "%s/generated", work));
-    return generate(data, path, err);
+    return demo_data_generate(path, data, err);
 }
 
 static enum ledge_status copy_to(const struct demo_picture *picture, const char *work,

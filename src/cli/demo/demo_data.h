@@ -42,6 +42,10 @@ LEDGE_NODISCARD enum ledge_status demo_data_find(const char *option, const char 
                                                  struct demo_data *data, struct ledge_error *err);
 void demo_data_done(struct demo_data *data);
 
+/* Write the generator's pictures into folder and read them. OWNED: demo_data_done(). */
+LEDGE_NODISCARD enum ledge_status demo_data_generate(const char *folder, struct demo_data *data,
+                                                     struct ledge_error *err);
+
 /* Copy into work: test/<label>/ (20% of each class, never trained on), test-junior/<label>/ (those
  * of the first three classes), junior/<label>/ (half of what is left of the first three), cam-1 ..
  * cam-3/ (all other pictures, by digest, without labels). */

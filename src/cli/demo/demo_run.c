@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/status.h"
 
 enum ledge_status demo_run_init(struct demo_run *run, const char *work, struct ledge_error *err)
@@ -225,4 +227,45 @@ void demo_stop_all(struct demo_run *run)
             waited += STEP_MS;
         }
     }
+}
+
+/* nftw() has no argument for its callback. */
+static struct {
+    size_t from_length;
+    const char *to;
+    struct ledge_error *err;
+} copying;
+
+static int copy_one(const char *path, const struct stat *info, int type, struct FTW *where)
+{
+    enum { MAX_BYTES = 64 << 20 };
+    char target[SYS_PATH], folder[SYS_PATH];
+    LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf file = LEDGE_BUF_INIT(MAX_BYTES);
+    (void)info;
+    (void)where;
+    if (type != FTW_F) {
+        return 0;
+    }
+    if (sys_path(target, copying.err, "%s/%s", copying.to, path + copying.from_length) !=
+            LEDGE_OK ||
+        sys_path(folder, copying.err, "%.*s", (int)(strrchr(target, '/') - target), target) !=
+            LEDGE_OK ||
+        sys_dir_make(folder, copying.err) != LEDGE_OK ||
+        sys_file_read(path, &file, copying.err) != LEDGE_OK ||
+        sys_file_write(target, file.data, file.len, 0644, copying.err) != LEDGE_OK) {
+        return 1;
+    }
+    return 0;
+}
+
+enum ledge_status demo_copy_tree(const char *from, const char *to, struct ledge_error *err)
+{
+    copying.from_length = strlen(from) + 1;
+    copying.to = to;
+    copying.err = err;
+    int failed = nftw(from, copy_one, 16, FTW_PHYS);
+    if (failed < 0) {
+        return ledge_fail(err, LEDGE_ERR_IO, "%s: %s", from, strerror(errno));
+    }
+    return failed == 0 ? LEDGE_OK : LEDGE_ERR_IO;
 }

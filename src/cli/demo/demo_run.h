@@ -43,6 +43,10 @@ LEDGE_NODISCARD enum ledge_status demo_daemon(struct demo_run *run, const char *
                                               struct ledge_error *err, const char *program, ...)
     __attribute__((sentinel));
 
+/* Copy every file below from to the same place below to. Errors: ERR_IO. */
+LEDGE_NODISCARD enum ledge_status demo_copy_tree(const char *from, const char *to,
+                                                 struct ledge_error *err);
+
 /* False when one of the daemons has ended. */
 int demo_daemons_alive(struct demo_run *run);
 
