@@ -5,7 +5,7 @@
  *
  *   offset  bytes  field
  *   0       8      magic "LEDGE\0\r\n"
- *   8       2      format version, major (1): a reader refuses a greater one
+ *   8       2      format version, major (1): a reader refuses another one
  *   10      2      format version, minor (0): a reader ignores what it does not know
  *   12      4      number of sections
  *   16      8      size of the whole file
@@ -18,17 +18,27 @@
  *                    16  8  bytes
  *                    24  8  reserved, 0
  *
- * strings   NUL-terminated UTF-8 names one after the other; a name is its offset (u32)
+ * strings   NUL-terminated UTF-8 names one after the other; a name is its offset (u32),
+ *           0xffffffff none
  * weights   constants, each at a multiple of 64
  * metadata  u32 count, then count x { u32 key, u32 value }
  * graph     u32 n_values, u32 n_nodes, u32 n_inputs, u32 n_outputs, u32 graph name, u32 producer,
- * then value:  u32 name, u32 dtype, u32 flags (1 constant, 2 quantised), i32 rank, i64 dims[rank],
- * u32 dim_names[rank] (0xffffffff none), constant: u64 offset in weights, u64 bytes; quantised: u32
- * n, i32 axis, f32 scales[n], i32 zero_points[n] node:   u32 name, u32 op, u32 domain, u32 opset,
- * u32 n_in, i32 in[n_in], u32 n_out, i32 out[n_out], u32 n_attrs, attributes: u32 name, u32 type
- * (enum ledge_attr_type), then INT i64 | FLOAT f32 | STRING u32 | INTS u32 n, i64[n] | FLOATS u32
- * n, f32[n] | TENSOR u32 dtype, i32 rank, i64 dims[rank], u64 offset, u64 bytes u32
- * inputs[n_inputs], u32 outputs[n_outputs]
+ *           values, nodes, u32 inputs[n_inputs], u32 outputs[n_outputs]
+ *
+ * value     u32 name, u32 dtype, u32 flags (1 constant, 2 quantised), i32 rank (-1 unknown),
+ *           i64 dims[rank] (-1 free), u32 dim_names[rank];
+ *           constant:  u64 offset in weights, u64 bytes;
+ *           quantised: u32 n, i32 axis, f32 scales[n], i32 zero_points[n]
+ * node      u32 name, u32 op, u32 domain, u32 opset, u32 n_in, i32 in[n_in], u32 n_out,
+ *           i32 out[n_out] (-1 absent), u32 n_attrs, attributes
+ * attribute u32 name, u32 type (enum ledge_attr_type), then by type
+ *           INT    i64
+ *           FLOAT  f32
+ *           STRING u32
+ *           INTS   u32 n, i64[n]
+ *           FLOATS u32 n, f32[n]
+ *           TENSOR u32 dtype, i32 rank, i64 dims[rank], u64 offset in weights, u64 bytes
+ *           OTHER  nothing
  */
 #ifndef LEDGE_ENGINE_FORMAT_LEDGE_FILE_H
 #define LEDGE_ENGINE_FORMAT_LEDGE_FILE_H

@@ -3,15 +3,20 @@
  *
  * Flow:    import/ -> [graph.h] -> passes -> plan
  * Memory:  all of a graph lives in its arena; constants may point into a mapped file (BORROWED, it
- * must outlive the graph). Values and nodes are named by index; indices never change, removed nodes
- * are marked dead. Threads: one writer; read-only once a model is open.
+ *          must outlive the graph). Values are named by index; indices never change. Nodes too, but
+ *          ledge_graph_sort() moves them; removed nodes are marked dead.
+ * Threads: one writer; read-only once a model is open.
  *
  * Operators have the names and meaning of ONNX (domain "" for ai.onnx). What ONNX cannot say stands
- * in own domains: "tfl"    TFLite's quantised operators with TFLite's fixed-point numerics "ledge"
- * fused or training operators A spatial operator with attribute layout = LEDGE_NHWC takes and gives
- * NHWC tensors and weights [O][kh][kw][I/g]; TFLite's float operators are imported as ONNX
- * operators with that attribute. Fused activation: attributes clamp_low and clamp_high (float) on
- * Conv, Gemm, MatMul, Add, Mul, pooling.
+ * in own domains:
+ *   "tfl"    TFLite's quantised operators with TFLite's fixed-point numerics
+ *   "ledge"  fused or training operators
+ *
+ * A spatial operator with attribute layout = LEDGE_NHWC takes and gives NHWC tensors and weights
+ * [O][kh][kw][I/g]; TFLite's float operators are imported as ONNX operators with that attribute.
+ *
+ * Fused activation: attributes clamp_low and clamp_high (float) on Conv, Gemm, MatMul, Add, Mul,
+ * pooling.
  */
 #ifndef LEDGE_ENGINE_GRAPH_GRAPH_H
 #define LEDGE_ENGINE_GRAPH_GRAPH_H

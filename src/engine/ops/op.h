@@ -2,8 +2,10 @@
 /* op.h -- what the planner knows of an operator: how its outputs look, and which kernel runs it.
  *
  * Flow:    graph.h -> [op.h] -> plan.h (which calls infer for every node, then prepare for those
- * left to run) A new operator is one file in ops/ (infer + prepare), one kernel file in kernels/,
- * one line in a table below.
+ *          left to run)
+ *
+ * A new operator is one file in ops/ (infer + prepare), one kernel file in kernels/, one line in a
+ * table below.
  *
  * Constant folding: when all inputs of a node are constant after infer, the planner prepares and
  * runs it once at plan time and its outputs become constants. Shape arithmetic (Shape, Gather,

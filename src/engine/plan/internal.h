@@ -5,9 +5,6 @@
 
 #include "engine/plan/plan.h"
 
-/* Bytes of a value whose shape is known (infer has checked the product). */
-size_t ledge_value_bytes(const struct ledge_value *value);
-
 /* specialise.c: give graph inputs their shapes, infer node by node, run what is constant. */
 LEDGE_NODISCARD enum ledge_status ledge_plan_specialise(struct ledge_plan *plan,
                                                         const struct ledge_plan_options *options,

@@ -58,4 +58,12 @@ LEDGE_NODISCARD enum ledge_status ledge_plan_create(const struct ledge_graph *gr
                                                     struct ledge_error *err);
 void ledge_plan_free(struct ledge_plan *plan);
 
+/* Can every operator of the graph be run? Errors: ERR_UNSUPPORTED (one line names each that cannot,
+ * once). */
+LEDGE_NODISCARD enum ledge_status ledge_plan_check_operators(const struct ledge_graph *graph,
+                                                             struct ledge_error *err);
+
+/* Bytes of a value whose shape is known. */
+size_t ledge_value_bytes(const struct ledge_value *value);
+
 #endif

@@ -26,8 +26,8 @@ size_t ledge_value_bytes(const struct ledge_value *value)
     return bytes;
 }
 
-/* One line with every operator that has no kernel, each once. */
-static enum ledge_status check_operators(const struct ledge_graph *graph, struct ledge_error *err)
+enum ledge_status ledge_plan_check_operators(const struct ledge_graph *graph,
+                                             struct ledge_error *err)
 {
     char names[200] = "";
     size_t used = 0;
@@ -247,7 +247,7 @@ enum ledge_status ledge_plan_specialise(struct ledge_plan *plan,
     struct ledge_graph *graph = &plan->graph;
     ledge_graph_sweep(graph);
     LEDGE_TRY(ledge_graph_sort(graph, err));
-    LEDGE_TRY(check_operators(graph, err));
+    LEDGE_TRY(ledge_plan_check_operators(graph, err));
     for (int32_t i = 0; i < graph->n_inputs; i++) {
         LEDGE_TRY(set_input(graph, i, options, err));
     }

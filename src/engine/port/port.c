@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -157,6 +158,33 @@ void ledge_denormals_restore(unsigned before)
 #else
     (void)before;
 #endif
+}
+
+_Static_assert(sizeof(pthread_mutex_t) <= sizeof(struct ledge_lock), "enlarge struct ledge_lock");
+
+static pthread_mutex_t *mutex(struct ledge_lock *lock)
+{
+    return (pthread_mutex_t *)(void *)lock->opaque;
+}
+
+void ledge_lock_init(struct ledge_lock *lock)
+{
+    (void)pthread_mutex_init(mutex(lock), NULL);
+}
+
+void ledge_lock_done(struct ledge_lock *lock)
+{
+    (void)pthread_mutex_destroy(mutex(lock));
+}
+
+void ledge_lock_take(struct ledge_lock *lock)
+{
+    (void)pthread_mutex_lock(mutex(lock));
+}
+
+void ledge_lock_give(struct ledge_lock *lock)
+{
+    (void)pthread_mutex_unlock(mutex(lock));
 }
 
 double ledge_port_seconds(void)

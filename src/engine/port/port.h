@@ -41,6 +41,15 @@ int32_t ledge_port_cpus(void);
 unsigned ledge_denormals_off(void);
 void ledge_denormals_restore(unsigned before);
 
+/* Mutual exclusion. The storage is the caller's. */
+struct ledge_lock {
+    _Alignas(16) unsigned char opaque[64];
+};
+void ledge_lock_init(struct ledge_lock *lock);
+void ledge_lock_done(struct ledge_lock *lock);
+void ledge_lock_take(struct ledge_lock *lock);
+void ledge_lock_give(struct ledge_lock *lock);
+
 /* Monotonic clock in seconds. */
 double ledge_port_seconds(void);
 

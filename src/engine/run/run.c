@@ -180,3 +180,8 @@ double ledge_run_seconds(const struct ledge_run *run, int32_t step)
 {
     return run->seconds[step];
 }
+
+size_t ledge_run_bytes(const struct ledge_run *run)
+{
+    return sizeof *run + run->memory.total;
+}

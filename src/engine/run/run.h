@@ -31,9 +31,11 @@ LEDGE_NODISCARD enum ledge_status ledge_run_once(struct ledge_run *run, struct l
  */
 struct ledge_view ledge_run_output(const struct ledge_run *run, int32_t output);
 
-/* Any value by index (kept only where the planner did not reuse its memory): for calibration, see
- * keep in the graph's outputs. Seconds of step number step in the last run, when profiling is on.
- */
+/* Bytes held by the run: arena, scratch, tables. */
+size_t ledge_run_bytes(const struct ledge_run *run);
+
+/* Time every step from now on; seconds of step number step in the last run. (To see an inner value,
+ * make it a graph output before planning: its memory is then not reused.) */
 void ledge_run_profile(struct ledge_run *run, bool on);
 double ledge_run_seconds(const struct ledge_run *run, int32_t step);
 

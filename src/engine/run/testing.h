@@ -175,4 +175,48 @@ static inline void test_near(const float *got, const float *want, int64_t n, flo
     }
 }
 
+/* A small network with everything a file must keep: a free batch dimension, constants, attributes
+ * of several types, an optional input left out, quantisation, metadata, two outputs, one of them
+ * the input itself. x f32 [N][3][8][8] -> y f32 [N][5][1][1]. */
+static inline void test_sample(struct ledge_graph *graph)
+{
+    float w1[4 * 3 * 9], b1[4], w2[5 * 4];
+    uint32_t seed = 42;
+    test_fill_f32(w1, 108, &seed);
+    test_fill_f32(b1, 4, &seed);
+    test_fill_f32(w2, 20, &seed);
+    int32_t x = ledge_graph_add_value(graph, "x", LEDGE_F32, TEST_SHAPE(-1, 3, 8, 8));
+    graph->values[x].dim_names[0] = "N";
+    int32_t c1 = ledge_graph_add_constant(graph, "w1", LEDGE_F32, TEST_SHAPE(4, 3, 3, 3), w1, true);
+    int32_t c2 = ledge_graph_add_constant(graph, "b1", LEDGE_F32, TEST_SHAPE(4), b1, true);
+    int32_t c3 = ledge_graph_add_constant(graph, "w2", LEDGE_F32, TEST_SHAPE(5, 4, 1, 1), w2, true);
+    int32_t v[5];
+    for (int i = 0; i < 5; i++) {
+        v[i] = ledge_graph_add_value(graph, i == 4 ? "y" : NULL, LEDGE_DTYPE_NONE, -1, NULL);
+    }
+    const float scale = 0.5f;
+    const int32_t zero = 3;
+    graph->values[v[4]].quant = ledge_graph_quant(graph, &scale, &zero, 1, 0);
+    const int32_t in[3] = {x, c1, c2};
+    int32_t node = ledge_graph_add_node(graph, "", "Conv", 11, "first", in, 3, &v[0], 1);
+    (void)ledge_graph_set_ints(graph, node, "pads", TEST_DIMS(1, 1, 1, 1), 4);
+    (void)ledge_graph_set_float(graph, node, "clamp_low", 0.0f);
+    node = ledge_graph_add_node(graph, "", "Identity", 11, NULL, &v[0], 1, &v[1], 1);
+    node = ledge_graph_add_node(graph, "", "MaxPool", 12, NULL, &v[1], 1, &v[2], 1);
+    (void)ledge_graph_set_ints(graph, node, "kernel_shape", TEST_DIMS(2, 2), 2);
+    (void)ledge_graph_set_ints(graph, node, "strides", TEST_DIMS(2, 2), 2);
+    (void)ledge_graph_set_string(graph, node, "auto_pad", "VALID");
+    const int32_t second[3] = {v[2], c3, -1};
+    node = ledge_graph_add_node(graph, "", "Conv", 11, NULL, second, 3, &v[3], 1);
+    (void)ledge_graph_set_int(graph, node, "group", 1);
+    (void)ledge_graph_set_other(graph, node, "body");
+    struct ledge_view view = ledge_value_view(&graph->values[c2]);
+    (void)ledge_graph_set_tensor(graph, node, "extra", &view);
+    (void)ledge_graph_set_floats(graph, node, "more", b1, 4);
+    node = ledge_graph_add_node(graph, "", "GlobalAveragePool", 1, NULL, &v[3], 1, &v[4], 1);
+    assert_true(ledge_graph_add_input(graph, x) == 0 && ledge_graph_add_output(graph, v[4]) == 0 &&
+                ledge_graph_add_output(graph, x) == 1 &&
+                ledge_graph_add_metadata(graph, "ledge.labels", "a,b,c,d,e") == 0);
+}
+
 #endif

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* model.c -- open a model file: map, tell the format, import, run the passes; keep plans. */
+#include "engine/api/model.h"
+
+#include <string.h>
+
+#include "base/banned.h"
+#include "base/status.h"
+#include "engine/format/ledge_file.h"
+#include "engine/plan/passes.h"
+#include "import/import.h"
+
+static enum ledge_status import(const void *bytes, size_t size, struct ledge_graph *graph,
+                                struct ledge_error *err)
+{
+    if (size == 0) {
+        return ledge_fail(err, LEDGE_ERR_FORMAT, "the model is empty");
+    }
+    if (ledge_file_is(bytes, size)) {
+        return ledge_file_read(bytes, size, graph, err);
+    }
+    if (size >= 8 && memcmp((const char *)bytes + 4, "TFL3", 4) == 0) {
+        return ledge_import_tflite(bytes, size, graph, err);
+    }
+    return ledge_import_onnx(bytes, size, graph, err);
+}
+
+/* Declared inputs or outputs, before passes touch them. Names and dim_names stay in the graph's
+ * arena. */
+static struct ledge_tensor_info *describe(struct ledge_graph *graph, const int32_t *list, int32_t n)
+{
+    struct ledge_tensor_info *infos =
+        LEDGE_NEW_ARRAY(&graph->arena, struct ledge_tensor_info, (size_t)n);
+    for (int32_t i = 0; infos != NULL && i < n; i++) {
+        const struct ledge_value *value = &graph->values[list[i]];
+        infos[i] = (struct ledge_tensor_info){
+            .name = value->name, .dtype = value->dtype, .rank = value->rank};
+        for (int32_t k = 0; k < value->rank; k++) {
+            infos[i].dims[k] = value->dims[k];
+            infos[i].dim_names[k] = value->dim_names[k];
+        }
+        if (value->quant != NULL && value->quant->n == 1) {
+            infos[i].scale = value->quant->scales[0];
+            infos[i].zero_point = value->quant->zero_points[0];
+        }
+    }
+    return infos;
+}
+
+static enum ledge_status load(struct ledge_model *model, const void *bytes, size_t size,
+                              struct ledge_error *err)
+{
+    struct ledge_graph *graph = &model->graph;
+    LEDGE_TRY(import(bytes, size, graph, err));
+    LEDGE_TRY(ledge_graph_sort(graph, err));
+    model->inputs = describe(graph, graph->inputs, graph->n_inputs);
+    model->outputs = describe(graph, graph->outputs, graph->n_outputs);
+    if (model->inputs == NULL || model->outputs == NULL) {
+        return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for the model's description");
+    }
+    LEDGE_TRY(ledge_passes_run(graph, err));
+    return ledge_plan_check_operators(graph, err);
+}
+
+static void destroy(struct ledge_model *model)
+{
+    for (int32_t i = 0; i < LEDGE_PLAN_CACHE; i++) {
+        ledge_plan_free(model->plans[i].plan);
+    }
+    ledge_graph_done(&model->graph);
+    ledge_map_close(&model->map);
+    ledge_lock_done(&model->lock);
+    struct ledge_allocator allocator = model->allocator;
+    allocator.release(allocator.user, model, sizeof *model);
+}
+
+/* map is taken over, also on failure. */
+static enum ledge_status create(struct ledge_map map, const void *bytes, size_t size,
+                                const struct ledge_model_options *options,
+                                struct ledge_model **model, struct ledge_error *err)
+{
+    const struct ledge_allocator *allocator = options != NULL && options->allocator != NULL
+                                                  ? options->allocator
+                                                  : ledge_allocator_default();
+    struct ledge_model *made =
+        allocator->alloc(allocator->user, sizeof *made, _Alignof(struct ledge_model));
+    if (made == NULL) {
+        ledge_map_close(&map);
+        return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for a model");
+    }
+    *made = (struct ledge_model){.allocator = *allocator, .map = map};
+    atomic_init(&made->references, 1);
+    ledge_lock_init(&made->lock);
+    ledge_graph_init(&made->graph, allocator);
+    enum ledge_status status = load(made, bytes, size, err);
+    if (status != LEDGE_OK) {
+        destroy(made);
+        return status;
+    }
+    *model = made;
+    return LEDGE_OK;
+}
+
+enum ledge_status ledge_model_open(const char *path, const struct ledge_model_options *options,
+                                   struct ledge_model **model, struct ledge_error *err)
+{
+    struct ledge_map map;
+    if (path == NULL || model == NULL) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "path and model must be given");
+    }
+    LEDGE_TRY(ledge_map_open(path, &map, err));
+    enum ledge_status status = create(map, map.bytes, map.size, options, model, err);
+    if (status != LEDGE_OK && err != NULL) {
+        (void)ledge_fail_at(err, path);
+    }
+    return status;
+}
+
+enum ledge_status ledge_model_open_memory(const void *bytes, size_t size,
+                                          const struct ledge_model_options *options,
+                                          struct ledge_model **model, struct ledge_error *err)
+{
+    if (bytes == NULL || model == NULL) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "bytes and model must be given");
+    }
+    return create((struct ledge_map){.bytes = NULL, .size = 0}, bytes, size, options, model, err);
+}
+
+void ledge_model_ref(struct ledge_model *model)
+{
+    (void)atomic_fetch_add(&model->references, 1);
+}
+
+void ledge_model_close(struct ledge_model *model)
+{
+    if (model != NULL && atomic_fetch_sub(&model->references, 1) == 1) {
+        destroy(model);
+    }
+}
+
+int32_t ledge_model_n_inputs(const struct ledge_model *model)
+{
+    return model->graph.n_inputs;
+}
+
+int32_t ledge_model_n_outputs(const struct ledge_model *model)
+{
+    return model->graph.n_outputs;
+}
+
+enum ledge_status ledge_model_input(const struct ledge_model *model, int32_t index,
+                                    struct ledge_tensor_info *info)
+{
+    if (index < 0 || index >= model->graph.n_inputs) {
+        return LEDGE_ERR_ARG;
+    }
+    *info = model->inputs[index];
+    return LEDGE_OK;
+}
+
+enum ledge_status ledge_model_output(const struct ledge_model *model, int32_t index,
+                                     struct ledge_tensor_info *info)
+{
+    if (index < 0 || index >= model->graph.n_outputs) {
+        return LEDGE_ERR_ARG;
+    }
+    *info = model->outputs[index];
+    return LEDGE_OK;
+}
+
+const char *ledge_model_metadata(const struct ledge_model *model, const char *key)
+{
+    return ledge_graph_metadata(&model->graph, key);
+}
+
+int32_t ledge_model_n_metadata(const struct ledge_model *model)
+{
+    return model->graph.n_metadata;
+}
+
+enum ledge_status ledge_model_metadata_at(const struct ledge_model *model, int32_t index,
+                                          const char **key, const char **value)
+{
+    if (index < 0 || index >= model->graph.n_metadata) {
+        return LEDGE_ERR_ARG;
+    }
+    *key = model->graph.metadata[index].key;
+    *value = model->graph.metadata[index].value;
+    return LEDGE_OK;
+}
+
+/* -- plans
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+/* Was this plan made for these options? */
+static bool matches(const struct ledge_model *model, const struct ledge_plan *plan,
+                    const struct ledge_plan_options *options)
+{
+    if (plan == NULL || plan->threads != (options->threads > 1 ? options->threads : 1)) {
+        return false;
+    }
+    for (int32_t i = 0; i < plan->graph.n_inputs; i++) {
+        const struct ledge_value *have = &plan->graph.values[plan->graph.inputs[i]];
+        const struct ledge_value *declared = &model->graph.values[model->graph.inputs[i]];
+        const struct ledge_view *given =
+            options->input_shapes != NULL && i < options->n_input_shapes ? &options->input_shapes[i]
+                                                                         : NULL;
+        int32_t rank = given != NULL ? given->rank : declared->rank;
+        if (rank != have->rank) {
+            return false;
+        }
+        for (int32_t k = 0; k < rank; k++) {
+            int64_t dim = given != NULL ? given->dims[k] : declared->dims[k];
+            dim = dim < 0 ? (options->batch > 0 ? options->batch : 1) : dim;
+            if (dim != have->dims[k]) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* A place for a new plan: a free one, else that of the plan not used for longest; NULL when all are
+ * in use. */
+static struct ledge_cached_plan *make_room(struct ledge_model *model)
+{
+    struct ledge_cached_plan *oldest = NULL;
+    for (int32_t i = 0; i < LEDGE_PLAN_CACHE; i++) {
+        struct ledge_cached_plan *entry = &model->plans[i];
+        if (entry->plan == NULL) {
+            return entry;
+        }
+        if (entry->users == 0 && (oldest == NULL || entry->used_at < oldest->used_at)) {
+            oldest = entry;
+        }
+    }
+    if (oldest != NULL) {
+        ledge_plan_free(oldest->plan);
+        oldest->plan = NULL;
+    }
+    return oldest;
+}
+
+static enum ledge_status take_plan(struct ledge_model *model,
+                                   const struct ledge_plan_options *options,
+                                   struct ledge_plan **plan, struct ledge_error *err)
+{
+    for (int32_t i = 0; i < LEDGE_PLAN_CACHE; i++) {
+        if (matches(model, model->plans[i].plan, options)) {
+            model->plans[i].users++;
+            model->plans[i].used_at = ++model->clock;
+            *plan = model->plans[i].plan;
+            return LEDGE_OK;
+        }
+    }
+    LEDGE_TRY(ledge_plan_create(&model->graph, options, &model->allocator, plan, err));
+    struct ledge_cached_plan *entry = make_room(model);
+    if (entry != NULL) {
+        *entry = (struct ledge_cached_plan){.plan = *plan, .users = 1, .used_at = ++model->clock};
+    }
+    return LEDGE_OK;
+}
+
+enum ledge_status ledge_model_take_plan(struct ledge_model *model,
+                                        const struct ledge_plan_options *options,
+                                        struct ledge_plan **plan, struct ledge_error *err)
+{
+    ledge_lock_take(&model->lock);
+    enum ledge_status status = take_plan(model, options, plan, err);
+    ledge_lock_give(&model->lock);
+    return status;
+}
+
+void ledge_model_give_plan(struct ledge_model *model, struct ledge_plan *plan)
+{
+    bool own = true;
+    ledge_lock_take(&model->lock);
+    for (int32_t i = 0; i < LEDGE_PLAN_CACHE; i++) {
+        if (model->plans[i].plan == plan) {
+            model->plans[i].users--;
+            own = false;
+        }
+    }
+    ledge_lock_give(&model->lock);
+    if (own) {
+        ledge_plan_free(plan);
+    }
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* write.c -- a graph as a .ledge file. The same walk runs twice: first it only counts, then it
+ * writes into the buffer. */
+#include <string.h>
+
+#include "base/banned.h"
+#include "base/checked.h"
+#include "base/digest.h"
+#include "base/status.h"
+#include "engine/format/layout.h"
+#include "engine/format/ledge_file.h"
+
+/* One section; out NULL: count only. */
+struct sink {
+    uint8_t *out;
+    size_t at;
+};
+
+struct writer {
+    struct sink sections[LEDGE_SECTION_END];
+};
+
+static void put(struct sink *sink, const void *bytes, size_t n)
+{
+    if (sink->out != NULL && n > 0) {
+        memcpy(sink->out + sink->at, bytes, n);
+    }
+    sink->at += n;
+}
+
+static void put_le(struct sink *sink, uint64_t value, size_t n)
+{
+    uint8_t bytes[8];
+    for (size_t i = 0; i < n; i++) {
+        bytes[i] = (uint8_t)(value >> (8 * i));
+    }
+    put(sink, bytes, n);
+}
+
+static void put_u32(struct sink *sink, int64_t value)
+{
+    put_le(sink, (uint64_t)value, 4);
+}
+
+static void put_f32(struct sink *sink, float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    put_le(sink, bits, 4);
+}
+
+/* The text goes to the strings, its offset to sink. */
+static void put_text(struct writer *w, struct sink *sink, const char *text)
+{
+    struct sink *strings = &w->sections[LEDGE_SECTION_STRINGS];
+    put_u32(sink, text != NULL ? (int64_t)strings->at : (int64_t)LEDGE_NO_STRING);
+    if (text != NULL) {
+        put(strings, text, strlen(text) + 1);
+    }
+}
+
+/* The bytes go to the weights, offset and size to sink. */
+static void put_data(struct writer *w, struct sink *sink, const void *data, size_t bytes)
+{
+    struct sink *weights = &w->sections[LEDGE_SECTION_WEIGHTS];
+    weights->at = (weights->at + LEDGE_FILE_ALIGN - 1) & ~(size_t)(LEDGE_FILE_ALIGN - 1);
+    put_le(sink, weights->at, 8);
+    put_le(sink, bytes, 8);
+    put(weights, data, bytes);
+}
+
+static void put_value(struct writer *w, const struct ledge_value *value)
+{
+    struct sink *g = &w->sections[LEDGE_SECTION_GRAPH];
+    put_text(w, g, value->name);
+    put_u32(g, value->dtype);
+    put_u32(g, (value->data != NULL ? LEDGE_VALUE_CONSTANT : 0) |
+                   (value->quant != NULL ? LEDGE_VALUE_QUANTISED : 0));
+    put_u32(g, value->rank);
+    for (int32_t i = 0; i < value->rank; i++) {
+        put_le(g, (uint64_t)value->dims[i], 8);
+    }
+    for (int32_t i = 0; i < value->rank; i++) {
+        put_text(w, g, value->dim_names[i]);
+    }
+    if (value->data != NULL) {
+        put_data(w, g, value->data, value->bytes);
+    }
+    if (value->quant != NULL) {
+        put_u32(g, value->quant->n);
+        put_u32(g, value->quant->axis);
+        for (int32_t i = 0; i < value->quant->n; i++) {
+            put_f32(g, value->quant->scales[i]);
+        }
+        for (int32_t i = 0; i < value->quant->n; i++) {
+            put_u32(g, value->quant->zero_points[i]);
+        }
+    }
+}
+
+static void put_attr(struct writer *w, const struct ledge_attr *attr)
+{
+    struct sink *g = &w->sections[LEDGE_SECTION_GRAPH];
+    put_text(w, g, attr->name);
+    put_u32(g, attr->type);
+    switch (attr->type) {
+    case LEDGE_ATTR_INT:
+        put_le(g, (uint64_t)attr->i, 8);
+        break;
+    case LEDGE_ATTR_FLOAT:
+        put_f32(g, attr->f);
+        break;
+    case LEDGE_ATTR_STRING:
+        put_text(w, g, attr->s);
+        break;
+    case LEDGE_ATTR_INTS:
+        put_u32(g, (int64_t)attr->n);
+        for (size_t i = 0; i < attr->n; i++) {
+            put_le(g, (uint64_t)attr->ints[i], 8);
+        }
+        break;
+    case LEDGE_ATTR_FLOATS:
+        put_u32(g, (int64_t)attr->n);
+        for (size_t i = 0; i < attr->n; i++) {
+            put_f32(g, attr->floats[i]);
+        }
+        break;
+    case LEDGE_ATTR_TENSOR:
+        put_u32(g, attr->tensor->dtype);
+        put_u32(g, attr->tensor->rank);
+        for (int32_t i = 0; i < attr->tensor->rank; i++) {
+            put_le(g, (uint64_t)attr->tensor->dims[i], 8);
+        }
+        put_data(w, g, attr->tensor->data, ledge_view_bytes(attr->tensor));
+        break;
+    case LEDGE_ATTR_OTHER:
+        break;
+    }
+}
+
+static void put_list(struct sink *sink, const int32_t *list, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++) {
+        put_u32(sink, list[i]);
+    }
+}
+
+static void put_node(struct writer *w, const struct ledge_node *node)
+{
+    struct sink *g = &w->sections[LEDGE_SECTION_GRAPH];
+    put_text(w, g, node->name);
+    put_text(w, g, node->op);
+    put_text(w, g, node->domain);
+    put_u32(g, node->opset);
+    put_u32(g, node->n_in);
+    put_list(g, node->in, node->n_in);
+    put_u32(g, node->n_out);
+    put_list(g, node->out, node->n_out);
+    put_u32(g, node->n_attrs);
+    for (int32_t i = 0; i < node->n_attrs; i++) {
+        put_attr(w, &node->attrs[i]);
+    }
+}
+
+static void walk(struct writer *w, const struct ledge_graph *graph)
+{
+    struct sink *g = &w->sections[LEDGE_SECTION_GRAPH];
+    struct sink *meta = &w->sections[LEDGE_SECTION_METADATA];
+    int32_t alive = 0;
+    for (int32_t i = 0; i < graph->n_nodes; i++) {
+        alive += graph->nodes[i].dead ? 0 : 1;
+    }
+    put_u32(g, graph->n_values);
+    put_u32(g, alive);
+    put_u32(g, graph->n_inputs);
+    put_u32(g, graph->n_outputs);
+    put_text(w, g, graph->name);
+    put_text(w, g, graph->producer);
+    for (int32_t i = 0; i < graph->n_values; i++) {
+        put_value(w, &graph->values[i]);
+    }
+    for (int32_t i = 0; i < graph->n_nodes; i++) {
+        if (!graph->nodes[i].dead) {
+            put_node(w, &graph->nodes[i]);
+        }
+    }
+    put_list(g, graph->inputs, graph->n_inputs);
+    put_list(g, graph->outputs, graph->n_outputs);
+    put_u32(meta, graph->n_metadata);
+    for (int32_t i = 0; i < graph->n_metadata; i++) {
+        put_text(w, meta, graph->metadata[i].key);
+        put_text(w, meta, graph->metadata[i].value);
+    }
+}
+
+static void put_header(uint8_t *out, size_t size, const size_t offsets[], const size_t bytes[])
+{
+    struct sink head = {.out = out};
+    put(&head, LEDGE_FILE_MAGIC, 8);
+    put_le(&head, LEDGE_FILE_MAJOR, 2);
+    put_le(&head, LEDGE_FILE_MINOR, 2);
+    put_u32(&head, LEDGE_SECTION_END - 1);
+    put_le(&head, size, 8);
+    head.at = LEDGE_FILE_HEADER;
+    for (int kind = 1; kind < LEDGE_SECTION_END; kind++) {
+        put_u32(&head, kind);
+        put_u32(&head, 0);
+        put_le(&head, offsets[kind], 8);
+        put_le(&head, bytes[kind], 8);
+        put_le(&head, 0, 8);
+    }
+    ledge_sha256(out + LEDGE_FILE_HEADER, size - LEDGE_FILE_HEADER, out + LEDGE_FILE_DIGEST_AT);
+}
+
+enum ledge_status ledge_file_write(const struct ledge_graph *graph, void *out, size_t *size,
+                                   struct ledge_error *err)
+{
+    struct writer count = {.sections = {{.out = NULL}}};
+    size_t offsets[LEDGE_SECTION_END] = {0};
+    size_t bytes[LEDGE_SECTION_END] = {0};
+    size_t total = LEDGE_FILE_HEADER + LEDGE_FILE_ENTRY * (LEDGE_SECTION_END - 1);
+    walk(&count, graph);
+    if (count.sections[LEDGE_SECTION_STRINGS].at >= LEDGE_NO_STRING) {
+        return ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "names of more than 4 GB");
+    }
+    for (int kind = 1; kind < LEDGE_SECTION_END; kind++) {
+        if (!ledge_align_size(total, LEDGE_FILE_ALIGN, &offsets[kind])) {
+            return ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "the file would be too large");
+        }
+        bytes[kind] = count.sections[kind].at;
+        total = offsets[kind] + bytes[kind];
+    }
+    if (out == NULL) {
+        *size = total;
+        return LEDGE_OK;
+    }
+    if (*size != total) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "the buffer has %zu bytes, the file %zu", *size,
+                          total);
+    }
+    memset(out, 0, total);
+    struct writer w = {.sections = {{.out = NULL}}};
+    for (int kind = 1; kind < LEDGE_SECTION_END; kind++) {
+        w.sections[kind].out = (uint8_t *)out + offsets[kind];
+    }
+    walk(&w, graph);
+    put_header(out, total, offsets, bytes);
+    return LEDGE_OK;
+}
