@@ -9,7 +9,7 @@
 #include "cli/split.h"
 #include "sys/file.h"
 
-#define HTML_MAX ((size_t)64 << 20)
+#define REPORT_MAX ((size_t)64 << 20)
 
 struct command {
     struct cli_evaluate_options run;
@@ -17,19 +17,37 @@ struct command {
     const char *gate;
     const char *champion;
     const char *html;
+    const char *answers;
+    const char *inputs;
     int64_t threads;
     bool json;
 };
 
 int cli_cmd_evaluate(int argc, char **argv);
 
+static void command_done(struct command *c)
+{
+    cli_list_done(&c->split.classes);
+}
+
 static int write_html(const char *path, const struct cli_evaluation *evaluation,
                       const struct cli_gate *gate)
 {
-    LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf page = LEDGE_BUF_INIT(HTML_MAX);
+    LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf page = LEDGE_BUF_INIT(REPORT_MAX);
     struct ledge_error err;
     if (cli_evaluate_html(evaluation, gate, &page, &err) != LEDGE_OK ||
         sys_file_write(path, page.data, page.len, 0644, &err) != LEDGE_OK) {
+        return cli_fail(&err);
+    }
+    return CLI_OK;
+}
+
+static int write_answers(const char *path, const struct cli_answers *answers)
+{
+    LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf lines = LEDGE_BUF_INIT(REPORT_MAX);
+    struct ledge_error err;
+    if (cli_answers_csv(answers, &lines, &err) != LEDGE_OK ||
+        sys_file_write(path, lines.data, lines.len, 0644, &err) != LEDGE_OK) {
         return cli_fail(&err);
     }
     return CLI_OK;
@@ -52,6 +70,9 @@ static int report(const struct command *c, const struct cli_evaluation *evaluati
     if (code == CLI_OK && c->html != NULL) {
         code = write_html(c->html, evaluation, gate);
     }
+    if (code == CLI_OK && c->answers != NULL) {
+        code = write_answers(c->answers, evaluation->answers);
+    }
     for (size_t i = 0; code == CLI_OK && gate != NULL && i < gate->n; i++) {
         const struct cli_gate_row *row = &gate->rows[i];
         char text[CLI_GATE_TEXT];
@@ -70,9 +91,11 @@ static int evaluate(struct command *c, const char *model)
     LEDGE_CLEANUP(cli_answers_done) struct cli_answers champion = {0};
     LEDGE_CLEANUP(cli_evaluation_done) struct cli_evaluation evaluation = {0};
     struct ledge_error err;
+    struct cli_evaluate_options of_champion = c->run;
+    of_champion.inputs = NULL;
     if (cli_answers_make(model, &c->run, &answers, &err) != LEDGE_OK ||
         (c->champion != NULL &&
-         cli_answers_make(c->champion, &c->run, &champion, &err) != LEDGE_OK) ||
+         cli_answers_make(c->champion, &of_champion, &champion, &err) != LEDGE_OK) ||
         cli_evaluation_make(model, &answers, c->champion, c->champion != NULL ? &champion : NULL,
                             &evaluation, &err) != LEDGE_OK) {
         return cli_fail(&err);
@@ -82,12 +105,15 @@ static int evaluate(struct command *c, const char *model)
 
 int cli_cmd_evaluate(int argc, char **argv)
 {
+    LEDGE_CLEANUP(command_done)
     struct command c = {.split = CLI_SPLIT_DEFAULT("val"), .threads = 1};
     const struct cli_option options[] = {
         CLI_SPLIT_OPTIONS(c.split),
         {"gate", 'g', CLI_TEXT, &c.gate, "GATE.yaml", "bounds to hold; exit code 3 when one fails"},
         {"champion", 'c', CLI_TEXT, &c.champion, "MODEL", "compare on the same samples"},
         {"html", 0, CLI_TEXT, &c.html, "FILE", "write the report as a web page, too"},
+        {"answers", 0, CLI_TEXT, &c.answers, "FILE", "write each sample's answer as CSV"},
+        {"inputs", 0, CLI_TEXT, &c.inputs, "FILE", "write the input tensors as NPY"},
         {"json", 0, CLI_FLAG, &c.json, NULL, "print the report as JSON"},
         {"threads", 't', CLI_INT, &c.threads, "N", "threads of a run (default 1)"},
     };
@@ -118,6 +144,7 @@ int cli_cmd_evaluate(int argc, char **argv)
     if (c.threads < 1 || c.threads > 256) {
         return cli_failf(CLI_USAGE, "--threads: 1 to 256");
     }
-    c.run = (struct cli_evaluate_options){.spec = spec, .threads = (int32_t)c.threads};
+    c.run = (struct cli_evaluate_options){
+        .spec = spec, .threads = (int32_t)c.threads, .inputs = c.inputs};
     return evaluate(&c, args.items[0]);
 }

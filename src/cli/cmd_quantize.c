@@ -50,6 +50,7 @@ static void job_done(struct job *job)
         ledge_map_close(&job->map);
     }
     cli_list_done(&job->keep);
+    cli_list_done(&job->split.classes);
 }
 
 static enum ledge_status open_graph(struct job *job, struct ledge_error *err)

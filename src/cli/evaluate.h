@@ -21,6 +21,7 @@ enum { CLI_ROC_POINTS = 200, CLI_METRIC_NAME = 96 };
 struct cli_evaluate_options {
     struct data_set_spec spec; /* texts BORROWED */
     int32_t threads;
+    const char *inputs; /* write every input here as one NPY array; NULL: do not */
 };
 
 /* What a model said about n samples. Classes are the model's labels, then those of the data that
@@ -30,6 +31,7 @@ struct cli_answers {
     int32_t k;       /* classes in all */
     int32_t outputs; /* classes the model can answer: the first of them */
     char **classes;  /* names */
+    char **keys;     /* of the samples */
     int32_t *truth;
     int32_t *predicted;
     float *confidence; /* probability of the predicted class */
@@ -117,6 +119,10 @@ void cli_gate_done(struct cli_gate *gate);
 /* "top1 at least 0.92"; FILLED and returned. */
 enum { CLI_GATE_TEXT = 160 };
 const char *cli_gate_text(const struct cli_gate_row *row, char text[CLI_GATE_TEXT]);
+
+/* One CSV line per sample: key, true class, answer, confidence. Errors: ERR_NOMEM. */
+LEDGE_NODISCARD enum ledge_status cli_answers_csv(const struct cli_answers *answers,
+                                                  struct ledge_buf *out, struct ledge_error *err);
 
 /* Reports; gate NULL: none. */
 LEDGE_NODISCARD enum ledge_status cli_evaluate_text(const struct cli_evaluation *evaluation,

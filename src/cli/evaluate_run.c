@@ -21,11 +21,15 @@ struct machine {
     struct data_set *set;
     struct ledge_tensor input, output;
     void *item;
+    FILE *inputs;      /* NPY, or NULL */
     int32_t *class_of; /* of data class -> class of answers */
 };
 
 static void machine_done(struct machine *m)
 {
+    if (m->inputs != NULL) {
+        (void)fclose(m->inputs);
+    }
     free(m->class_of);
     free(m->item);
     data_set_close(m->set);
@@ -163,6 +167,42 @@ static enum ledge_status match_classes(struct machine *m, struct cli_answers *an
     return LEDGE_OK;
 }
 
+/* -- inputs as NPY: header of 128 bytes (format 1.0), then the samples
+ * ---------------------------------------------- */
+
+static enum ledge_status open_inputs(struct machine *m, const char *path, size_t n,
+                                     struct ledge_error *err)
+{
+    enum { MAGIC = 10, HEADER = 128 };
+    const char *descr = m->input.dtype == LEDGE_F32  ? "<f4"
+                        : m->input.dtype == LEDGE_U8 ? "|u1"
+                                                     : "|i1";
+    char header[HEADER + 1] = "\x93NUMPY\x01\x00\x76\x00"; /* 0x76 = 118 bytes follow */
+    int used = MAGIC + snprintf(header + MAGIC, HEADER - MAGIC,
+                                "{'descr': '%s', 'fortran_order': False, 'shape': (%zu", descr, n);
+    for (int32_t i = 1; i < m->input.rank && used < HEADER - 24; i++) {
+        used +=
+            snprintf(header + used, (size_t)(HEADER - used), ", %lld", (long long)m->input.dims[i]);
+    }
+    used += snprintf(header + used, (size_t)(HEADER - used), ",), }");
+    memset(header + used, ' ', (size_t)(HEADER - used));
+    header[HEADER - 1] = '\n';
+    m->inputs = fopen(path, "wbe");
+    if (m->inputs == NULL || fwrite(header, HEADER, 1, m->inputs) != 1) {
+        return ledge_fail(err, LEDGE_ERR_IO, "cannot write %s", path);
+    }
+    return LEDGE_OK;
+}
+
+static enum ledge_status close_inputs(struct machine *m, const char *path, struct ledge_error *err)
+{
+    FILE *file = m->inputs;
+    m->inputs = NULL;
+    return file == NULL || fclose(file) == 0
+               ? LEDGE_OK
+               : ledge_fail(err, LEDGE_ERR_IO, "cannot write %s", path);
+}
+
 /* -- run
  * -----------------------------------------------------------------------------------------------------------
  */
@@ -192,6 +232,9 @@ static enum ledge_status run_sample(struct machine *m, int64_t i, struct cli_ans
                                     struct ledge_error *err)
 {
     LEDGE_TRY(data_set_read(m->set, i, &m->input, m->item, err));
+    if (m->inputs != NULL && fwrite(m->item, m->input.bytes, 1, m->inputs) != 1) {
+        return ledge_fail(err, LEDGE_ERR_IO, "cannot write the inputs");
+    }
     struct ledge_tensor input = m->input;
     struct ledge_tensor output;
     input.data = m->item;
@@ -203,20 +246,23 @@ static enum ledge_status run_sample(struct machine *m, int64_t i, struct cli_ans
     answers->seconds[i] = now_seconds() - start;
     copy_scores(&output, answers->outputs, answers->scores + (size_t)i * (size_t)answers->outputs);
     answers->truth[i] = m->class_of[data_set_label(m->set, i)];
-    return LEDGE_OK;
+    answers->keys[i] = strdup(data_set_key(m->set, i));
+    return answers->keys[i] != NULL ? LEDGE_OK : no_memory(err);
 }
 
 static bool answers_alloc(struct cli_answers *answers)
 {
     size_t n = answers->n;
+    answers->keys = calloc(n, sizeof *answers->keys);
     answers->truth = calloc(n, sizeof *answers->truth);
     answers->predicted = calloc(n, sizeof *answers->predicted);
     answers->confidence = calloc(n, sizeof *answers->confidence);
     answers->right = calloc(n, sizeof *answers->right);
     answers->scores = calloc(n, (size_t)answers->outputs * sizeof *answers->scores);
     answers->seconds = calloc(n, sizeof *answers->seconds);
-    return answers->truth != NULL && answers->predicted != NULL && answers->confidence != NULL &&
-           answers->right != NULL && answers->scores != NULL && answers->seconds != NULL;
+    return answers->keys != NULL && answers->truth != NULL && answers->predicted != NULL &&
+           answers->confidence != NULL && answers->right != NULL && answers->scores != NULL &&
+           answers->seconds != NULL;
 }
 
 void cli_answers_done(struct cli_answers *answers)
@@ -225,6 +271,10 @@ void cli_answers_done(struct cli_answers *answers)
         free(answers->classes[i]);
     }
     free(answers->classes);
+    for (size_t i = 0; i < answers->n && answers->keys != NULL; i++) {
+        free(answers->keys[i]);
+    }
+    free(answers->keys);
     free(answers->truth);
     free(answers->predicted);
     free(answers->confidence);
@@ -286,9 +336,13 @@ static enum ledge_status answer_all(struct machine *m, const char *path,
     if (!answers_alloc(answers)) {
         return no_memory(err);
     }
+    if (options->inputs != NULL) {
+        LEDGE_TRY(open_inputs(m, options->inputs, answers->n, err));
+    }
     for (size_t i = 0; i < answers->n; i++) {
         LEDGE_TRY(run_sample(m, (int64_t)i, answers, err));
     }
+    LEDGE_TRY(close_inputs(m, options->inputs, err));
     decide(answers);
     qsort(answers->seconds, answers->n, sizeof *answers->seconds, by_value);
     measure_sizes(m, path, answers);

@@ -222,6 +222,21 @@ static void html_is_whole_and_escaped(void **state)
     cli_evaluation_done(&e);
 }
 
+static void answers_as_csv(void **state)
+{
+    (void)state;
+    char odd[] = "3/a \"b\".jpg";
+    char *keys[N] = {odd, odd, odd, odd, odd, odd, odd, odd};
+    struct cli_answers own = answers();
+    own.keys = keys;
+    own.n = 1;
+    struct ledge_buf lines = LEDGE_BUF_INIT(4096);
+    assert_int_equal(cli_answers_csv(&own, &lines, NULL), LEDGE_OK);
+    assert_string_equal(lines.data, "sample,truth,answer,confidence\n"
+                                    "\"3/a \"\"b\"\".jpg\",\"a\",\"a\",0.900000\n");
+    ledge_buf_done(&lines);
+}
+
 static void scores_become_probabilities(void **state)
 {
     (void)state;
@@ -264,6 +279,7 @@ int main(void)
         cmocka_unit_test(gate_mistakes_name_the_line),
         cmocka_unit_test(json_has_what_the_registry_reads),
         cmocka_unit_test(html_is_whole_and_escaped),
+        cmocka_unit_test(answers_as_csv),
         cmocka_unit_test(scores_become_probabilities),
         cmocka_unit_test(split_options_are_checked),
     };

@@ -137,3 +137,31 @@ enum ledge_status cli_evaluate_text(const struct cli_evaluation *evaluation,
     }
     return LEDGE_OK;
 }
+
+/* RFC 4180: quoted, quotes doubled. */
+static void quoted(struct ledge_buf *out, const char *text)
+{
+    (void)ledge_buf_text(out, "\"");
+    for (; *text != '\0'; text++) {
+        (void)ledge_buf_add(out, text, 1);
+        if (*text == '"') {
+            (void)ledge_buf_add(out, text, 1);
+        }
+    }
+    (void)ledge_buf_text(out, "\"");
+}
+
+enum ledge_status cli_answers_csv(const struct cli_answers *answers, struct ledge_buf *out,
+                                  struct ledge_error *err)
+{
+    (void)ledge_buf_text(out, "sample,truth,answer,confidence\n");
+    for (size_t i = 0; i < answers->n; i++) {
+        quoted(out, answers->keys[i]);
+        (void)ledge_buf_text(out, ",");
+        quoted(out, answers->classes[answers->truth[i]]);
+        (void)ledge_buf_text(out, ",");
+        quoted(out, answers->classes[answers->predicted[i]]);
+        (void)ledge_buf_printf(out, ",%.6f\n", (double)answers->confidence[i]);
+    }
+    return out->failed ? ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for the answers") : LEDGE_OK;
+}

@@ -15,7 +15,9 @@ enum ledge_status cli_split_spec(const struct cli_split *split, struct data_set_
                                  .val_fraction = split->fraction,
                                  .seed = (uint64_t)split->seed,
                                  .stratified = split->stratified,
-                                 .limit = split->limit};
+                                 .limit = split->limit,
+                                 .classes = split->classes.items,
+                                 .n_classes = (int32_t)split->classes.n};
     size_t part = 0;
     while (part < CLI_COUNT(parts) && strcmp(parts[part], split->split) != 0) {
         part++;

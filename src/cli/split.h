@@ -16,6 +16,7 @@ struct cli_split {
     int64_t seed;
     bool stratified;
     int64_t limit;
+    struct cli_list classes; /* OWNED: cli_list_done() */
 };
 
 #define CLI_SPLIT_DEFAULT(part)                                                                    \
@@ -31,6 +32,8 @@ struct cli_split {
         {"val-fraction", 0, CLI_NUMBER, &(s).fraction, "F", "share of val (default 0.2)"},         \
         {"seed", 0, CLI_INT, &(s).seed, "N", "of the split (default 1)"},                          \
         {"stratified", 0, CLI_FLAG, &(s).stratified, NULL, "the same share of each class"},        \
+        {"class",      0,      CLI_LIST,                                                           \
+         &(s).classes, "NAME", "only this class (may be given several times)"},                    \
     {                                                                                              \
         "limit", 'n', CLI_INT, &(s).limit, "N", "at most N samples"                                \
     }
