@@ -180,8 +180,8 @@ static enum ledge_status final_classes(const struct data_set *set, const struct 
 static enum ledge_status settle_classes(struct data_set *set, const struct data_set_spec *spec,
                                         struct ledge_error *err)
 {
-    char **names;
-    int32_t n;
+    char **names = NULL;
+    int32_t n = 0;
     LEDGE_TRY(final_classes(set, spec, &names, &n, err));
     int64_t kept = 0;
     for (int64_t i = 0; i < set->n; i++) {

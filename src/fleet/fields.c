@@ -61,7 +61,7 @@ enum ledge_status fleet_field_int(const json_t *object, const char *what, const 
 enum ledge_status fleet_field_name(const json_t *object, const char *what, const char *key,
                                    char name[65], struct ledge_error *err)
 {
-    const char *text;
+    const char *text = NULL;
     LEDGE_TRY(fleet_field_text(object, what, key, &text, err));
     if (!fleet_name_ok(text)) {
         return ledge_fail(err, LEDGE_ERR_FORMAT, "%s: \"%s\" is no name: %.64s", what, key, text);
@@ -73,7 +73,7 @@ enum ledge_status fleet_field_name(const json_t *object, const char *what, const
 enum ledge_status fleet_field_digest(const json_t *object, const char *what, const char *key,
                                      char digest[65], struct ledge_error *err)
 {
-    const char *text;
+    const char *text = NULL;
     LEDGE_TRY(fleet_field_text(object, what, key, &text, err));
     if (!fleet_digest_ok(text)) {
         return ledge_fail(err, LEDGE_ERR_FORMAT, "%s: \"%s\" is not 64 hexadecimal digits", what,

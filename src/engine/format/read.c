@@ -68,7 +68,7 @@ static enum ledge_status read_header(struct file *file, const uint8_t *bytes, si
 
 static enum ledge_status read_sections(struct file *file, const uint8_t *bytes, size_t size)
 {
-    uint32_t n;
+    uint32_t n = 0;
     LEDGE_TRY(read_header(file, bytes, size, &n));
     struct ledge_reader r = ledge_reader_make(bytes, size);
     ledge_reader_seek(&r, LEDGE_FILE_HEADER);
