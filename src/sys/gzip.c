@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gzip.c -- see gzip.h. */
 #include <errno.h>
+#include <limits.h>
+#include <stdint.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -38,5 +40,30 @@ enum ledge_status sys_gzip_read(const char *path, struct ledge_buf *buf, struct 
     if (gzclose_r(file) != Z_OK && status == LEDGE_OK) {
         status = ledge_fail(err, LEDGE_ERR_CORRUPT, "%s: the gzip stream ends early", path);
     }
+    return status;
+}
+
+enum ledge_status sys_gzip_unpack(const void *bytes, size_t n, struct ledge_buf *buf,
+                                  struct ledge_error *err)
+{
+    z_stream stream = {.next_in = (z_const Bytef *)(uintptr_t)bytes, .avail_in = (uInt)n};
+    if (n > UINT_MAX || inflateInit2(&stream, 15 + 16) != Z_OK) {
+        return ledge_fail(err, LEDGE_ERR_NOMEM, "gzip: out of memory");
+    }
+    enum ledge_status status = LEDGE_OK;
+    int code = Z_OK;
+    while (code != Z_STREAM_END && status == LEDGE_OK) {
+        unsigned char piece[CHUNK];
+        stream.next_out = piece;
+        stream.avail_out = sizeof piece;
+        code = inflate(&stream, Z_NO_FLUSH);
+        if (code != Z_OK && code != Z_STREAM_END) {
+            status = ledge_fail(err, LEDGE_ERR_CORRUPT, "gzip: damaged data");
+        } else if (!ledge_buf_add(buf, piece, sizeof piece - stream.avail_out)) {
+            status =
+                ledge_fail(err, LEDGE_ERR_RANGE, "gzip: unpacks to more than %zu bytes", buf->max);
+        }
+    }
+    (void)inflateEnd(&stream);
     return status;
 }

@@ -12,4 +12,8 @@
 LEDGE_NODISCARD enum ledge_status sys_gzip_read(const char *path, struct ledge_buf *buf,
                                                 struct ledge_error *err);
 
+/* The same from memory. Errors: ERR_RANGE, ERR_CORRUPT, ERR_NOMEM. */
+LEDGE_NODISCARD enum ledge_status sys_gzip_unpack(const void *bytes, size_t n,
+                                                  struct ledge_buf *buf, struct ledge_error *err);
+
 #endif

@@ -62,6 +62,8 @@ sys_http_peer_name(const struct sys_http_request *request); /* CN of the TLS cli
 const char *
 sys_http_peer_serial(const struct sys_http_request *request); /* its serial in hex, or NULL */
 bool sys_http_peer_loopback(const struct sys_http_request *request);
+/* Numeric address without port, or "unix". */
+const char *sys_http_peer_address(const struct sys_http_request *request);
 bool sys_http_closed(const struct sys_http_request *request); /* the client has gone */
 
 /* Add a response header; before the reply. */

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http_server.c -- the server of http.h: one state machine a connection.
- *
- *   HEAD -> (BODY) -> HANDLING -> SENDING -> HEAD ...      answered, the connection is kept
- *                             \-> STREAMING -> SENDING
- *   any error -> SENDING -> LINGER -> closed               the client gets to read why
+/* http_server.c -- the server of http.h: one state machine a connection (http_private.h).
  *
  * Guarantees: one request of a connection at a time (later ones wait in the kernel's buffers); what
  * is queued for a client is bounded (files go by pieces); a client that goes, stalls or dribbles
  * costs one timer. Memory: a request lives until its reply, also when its connection has gone
  * before. */
-#include "sys/http.h"
-
+#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -33,7 +28,7 @@
 #include <unistd.h>
 
 #include "base/status.h"
-#include "sys/http_wire.h"
+#include "sys/http_private.h"
 #include "sys/tls.h"
 
 enum {
@@ -45,56 +40,11 @@ enum {
     PAUSE_MS = 100, /* accepting stops so long when descriptors have run out */
 };
 
-enum state { HEAD, BODY, HANDLING, STREAMING, SENDING, LINGER };
-
-struct connection {
-    struct connection *next, **link;
-    struct sys_http_server *server;
-    struct bufferevent *bev;
-    struct event *timer;
-    enum state state;
-    struct sys_http_request *request; /* being read, handled or streamed */
-    struct sys_http_decoder decoder;
-    size_t scanned;  /* bytes of the head already looked at */
-    size_t lingered; /* bytes thrown away */
-    int file;        /* being sent, or -1 */
-    int64_t file_left;
-    bool close;    /* after this answer */
-    bool unread;   /* input may hold a body nobody wants: linger */
-    bool loopback; /* peer is this machine */
-};
-
-struct sys_http_request {
-    struct connection *connection; /* NULL once the client has gone */
-    struct sys_http_head head;
-    char *path;
-    char *query; /* name NUL value NUL ..., decoded */
-    size_t query_bytes;
-    size_t limit;
-    struct ledge_buf body;
-    struct ledge_buf extra; /* header lines of the answer */
-    bool peer, loopback;
-    bool chunked;
-    char peer_name[64], peer_serial[64];
-    void (*closed)(void *arg);
-    void *closed_arg;
-};
-
-struct sys_http_server {
-    struct sys_loop *loop;
-    struct sys_http_server_options options;
-    struct evconnlistener *listener;
-    struct event *pause;
-    struct connection *connections;
-    char *unix_path;
-    uint16_t port;
-};
-
-static void process(struct connection *c);
+static void process(struct sys_http_connection *c);
 
 /* -- requests ---------------------------------------------------------------------------------- */
 
-static void request_free(struct sys_http_request *r)
+void sys_http_request_free(struct sys_http_request *r)
 {
     if (r != NULL) {
         sys_http_head_done(&r->head);
@@ -190,6 +140,11 @@ bool sys_http_peer_loopback(const struct sys_http_request *request)
     return request->loopback;
 }
 
+const char *sys_http_peer_address(const struct sys_http_request *request)
+{
+    return request->address;
+}
+
 bool sys_http_closed(const struct sys_http_request *request)
 {
     return request->connection == NULL;
@@ -197,18 +152,18 @@ bool sys_http_closed(const struct sys_http_request *request)
 
 /* -- connections ------------------------------------------------------------------------------- */
 
-static void arm(struct connection *c, int32_t seconds)
+static void arm(struct sys_http_connection *c, int32_t seconds)
 {
     struct timeval after = {seconds, 0};
     (void)evtimer_add(c->timer, &after);
 }
 
-static void arm_idle(struct connection *c)
+void sys_http_arm_idle(struct sys_http_connection *c)
 {
     arm(c, c->server->options.timeout_s);
 }
 
-static void connection_free(struct connection *c)
+static void connection_free(struct sys_http_connection *c)
 {
     struct sys_http_request *r = c->request;
     c->request = NULL;
@@ -223,15 +178,15 @@ static void connection_free(struct connection *c)
     bufferevent_free(c->bev);
     if (r != NULL) {
         r->connection = NULL;
-        if (c->state == STREAMING) {
+        if (c->state == SYS_HTTP_STREAMING) {
             void (*closed)(void *) = r->closed;
             void *arg = r->closed_arg;
-            request_free(r);
+            sys_http_request_free(r);
             if (closed != NULL) {
                 closed(arg);
             }
-        } else if (c->state != HANDLING) {
-            request_free(r);
+        } else if (c->state != SYS_HTTP_HANDLING) {
+            sys_http_request_free(r);
         }
     }
     free(c);
@@ -247,21 +202,21 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 /* Progress of what is being sent keeps the connection; an empty stream waits for ever. */
 static void on_output(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg)
 {
-    struct connection *c = arg;
-    if (c->state != SENDING && c->state != STREAMING) {
+    struct sys_http_connection *c = arg;
+    if (c->state != SYS_HTTP_SENDING && c->state != SYS_HTTP_STREAMING) {
         return;
     }
     if (info->n_deleted > 0 || (info->n_added > 0 && info->orig_size == 0)) {
-        if (c->state == STREAMING && evbuffer_get_length(buffer) == 0) {
+        if (c->state == SYS_HTTP_STREAMING && evbuffer_get_length(buffer) == 0) {
             (void)evtimer_del(c->timer);
         } else {
-            arm_idle(c);
+            sys_http_arm_idle(c);
         }
     }
 }
 
 /* Say goodbye properly, then read until the client has read our answer and closes. */
-static void begin_close(struct connection *c)
+static void begin_close(struct sys_http_connection *c)
 {
     SSL *ssl = c->server->options.tls != NULL ? bufferevent_openssl_get_ssl(c->bev) : NULL;
     if (ssl != NULL) {
@@ -272,14 +227,14 @@ static void begin_close(struct connection *c)
         return;
     }
     (void)shutdown(bufferevent_getfd(c->bev), SHUT_WR);
-    c->state = LINGER;
+    c->state = SYS_HTTP_LINGER;
     arm(c, LINGER_S);
     process(c);
 }
 
 /* Next piece of the file being sent. False: the file ended early or failed, and the promise of its
  * length with it. */
-static bool send_piece(struct connection *c)
+static bool send_piece(struct sys_http_connection *c)
 {
     struct evbuffer *output = bufferevent_get_output(c->bev);
     struct evbuffer_iovec space;
@@ -302,8 +257,8 @@ static bool send_piece(struct connection *c)
 
 static void on_write(struct bufferevent *bev, void *arg)
 {
-    struct connection *c = arg;
-    if (c->state != SENDING || evbuffer_get_length(bufferevent_get_output(bev)) > 0) {
+    struct sys_http_connection *c = arg;
+    if (c->state != SYS_HTTP_SENDING || evbuffer_get_length(bufferevent_get_output(bev)) > 0) {
         return;
     }
     if (c->file >= 0) {
@@ -316,9 +271,9 @@ static void on_write(struct bufferevent *bev, void *arg)
         begin_close(c);
         return;
     }
-    c->state = HEAD;
+    c->state = SYS_HTTP_HEAD;
     c->scanned = 0;
-    arm_idle(c);
+    sys_http_arm_idle(c);
     process(c);
 }
 
@@ -330,9 +285,10 @@ static void on_read(struct bufferevent *bev, void *arg)
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
-    struct connection *c = arg;
+    struct sys_http_connection *c = arg;
     (void)bev;
-    if ((what & BEV_EVENT_EOF) != 0 && c->state == SENDING && c->server->options.tls == NULL) {
+    if ((what & BEV_EVENT_EOF) != 0 && c->state == SYS_HTTP_SENDING &&
+        c->server->options.tls == NULL) {
         c->close = true; /* it may only have shut down its own side, and still read */
     } else if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) != 0) {
         connection_free(c);
@@ -351,6 +307,18 @@ static bool is_loopback(const struct sockaddr *address)
                (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) && in6->sin6_addr.s6_addr[12] == 127);
     }
     return address->sa_family == AF_UNIX;
+}
+
+static void write_address(const struct sockaddr *address, char text[INET6_ADDRSTRLEN])
+{
+    (void)snprintf(text, INET6_ADDRSTRLEN, "unix");
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
+        (void)inet_ntop(AF_INET, &in->sin_addr, text, INET6_ADDRSTRLEN);
+    } else if (address->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
+        (void)inet_ntop(AF_INET6, &in6->sin6_addr, text, INET6_ADDRSTRLEN);
+    }
 }
 
 static struct bufferevent *wrap(struct sys_http_server *server, evutil_socket_t fd)
@@ -374,7 +342,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
                       int n, void *arg)
 {
     struct sys_http_server *server = arg;
-    struct connection *c = calloc(1, sizeof *c);
+    struct sys_http_connection *c = calloc(1, sizeof *c);
     struct bufferevent *bev = c != NULL ? wrap(server, fd) : NULL;
     struct event *timer = evtimer_new(sys_loop_base(server->loop), on_timer, c);
     (void)listener;
@@ -395,13 +363,14 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
         int on = 1;
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
-    *c = (struct connection){.next = server->connections,
-                             .link = &server->connections,
-                             .server = server,
-                             .bev = bev,
-                             .timer = timer,
-                             .file = -1,
-                             .loopback = is_loopback(address)};
+    *c = (struct sys_http_connection){.next = server->connections,
+                                      .link = &server->connections,
+                                      .server = server,
+                                      .bev = bev,
+                                      .timer = timer,
+                                      .file = -1,
+                                      .loopback = is_loopback(address)};
+    write_address(address, c->address);
     if (c->next != NULL) {
         c->next->link = &c->next;
     }
@@ -409,280 +378,14 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     bufferevent_setwatermark(bev, EV_READ, 0, READ_AHEAD);
     bufferevent_setcb(bev, on_read, on_write, on_event, c);
     (void)evbuffer_add_cb(bufferevent_get_output(bev), on_output, c);
-    arm_idle(c);
+    sys_http_arm_idle(c);
     (void)bufferevent_enable(bev, EV_READ | EV_WRITE);
-}
-
-/* -- answers ----------------------------------------------------------------------------------- */
-
-static void add_date(struct evbuffer *output)
-{
-    static const char days[] = "SunMonTueWedThuFriSat";
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    struct tm tm;
-    time_t now = time(NULL);
-    if (gmtime_r(&now, &tm) != NULL) {
-        (void)evbuffer_add_printf(output, "Date: %.3s, %02d %.3s %d %02d:%02d:%02d GMT\r\n",
-                                  days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon,
-                                  tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-    }
-}
-
-/* The first line and the header. length -1: chunked, or until the connection closes. */
-static void send_head(struct connection *c, const struct sys_http_request *r, int status,
-                      const char *type, int64_t length)
-{
-    struct evbuffer *output = bufferevent_get_output(c->bev);
-    bool bodiless = status < 200 || status == 204 || status == 304;
-    (void)evbuffer_add_printf(output, "HTTP/1.1 %d %s\r\n", status, sys_http_reason(status));
-    add_date(output);
-    if (type != NULL && !bodiless) {
-        (void)evbuffer_add_printf(output, "Content-Type: %s\r\n", type);
-    }
-    if (length >= 0 && !bodiless) {
-        (void)evbuffer_add_printf(output, "Content-Length: %lld\r\n", (long long)length);
-    }
-    if (r != NULL && r->chunked) {
-        (void)evbuffer_add_printf(output, "Transfer-Encoding: chunked\r\n");
-    }
-    if (c->close) {
-        (void)evbuffer_add_printf(output, "Connection: close\r\n");
-    } else if (r != NULL && r->head.minor == 0) {
-        (void)evbuffer_add_printf(output, "Connection: keep-alive\r\n");
-    }
-    if (r != NULL && r->extra.len > 0) {
-        (void)evbuffer_add(output, r->extra.data, r->extra.len);
-    }
-    (void)evbuffer_add(output, "\r\n", 2);
-}
-
-static void begin_sending(struct connection *c)
-{
-    c->request = NULL;
-    c->state = SENDING;
-    arm_idle(c);
-}
-
-/* An error before there is a whole request: told in one line, then the connection ends. */
-static void refuse(struct connection *c, int status, const char *text)
-{
-    struct evbuffer *output = bufferevent_get_output(c->bev);
-    struct ledge_buf body = LEDGE_BUF_INIT(1024);
-    (void)ledge_buf_printf(&body,
-                           "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,"
-                           "\"detail\":\"%s\"}\n",
-                           sys_http_reason(status), status, text);
-    request_free(c->request);
-    c->request = NULL;
-    c->close = true;
-    c->unread = true;
-    c->state = SENDING;
-    send_head(c, NULL, status, "application/problem+json", (int64_t)body.len);
-    (void)evbuffer_add(output, body.data, body.len);
-    ledge_buf_done(&body);
-    arm_idle(c);
-}
-
-void sys_http_reply_header(struct sys_http_request *request, const char *name, const char *value)
-{
-    size_t before = request->extra.len;
-    if (!ledge_buf_printf(&request->extra, "%s: %s\r\n", name, value)) {
-        return;
-    }
-    /* No value may start a line of its own. */
-    for (size_t i = before; i < request->extra.len - 2; i++) {
-        if (request->extra.data[i] == '\r' || request->extra.data[i] == '\n') {
-            request->extra.data[i] = ' ';
-        }
-    }
-}
-
-static bool is_head(const struct sys_http_request *r)
-{
-    return strcmp(r->head.method, "HEAD") == 0;
-}
-
-void sys_http_reply(struct sys_http_request *request, int status, const char *content_type,
-                    const void *body, size_t n)
-{
-    struct connection *c = request->connection;
-    if (c != NULL) {
-        send_head(c, request, status, content_type, (int64_t)n);
-        if (n > 0 && !is_head(request) && status != 204 && status != 304) {
-            (void)evbuffer_add(bufferevent_get_output(c->bev), body, n);
-        }
-        begin_sending(c);
-    }
-    request_free(request);
-}
-
-void sys_http_reply_text(struct sys_http_request *request, int status, const char *content_type,
-                         const char *body)
-{
-    sys_http_reply(request, status, content_type, body, strlen(body));
-}
-
-static void reply_problem(struct sys_http_request *request, int status)
-{
-    char text[160];
-    (void)snprintf(text, sizeof text, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d}\n",
-                   sys_http_reason(status), status);
-    sys_http_reply_text(request, status, "application/problem+json", text);
-}
-
-/* One range of a file of size bytes. 1: [*from, *to] holds it; 0: send all; -1: cannot be
- * satisfied. */
-static int range_of(const char *text, int64_t size, int64_t *from, int64_t *to)
-{
-    if (text == NULL || strncasecmp(text, "bytes=", 6) != 0) {
-        return 0;
-    }
-    const char *at = text + 6;
-    size_t first = strspn(at, "0123456789");
-    if (at[first] != '-' || first > 18) {
-        return 0;
-    }
-    const char *last = at + first + 1;
-    size_t digits = strspn(last, "0123456789");
-    if (last[digits] != '\0' || digits > 18 || (first == 0 && digits == 0)) {
-        return 0; /* several ranges, or nonsense: RFC 9110 section 14.2 lets us send all */
-    }
-    if (first == 0) { /* the last n bytes */
-        int64_t n = strtoll(last, NULL, 10);
-        *from = n < size ? size - n : 0;
-        return n > 0 && size > 0 ? 1 : -1;
-    }
-    int64_t begin = strtoll(at, NULL, 10);
-    int64_t end = digits > 0 ? strtoll(last, NULL, 10) : size - 1;
-    if (digits > 0 && end < begin) {
-        return 0;
-    }
-    if (begin >= size) {
-        return -1;
-    }
-    *from = begin;
-    *to = end < size ? end : size - 1;
-    return 1;
-}
-
-static bool etag_matches(const char *list, const char *etag)
-{
-    return list != NULL && etag != NULL && (strcmp(list, "*") == 0 || strstr(list, etag) != NULL);
-}
-
-void sys_http_reply_file(struct sys_http_request *request, const char *path,
-                         const char *content_type, const char *etag)
-{
-    char quoted[160] = "";
-    struct stat info;
-    struct connection *c = request->connection;
-    int file = c != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
-    if (file < 0 || fstat(file, &info) != 0 || !S_ISREG(info.st_mode)) {
-        if (file >= 0) {
-            (void)close(file);
-        }
-        reply_problem(request, 404);
-        return;
-    }
-    if (etag != NULL) {
-        (void)snprintf(quoted, sizeof quoted, *etag == '"' ? "%s" : "\"%s\"", etag);
-        sys_http_reply_header(request, "ETag", quoted);
-    }
-    if (etag != NULL && etag_matches(sys_http_header(request, "If-None-Match"), quoted)) {
-        (void)close(file);
-        sys_http_reply(request, 304, NULL, NULL, 0);
-        return;
-    }
-    char text[96];
-    int64_t from = 0, to = info.st_size - 1;
-    const char *condition = sys_http_header(request, "If-Range");
-    bool whole = condition != NULL && strcmp(condition, quoted) != 0;
-    int range = whole ? 0 : range_of(sys_http_header(request, "Range"), info.st_size, &from, &to);
-    sys_http_reply_header(request, "Accept-Ranges", "bytes");
-    if (range > 0) {
-        (void)snprintf(text, sizeof text, "bytes %lld-%lld/%lld", (long long)from, (long long)to,
-                       (long long)info.st_size);
-        sys_http_reply_header(request, "Content-Range", text);
-    } else if (range < 0) {
-        (void)snprintf(text, sizeof text, "bytes */%lld", (long long)info.st_size);
-        sys_http_reply_header(request, "Content-Range", text);
-    }
-    if (range < 0 || lseek(file, from, SEEK_SET) != from) {
-        (void)close(file);
-        reply_problem(request, range < 0 ? 416 : 500);
-        return;
-    }
-    send_head(c, request, range > 0 ? 206 : 200, content_type, to - from + 1);
-    if (is_head(request) || to < from) {
-        (void)close(file);
-    } else {
-        c->file = file;
-        c->file_left = to - from + 1;
-    }
-    begin_sending(c);
-    request_free(request);
-}
-
-void sys_http_stream_start(struct sys_http_request *request, int status, const char *content_type,
-                           void (*closed)(void *arg), void *arg)
-{
-    struct connection *c = request->connection;
-    if (c == NULL) {
-        request_free(request);
-        if (closed != NULL) {
-            closed(arg);
-        }
-        return;
-    }
-    request->closed = closed;
-    request->closed_arg = arg;
-    request->chunked = request->head.minor > 0;
-    c->close = c->close || !request->chunked;
-    c->state = STREAMING;
-    send_head(c, request, status, content_type, -1);
-}
-
-void sys_http_stream_send(struct sys_http_request *request, const void *bytes, size_t n)
-{
-    struct evbuffer *output = bufferevent_get_output(request->connection->bev);
-    if (n == 0 || is_head(request)) {
-        return; /* an empty chunk would be the end */
-    }
-    if (request->chunked) {
-        (void)evbuffer_add_printf(output, "%zx\r\n", n);
-    }
-    (void)evbuffer_add(output, bytes, n);
-    if (request->chunked) {
-        (void)evbuffer_add(output, "\r\n", 2);
-    }
-}
-
-size_t sys_http_stream_pending(const struct sys_http_request *request)
-{
-    return evbuffer_get_length(bufferevent_get_output(request->connection->bev));
-}
-
-void sys_http_stream_end(struct sys_http_request *request)
-{
-    struct connection *c = request->connection;
-    void (*closed)(void *) = request->closed;
-    void *arg = request->closed_arg;
-    if (request->chunked && !is_head(request)) {
-        (void)evbuffer_add(bufferevent_get_output(c->bev), "0\r\n\r\n", 5);
-    }
-    begin_sending(c);
-    request_free(request);
-    /* All may have left already: then no write would come to tell. */
-    bufferevent_trigger(c->bev, EV_WRITE, BEV_TRIG_DEFER_CALLBACKS);
-    if (closed != NULL) {
-        closed(arg);
-    }
 }
 
 /* -- reading ----------------------------------------------------------------------------------- */
 
 /* The length of the head in the input, 0 when it is not whole yet, -1 when it is too long. */
-static ev_ssize_t find_head(struct connection *c, struct evbuffer *input)
+static ev_ssize_t find_head(struct sys_http_connection *c, struct evbuffer *input)
 {
     struct evbuffer_ptr from;
     size_t have = evbuffer_get_length(input);
@@ -698,7 +401,7 @@ static ev_ssize_t find_head(struct connection *c, struct evbuffer *input)
     return found.pos + 4 <= SYS_HTTP_MAX_HEAD ? found.pos + 4 : -1;
 }
 
-static struct sys_http_request *request_create(struct connection *c)
+static struct sys_http_request *request_create(struct sys_http_connection *c)
 {
     struct sys_http_request *r = calloc(1, sizeof *r);
     if (r == NULL) {
@@ -706,6 +409,7 @@ static struct sys_http_request *request_create(struct connection *c)
     }
     r->connection = c;
     r->loopback = c->loopback;
+    memcpy(r->address, c->address, sizeof r->address);
     r->extra = LEDGE_BUF_INIT(SYS_HTTP_MAX_HEAD);
     if (c->server->options.tls != NULL) {
         SSL *ssl = bufferevent_openssl_get_ssl(c->bev);
@@ -716,13 +420,13 @@ static struct sys_http_request *request_create(struct connection *c)
 }
 
 /* The head is parsed: what body may follow? False: refused. */
-static bool begin_body(struct connection *c)
+static bool begin_body(struct sys_http_connection *c)
 {
     struct sys_http_request *r = c->request;
     struct ledge_error err;
     const struct sys_http_server_options *options = &c->server->options;
     if (sys_http_decoder_init(&c->decoder, &r->head, true, false, &err) != LEDGE_OK) {
-        refuse(c, 400, err.text);
+        sys_http_refuse(c, 400, err.text);
         return false;
     }
     c->close = sys_http_head_lists(&r->head, "Connection", "close") ||
@@ -733,7 +437,7 @@ static bool begin_body(struct connection *c)
         r->limit = limit < r->limit ? limit : r->limit;
     }
     if (c->decoder.left > r->limit) {
-        refuse(c, 413, "the body is larger than this request may have");
+        sys_http_refuse(c, 413, "the body is larger than this request may have");
         return false;
     }
     r->body = LEDGE_BUF_INIT(r->limit);
@@ -745,7 +449,7 @@ static bool begin_body(struct connection *c)
 }
 
 /* True when a whole head was taken from the input. */
-static bool take_head(struct connection *c, struct evbuffer *input)
+static bool take_head(struct sys_http_connection *c, struct evbuffer *input)
 {
     struct ledge_error err;
     char start[2];
@@ -758,7 +462,7 @@ static bool take_head(struct connection *c, struct evbuffer *input)
     ev_ssize_t n = find_head(c, input);
     if (first) {
         c->scanned = evbuffer_get_length(input);
-        arm_idle(c); /* from its first byte, the head has one timeout in all */
+        sys_http_arm_idle(c); /* from its first byte, the head has one timeout in all */
     }
     if (n == 0) {
         return false;
@@ -766,11 +470,11 @@ static bool take_head(struct connection *c, struct evbuffer *input)
     struct sys_http_request *r = n > 0 ? request_create(c) : NULL;
     unsigned char *bytes = r != NULL ? evbuffer_pullup(input, n) : NULL;
     if (n < 0) {
-        refuse(c, 431, "the header is larger than 64 KB");
+        sys_http_refuse(c, 431, "the header is larger than 64 KB");
         return false;
     }
     if (bytes == NULL) {
-        refuse(c, 503, "out of memory");
+        sys_http_refuse(c, 503, "out of memory");
         return false;
     }
     enum ledge_status status = sys_http_head_parse(&r->head, bytes, (size_t)n, true, &err);
@@ -779,7 +483,7 @@ static bool take_head(struct connection *c, struct evbuffer *input)
         status = ledge_fail(&err, LEDGE_ERR_FORMAT, "the request's target is not a path");
     }
     if (status != LEDGE_OK) {
-        refuse(c, status == LEDGE_ERR_RANGE ? 431 : 400, err.text);
+        sys_http_refuse(c, status == LEDGE_ERR_RANGE ? 431 : 400, err.text);
         return false;
     }
     return begin_body(c);
@@ -791,25 +495,25 @@ static bool keep_body(void *arg, const void *bytes, size_t n)
 }
 
 /* True when the body is whole. */
-static bool take_body(struct connection *c, struct evbuffer *input)
+static bool take_body(struct sys_http_connection *c, struct evbuffer *input)
 {
     struct ledge_error err;
     while (!c->decoder.done) {
         size_t used = 0;
         size_t n = evbuffer_get_contiguous_space(input);
         if (n == 0 && (n = evbuffer_get_length(input)) == 0) {
-            arm_idle(c);
+            sys_http_arm_idle(c);
             return false;
         }
         enum ledge_status status =
             sys_http_decoder_feed(&c->decoder, evbuffer_pullup(input, (ev_ssize_t)n), n, &used,
                                   keep_body, &c->request->body, &err);
         if (status == LEDGE_ERR_CANCELLED) {
-            refuse(c, 413, "the body is larger than this request may have");
+            sys_http_refuse(c, 413, "the body is larger than this request may have");
             return false;
         }
         if (status != LEDGE_OK) {
-            refuse(c, 400, err.text);
+            sys_http_refuse(c, 400, err.text);
             return false;
         }
         (void)evbuffer_drain(input, used);
@@ -817,10 +521,10 @@ static bool take_body(struct connection *c, struct evbuffer *input)
     return true;
 }
 
-static void process(struct connection *c)
+static void process(struct sys_http_connection *c)
 {
     struct evbuffer *input = bufferevent_get_input(c->bev);
-    if (c->state == LINGER) {
+    if (c->state == SYS_HTTP_LINGER) {
         c->lingered += evbuffer_get_length(input);
         (void)evbuffer_drain(input, evbuffer_get_length(input));
         if (c->lingered > LINGER_BYTES) {
@@ -828,14 +532,14 @@ static void process(struct connection *c)
         }
         return;
     }
-    if (c->state == HEAD) {
+    if (c->state == SYS_HTTP_HEAD) {
         if (!take_head(c, input)) {
             return;
         }
-        c->state = BODY;
+        c->state = SYS_HTTP_BODY;
     }
-    if (c->state == BODY && take_body(c, input)) {
-        c->state = HANDLING;
+    if (c->state == SYS_HTTP_BODY && take_body(c, input)) {
+        c->state = SYS_HTTP_HANDLING;
         (void)evtimer_del(c->timer);
         c->server->options.handle(c->server->options.arg, c->request);
     }

@@ -1,0 +1,1 @@
+INSERT INTO blobs(sha256, size, created) VALUES (?1, ?2, ?3) ON CONFLICT(sha256) DO NOTHING

@@ -1,0 +1,1 @@
+SELECT size FROM blobs WHERE sha256 = ?1

@@ -1,0 +1,1 @@
+INSERT INTO certificates(serial, device, pem, issued) VALUES (?1, ?2, ?3, ?4)

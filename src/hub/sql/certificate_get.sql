@@ -1,0 +1,1 @@
+SELECT pem FROM certificates WHERE serial = ?1

@@ -1,0 +1,1 @@
+SELECT id, created, models, functions, undo_of FROM deployments WHERE id < ?1 ORDER BY id DESC LIMIT ?2

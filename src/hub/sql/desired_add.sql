@@ -1,0 +1,1 @@
+INSERT INTO desired(device, gen, document, envelope, issued) VALUES (?1, ?2, ?3, ?4, ?5)

@@ -1,0 +1,1 @@
+UPDATE devices SET online = 0 WHERE online <> 0

@@ -1,0 +1,1 @@
+SELECT revoked IS NOT NULL FROM devices WHERE id = ?1

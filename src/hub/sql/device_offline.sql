@@ -1,0 +1,1 @@
+UPDATE devices SET online = 0 WHERE id = ?1 AND online <> 0

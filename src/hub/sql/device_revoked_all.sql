@@ -1,0 +1,1 @@
+SELECT id FROM devices WHERE revoked IS NOT NULL ORDER BY id

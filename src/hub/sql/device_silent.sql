@@ -1,0 +1,1 @@
+SELECT id FROM devices WHERE online <> 0 AND last_seen < ?1

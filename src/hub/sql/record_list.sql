@@ -1,0 +1,1 @@
+SELECT id, device, ts, meta FROM records WHERE kind = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3

@@ -1,0 +1,1 @@
+UPDATE samples SET assigned = ?2 WHERE id = ?1

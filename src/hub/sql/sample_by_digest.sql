@@ -1,0 +1,1 @@
+SELECT id FROM samples WHERE sha256 = ?1

@@ -1,0 +1,1 @@
+INSERT INTO sessions(hash, expires) VALUES (?1, ?2)

@@ -1,0 +1,1 @@
+SELECT expires FROM sessions WHERE hash = ?1 AND expires > ?2

@@ -1,0 +1,1 @@
+SELECT device, expires, used, request, serial FROM enroll_tokens WHERE hash = ?1
