@@ -77,9 +77,11 @@ static int report(const struct command *c, const struct cli_evaluation *evaluati
         const struct cli_gate_row *row = &gate->rows[i];
         char text[CLI_GATE_TEXT];
         if (!row->passed) {
-            fprintf(stderr, "ledge: gate failed: %s, measured %.6g, %.6g too %s\n",
-                    cli_gate_text(row, text), row->value, row->missing,
-                    row->is_min ? "little" : "much");
+            char value[CLI_VALUE_TEXT];
+            char missing[CLI_VALUE_TEXT];
+            fprintf(stderr, "ledge: gate failed: %s, measured %s, by %s\n",
+                    cli_gate_text(row, text), cli_value_text(row->value, value),
+                    cli_value_text(row->missing, missing));
         }
     }
     return code == CLI_OK && gate != NULL && !gate->passed ? CLI_GATE : code;

@@ -116,6 +116,11 @@ LEDGE_NODISCARD enum ledge_status cli_gate_make(const char *path,
                                                 struct cli_gate *gate, struct ledge_error *err);
 void cli_gate_done(struct cli_gate *gate);
 
+/* A number for people: whole numbers whole, others with six digits, "-" for NAN; FILLED and
+ * returned. */
+enum { CLI_VALUE_TEXT = 32 };
+const char *cli_value_text(double value, char text[CLI_VALUE_TEXT]);
+
 /* "top1 at least 0.92"; FILLED and returned. */
 enum { CLI_GATE_TEXT = 160 };
 const char *cli_gate_text(const struct cli_gate_row *row, char text[CLI_GATE_TEXT]);

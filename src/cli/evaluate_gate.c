@@ -123,9 +123,17 @@ void cli_gate_done(struct cli_gate *gate)
     *gate = (struct cli_gate){0};
 }
 
+const char *cli_value_text(double value, char text[CLI_VALUE_TEXT])
+{
+    bool whole = fabs(value) < 1e15 && value == floor(value);
+    (void)snprintf(text, CLI_VALUE_TEXT, isnan(value) ? "-" : whole ? "%.0f" : "%.6g", value);
+    return text;
+}
+
 const char *cli_gate_text(const struct cli_gate_row *row, char text[CLI_GATE_TEXT])
 {
-    (void)snprintf(text, CLI_GATE_TEXT, "%s at %s %.6g", row->name, row->is_min ? "least" : "most",
-                   row->limit);
+    char limit[CLI_VALUE_TEXT];
+    (void)snprintf(text, CLI_GATE_TEXT, "%s at %s %s", row->name, row->is_min ? "least" : "most",
+                   cli_value_text(row->limit, limit));
     return text;
 }

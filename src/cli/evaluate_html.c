@@ -45,8 +45,8 @@ static void escaped(struct ledge_buf *out, const char *text)
 
 static void number_cell(struct ledge_buf *out, double value)
 {
-    (void)(isnan(value) ? ledge_buf_text(out, "<td>-</td>")
-                        : ledge_buf_printf(out, "<td>%.6g</td>", value));
+    char text[CLI_VALUE_TEXT];
+    (void)ledge_buf_printf(out, "<td>%s</td>", cli_value_text(value, text));
 }
 
 static void put_gate(struct ledge_buf *out, const struct cli_gate *gate)
@@ -64,11 +64,10 @@ static void put_gate(struct ledge_buf *out, const struct cli_gate *gate)
         number_cell(out, row->value);
         if (row->passed) {
             (void)ledge_buf_text(out, "<td class=\"passed\">passed</td></tr>\n");
-        } else if (isnan(row->missing)) {
-            (void)ledge_buf_text(out, "<td class=\"failed\">failed: undefined</td></tr>\n");
         } else {
-            (void)ledge_buf_printf(out, "<td class=\"failed\">failed by %.6g</td></tr>\n",
-                                   row->missing);
+            char missing[CLI_VALUE_TEXT];
+            (void)ledge_buf_printf(out, "<td class=\"failed\">failed by %s</td></tr>\n",
+                                   cli_value_text(row->missing, missing));
         }
     }
     (void)ledge_buf_text(out, "</table>\n");

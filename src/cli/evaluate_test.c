@@ -156,6 +156,15 @@ static void gate_tells_by_how_much(void **state)
     cli_evaluation_done(&e);
 }
 
+static void numbers_for_people(void **state)
+{
+    (void)state;
+    char text[CLI_VALUE_TEXT];
+    assert_string_equal(cli_value_text(23564300, text), "23564300");
+    assert_string_equal(cli_value_text(0.98889, text), "0.98889");
+    assert_string_equal(cli_value_text(NAN, text), "-");
+}
+
 static void gate_mistakes_name_the_line(void **state)
 {
     (void)state;
@@ -276,6 +285,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_number_has_a_name),
         cmocka_unit_test(gate_tells_by_how_much),
+        cmocka_unit_test(numbers_for_people),
         cmocka_unit_test(gate_mistakes_name_the_line),
         cmocka_unit_test(json_has_what_the_registry_reads),
         cmocka_unit_test(html_is_whole_and_escaped),

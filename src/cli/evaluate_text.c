@@ -112,11 +112,11 @@ static enum ledge_status print_gate(const struct cli_gate *gate, struct ledge_er
     for (size_t i = 0; table != NULL && i < gate->n; i++) {
         const struct cli_gate_row *row = &gate->rows[i];
         char text[CLI_GATE_TEXT];
-        char missing[CELL];
-        (void)snprintf(missing, sizeof missing, isnan(row->missing) ? "undefined" : "by %.6g",
-                       row->missing);
-        sys_table_rowf(table, "%s\t%.6g\t%s%s", cli_gate_text(row, text), row->value,
-                       row->passed ? "passed" : "FAILED ", row->passed ? "" : missing);
+        char value[CLI_VALUE_TEXT];
+        char missing[CLI_VALUE_TEXT];
+        sys_table_rowf(table, "%s\t%s\t%s%s", cli_gate_text(row, text),
+                       cli_value_text(row->value, value), row->passed ? "passed" : "FAILED by ",
+                       row->passed ? "" : cli_value_text(row->missing, missing));
     }
     LEDGE_TRY(print(table, err));
     printf("gate %s\n", gate->passed ? "passed" : "FAILED");
