@@ -87,8 +87,7 @@ static int print_deployment(const json_t *deployment, bool json)
     if (json) {
         return cli_print_json(json_deep_copy(deployment));
     }
-    printf("deployment %lld, %s\n",
-           (long long)json_integer_value(json_object_get(deployment, "id")),
+    printf("deployment %s, %s\n", cli_rest_text(deployment, "id"),
            cli_rest_text(deployment, "created"));
     struct sys_table *table = sys_table_create(heads, CLI_COUNT(heads));
     json_array_foreach(json_object_get(deployment, "devices"), i, device)
@@ -103,12 +102,12 @@ static int print_deployment(const json_t *deployment, bool json)
 }
 
 /* Until every device has settled, or seconds are over. */
-static int wait_for(struct cli_rest *rest, json_int_t id, int64_t seconds, bool json)
+static int wait_for(struct cli_rest *rest, const char *id, int64_t seconds, bool json)
 {
     char path[SYS_PATH];
     struct ledge_error err = {0};
     int64_t end = sys_monotonic_ms() + seconds * 1000;
-    if (sys_path(path, &err, "/deployments/%lld", (long long)id) != LEDGE_OK) {
+    if (sys_path(path, &err, "/deployments/%s", id) != LEDGE_OK) {
         return cli_fail(&err);
     }
     for (;;) {
@@ -202,15 +201,13 @@ static int run_create(const struct create *create)
         return cli_fail(&err);
     }
     if (create->wait_s > 0) {
-        return wait_for(&rest, json_integer_value(json_object_get(made, "id")), create->wait_s,
-                        create->rest.json);
+        return wait_for(&rest, cli_rest_text(made, "id"), create->wait_s, create->rest.json);
     }
     if (create->rest.json) {
         return cli_print_json(json_incref(made));
     }
-    json_int_t id = json_integer_value(json_object_get(made, "id"));
-    printf("deployment %lld; follow it with: ledge deploy wait %lld\n", (long long)id,
-           (long long)id);
+    const char *id = cli_rest_text(made, "id");
+    printf("deployment %s; follow it with: ledge deploy wait %s\n", id, id);
     return CLI_OK;
 }
 
@@ -280,8 +277,7 @@ static int deploy_list(int argc, char **argv)
     struct sys_table *table = sys_table_create(heads, CLI_COUNT(heads));
     json_array_foreach(items, i, item)
     {
-        sys_table_rowf(table, "%lld\t%s\t%lld\t%lld",
-                       (long long)json_integer_value(json_object_get(item, "id")),
+        sys_table_rowf(table, "%s\t%s\t%lld\t%lld", cli_rest_text(item, "id"),
                        cli_rest_text(item, "created"),
                        (long long)json_integer_value(json_object_get(item, "done")),
                        (long long)json_integer_value(json_object_get(item, "total")));
@@ -313,20 +309,16 @@ static int one_deployment(int argc, char **argv, enum follow follow, const char 
                                         .examples = examples};
     struct cli_args args;
     struct ledge_error err = {0};
-    char path[SYS_PATH];
+    char path[SYS_PATH], id[CLI_REST_SEGMENT];
     LEDGE_CLEANUP(cli_rest_done) struct cli_rest rest = {.tls = NULL};
     LEDGE_CLEANUP(sys_json_free) json_t *answer = NULL;
     int code = cli_parse(&command, argc, argv, &args);
     if (code >= 0) {
         return code;
     }
-    char *end = NULL;
-    long long id = strtoll(args.items[0], &end, 10);
-    if (*end != '\0' || id <= 0) {
-        return cli_failf(CLI_USAGE, "%s: a deployment is named by its number", args.items[0]);
-    }
     if (cli_rest_open(&rest_options, &rest, &err) != LEDGE_OK ||
-        sys_path(path, &err, "/deployments/%lld%s", id, follow == FOLLOW_UNDO ? "/undo" : "") !=
+        cli_rest_segment(args.items[0], id, &err) != LEDGE_OK ||
+        sys_path(path, &err, "/deployments/%s%s", id, follow == FOLLOW_UNDO ? "/undo" : "") !=
             LEDGE_OK) {
         return cli_fail(&err);
     }
@@ -338,8 +330,7 @@ static int one_deployment(int argc, char **argv, enum follow follow, const char 
         return cli_fail(&err);
     }
     if (follow == FOLLOW_UNDO && !rest_options.json) {
-        printf("deployment %lld puts back what was there before\n",
-               (long long)json_integer_value(json_object_get(answer, "id")));
+        printf("deployment %s puts back what was there before\n", cli_rest_text(answer, "id"));
         return CLI_OK;
     }
     return print_deployment(answer, rest_options.json);

@@ -3,7 +3,6 @@
  * were unsure about. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 #include "cli/rest.h"
@@ -21,11 +20,9 @@ static int print_samples(const json_t *items)
     struct sys_table *table = sys_table_create(heads, CLI_COUNT(heads));
     json_array_foreach(items, i, item)
     {
-        sys_table_rowf(table, "%lld\t%s\t%s %lld\t%s\t%.3f\t%s\t%s\t%s",
-                       (long long)json_integer_value(json_object_get(item, "id")),
+        sys_table_rowf(table, "%s\t%s\t%s %s\t%s\t%.3f\t%s\t%s\t%s", cli_rest_text(item, "id"),
                        cli_rest_text(item, "device"), cli_rest_text(item, "model"),
-                       (long long)json_integer_value(json_object_get(item, "version")),
-                       cli_rest_text(item, "label"),
+                       cli_rest_text(item, "version"), cli_rest_text(item, "label"),
                        json_number_value(json_object_get(item, "score")),
                        cli_rest_text(item, "state"), cli_rest_text(item, "assigned"),
                        cli_rest_text(item, "ts"));
@@ -68,14 +65,6 @@ static int sample_list(int argc, char **argv)
     return rest_options.json ? cli_print_json(json_incref(items)) : print_samples(items);
 }
 
-/* A sample's number, or 0. */
-static long long sample_id(const char *text)
-{
-    char *end = NULL;
-    long long id = strtoll(text, &end, 10);
-    return *end == '\0' && id > 0 ? id : 0;
-}
-
 static int sample_get(int argc, char **argv)
 {
     struct cli_rest_options rest_options = {.hub = NULL};
@@ -95,18 +84,19 @@ static int sample_get(int argc, char **argv)
     };
     struct cli_args args;
     struct ledge_error err = {0};
-    char path[SYS_PATH];
+    char path[SYS_PATH], id[CLI_REST_SEGMENT];
     LEDGE_CLEANUP(cli_rest_done) struct cli_rest rest = {.tls = NULL};
     LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf picture = LEDGE_BUF_INIT(PICTURE_BYTES);
     int code = cli_parse(&command, argc, argv, &args);
     if (code >= 0) {
         return code;
     }
-    if (out == NULL || sample_id(args.items[0]) == 0) {
+    if (out == NULL) {
         return cli_failf(CLI_USAGE, "usage: ledge sample get ID -o FILE");
     }
     if (cli_rest_open(&rest_options, &rest, &err) != LEDGE_OK ||
-        sys_path(path, &err, "/samples/%lld/picture", sample_id(args.items[0])) != LEDGE_OK ||
+        cli_rest_segment(args.items[0], id, &err) != LEDGE_OK ||
+        sys_path(path, &err, "/samples/%s/picture", id) != LEDGE_OK ||
         cli_rest_download(&rest, path, &picture, &err) != LEDGE_OK ||
         sys_file_write(out, picture.data, picture.len, 0644, &err) != LEDGE_OK) {
         return cli_fail(&err);
@@ -125,16 +115,14 @@ int cli_cmd_sample(int argc, char **argv)
 
 /* POST or DELETE /samples/ID/label. */
 static int change_label(const struct cli_rest_options *rest_options, const char *method,
-                        const char *id, const json_t *body)
+                        const char *sample, const json_t *body)
 {
     struct ledge_error err = {0};
-    char path[SYS_PATH];
+    char path[SYS_PATH], id[CLI_REST_SEGMENT];
     LEDGE_CLEANUP(cli_rest_done) struct cli_rest rest = {.tls = NULL};
-    if (sample_id(id) == 0) {
-        return cli_failf(CLI_USAGE, "%s: a sample is named by its number", id);
-    }
     if (cli_rest_open(rest_options, &rest, &err) != LEDGE_OK ||
-        sys_path(path, &err, "/samples/%lld/label", sample_id(id)) != LEDGE_OK ||
+        cli_rest_segment(sample, id, &err) != LEDGE_OK ||
+        sys_path(path, &err, "/samples/%s/label", id) != LEDGE_OK ||
         cli_rest_call(&rest, method, path, body, NULL, &err) != LEDGE_OK) {
         return cli_fail(&err);
     }

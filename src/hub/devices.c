@@ -24,7 +24,7 @@ static json_t *item_of(struct hub *hub, const struct sys_row *row)
             ? json_null()
             : json_pack("{s:o,s:o,s:o}", "label", hub_json_text(row, 11), "score",
                         hub_json_real(row, 12), "ts", hub_json_time(sys_row_int(row, 13)));
-    return json_pack("{s:o,s:b,s:o,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:o}", "id",
+    return json_pack("{s:o,s:b,s:o,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:o}", "id",
                      hub_json_text(row, 0), "online", (int)sys_row_int(row, 1), "last_seen",
                      hub_json_time_or_null(row, 2), "gen", (json_int_t)sys_row_int(row, 3),
                      "desired_gen", (json_int_t)sys_row_int(row, 4), "state", hub_json_text(row, 5),
@@ -32,8 +32,9 @@ static json_t *item_of(struct hub *hub, const struct sys_row *row)
                      hub_json_text(row, 8), "models", hub_json_stored(sys_row_text(row, 9), true),
                      "functions", hub_json_stored(sys_row_text(row, 10), true), "fps",
                      fps < 0 ? json_null() : json_real(fps), "last", last, "records",
-                     (json_int_t)sys_row_int(row, 14), "picture_ts",
-                     hub_json_time_or_null(row, 15));
+                     (json_int_t)sys_row_int(row, 14), "picture_ts", hub_json_time_or_null(row, 15),
+                     "swap_ms", hub_json_real(row, 16), "measured",
+                     hub_json_stored(sys_row_text(row, 17), false));
 }
 
 struct page {
@@ -250,6 +251,7 @@ void hub_device_status(struct hub *hub, const char *device, const json_t *messag
     struct ledge_error err;
     const char *state = NULL;
     const char *reason = json_string_value(json_object_get(message, "reason"));
+    const json_t *swap = json_object_get(message, "swap_ms"); /* absent: no model was swapped */
     int64_t gen = 0;
     if (sys_json_int(message, "status", "gen", 0, INT64_MAX / 2, &gen, &err) != LEDGE_OK ||
         sys_json_text(message, "status", "state", &state, &err) != LEDGE_OK ||
@@ -259,9 +261,9 @@ void hub_device_status(struct hub *hub, const char *device, const json_t *messag
     }
     reason = reason != NULL && *reason != '\0' ? reason : NULL;
     char *models = list_text(message, "models"), *functions = list_text(message, "functions");
-    enum ledge_status status =
-        sys_sql_do(hub->sql, &err, NULL, NULL, hub_sql_device_status, "siissss", device,
-                   sys_now_ms(), gen, state, reason, models, functions);
+    enum ledge_status status = sys_sql_do(
+        hub->sql, &err, NULL, NULL, hub_sql_device_status, "siissssd", device, sys_now_ms(), gen,
+        state, reason, models, functions, json_is_number(swap) ? json_number_value(swap) : -1.0);
     bool known = status == LEDGE_OK && sys_sql_changes(hub->sql) > 0;
     free(models);
     free(functions);

@@ -74,7 +74,7 @@ enum ledge_status demo_fleet_enrol(struct demo_run *run, struct demo_hub *hub,
 
 struct deployment {
     struct demo_hub *hub;
-    json_int_t id;
+    char id[64];
     char failed[200]; /* a device that refused or rolled back, and why */
 };
 
@@ -85,7 +85,7 @@ static bool settled(void *arg)
     size_t i, confirmed = 0;
     json_t *device;
     LEDGE_CLEANUP(sys_json_free) json_t *item = NULL;
-    if (sys_path(path, NULL, "/deployments/%lld", (long long)deployment->id) != LEDGE_OK ||
+    if (sys_path(path, NULL, "/deployments/%s", deployment->id) != LEDGE_OK ||
         cli_rest_call(&deployment->hub->rest, "GET", path, NULL, &item, NULL) != LEDGE_OK) {
         return false;
     }
@@ -111,8 +111,8 @@ static enum ledge_status deploy(struct demo_run *run, struct demo_hub *hub, json
     LEDGE_CLEANUP(sys_json_free) json_t *stolen = body;
     LEDGE_CLEANUP(sys_json_free) json_t *made = NULL;
     LEDGE_TRY(cli_rest_call(&hub->rest, "POST", "/deployments", stolen, &made, err));
-    struct deployment deployment = {.hub = hub,
-                                    .id = json_integer_value(json_object_get(made, "id"))};
+    struct deployment deployment = {.hub = hub};
+    (void)snprintf(deployment.id, sizeof deployment.id, "%.60s", cli_rest_text(made, "id"));
     LEDGE_TRY(
         demo_wait(run, "the deployment is confirmed", DEPLOY_SECONDS, settled, &deployment, err));
     if (deployment.failed[0] != '\0') {
@@ -145,8 +145,7 @@ enum ledge_status demo_fleet_watch(struct demo_run *run, struct demo_hub *hub, i
     int code = 0;
     LEDGE_TRY(demo_share(run, "functions/watch.py", function, err));
     LEDGE_TRY(demo_tool(run, "push", NULL, &code, err, "ledge", "model", "push", "watch", function,
-                        "--function", "--hub", hub->url, "--token", hub->token, "--ca", hub->ca,
-                        NULL));
+                        "--function", NULL));
     if (code != 0) {
         return ledge_fail(err, LEDGE_ERR_STATE, "the function could not be pushed; see %s/push.log",
                           run->work);
@@ -247,8 +246,7 @@ enum ledge_status demo_fleet_dataset(struct demo_run *run, struct demo_hub *hub,
     (void)snprintf(version, sizeof version, "%lld",
                    (long long)json_integer_value(json_object_get(frozen, "version")));
     LEDGE_TRY(demo_tool(run, "dataset", NULL, &code, err, "ledge", "dataset", "pull", DEMO_MODEL,
-                        version, folder, "--hub", hub->url, "--token", hub->token, "--ca", hub->ca,
-                        NULL));
+                        version, folder, NULL));
     if (code != 0) {
         return ledge_fail(err, LEDGE_ERR_STATE, "pulling the data set failed; see %s/dataset.log",
                           run->work);

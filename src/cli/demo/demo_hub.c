@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -96,6 +97,10 @@ enum ledge_status demo_hub_start(struct demo_run *run, struct demo_hub *hub,
     LEDGE_TRY(demo_wait(run, "the hub prints its token", HUB_SECONDS, find_token, &search, err));
     const struct cli_rest_options options = {.hub = hub->url, .token = hub->token, .ca = hub->ca};
     LEDGE_TRY(cli_rest_open(&options, &hub->rest, err));
+    if (setenv("LEDGE_HUB", hub->url, 1) != 0 || setenv("LEDGE_TOKEN", hub->token, 1) != 0 ||
+        setenv("LEDGE_CA", hub->ca, 1) != 0) {
+        return ledge_fail(err, LEDGE_ERR_NOMEM, "the environment is full");
+    }
     return demo_wait(run, "the hub answers", HUB_SECONDS, hub_answers, hub, err);
 }
 

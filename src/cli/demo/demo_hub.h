@@ -16,7 +16,8 @@ struct demo_hub {
     struct cli_rest rest; /* OWNED: demo_hub_done() */
 };
 
-/* Start ledge-hub on free loopback ports and wait until it answers. OWNED: demo_hub_done(). */
+/* Start ledge-hub on free loopback ports and wait until it answers; LEDGE_HUB, LEDGE_TOKEN and
+ * LEDGE_CA are set for the tools that follow. OWNED: demo_hub_done(). */
 LEDGE_NODISCARD enum ledge_status demo_hub_start(struct demo_run *run, struct demo_hub *hub,
                                                  struct ledge_error *err);
 void demo_hub_done(struct demo_hub *hub);

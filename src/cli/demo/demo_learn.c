@@ -108,13 +108,12 @@ enum ledge_status demo_learn(const struct demo_run *run, const struct demo_lesso
     return lesson->gate != NULL ? gate(run, lesson, model, learned, err) : LEDGE_OK;
 }
 
-enum ledge_status demo_push(const struct demo_run *run, const struct demo_hub *hub,
-                            const struct demo_learned *learned, struct ledge_error *err)
+enum ledge_status demo_push(const struct demo_run *run, const struct demo_learned *learned,
+                            struct ledge_error *err)
 {
     int code = 0;
     LEDGE_TRY(demo_tool(run, "push", NULL, &code, err, "ledge", "model", "push", DEMO_MODEL,
                         learned->int8_path, "--gate-report", learned->report_path, "--note",
-                        learned->name, "--hub", hub->url, "--token", hub->token, "--ca", hub->ca,
-                        NULL));
+                        learned->name, NULL));
     return ended(run, "push", code, err);
 }

@@ -35,9 +35,8 @@ LEDGE_NODISCARD enum ledge_status demo_evaluate(const struct demo_run *run, cons
                                                 struct ledge_error *err);
 
 /* Push the int8 model with its report as the next version of "signs". */
-LEDGE_NODISCARD enum ledge_status demo_push(const struct demo_run *run, const struct demo_hub *hub,
-                                            const struct demo_learned *learned,
-                                            struct ledge_error *err);
+LEDGE_NODISCARD enum ledge_status
+demo_push(const struct demo_run *run, const struct demo_learned *learned, struct ledge_error *err);
 
 #define DEMO_MODEL "signs"
 

@@ -98,7 +98,7 @@ static enum ledge_status chapter_fleet(struct story *story, struct ledge_error *
 static enum ledge_status chapter_deploy(struct story *story, struct ledge_error *err)
 {
     begin(story, "deploy junior and the function that watches");
-    LEDGE_TRY(demo_push(&story->run, &story->hub, &story->junior, err));
+    LEDGE_TRY(demo_push(&story->run, &story->junior, err));
     LEDGE_TRY(demo_fleet_watch(&story->run, &story->hub, (int)story->options->fps, err));
     end(story, "generation confirmed on three devices");
     return LEDGE_OK;
@@ -131,8 +131,7 @@ static enum ledge_status chapter_label(struct story *story, struct ledge_error *
         }
         LEDGE_CLEANUP(sys_json_free)
         json_t *body = json_pack("{s:s, s:s}", "label", label, "by", "automatic labeller (demo)");
-        LEDGE_TRY(sys_path(path, err, "/samples/%lld/label",
-                           (long long)json_integer_value(json_object_get(sample, "id"))));
+        LEDGE_TRY(sys_path(path, err, "/samples/%s/label", cli_rest_text(sample, "id")));
         LEDGE_TRY(cli_rest_call(&story->hub.rest, "POST", path, body, NULL, err));
     }
     story->labelled = (int)json_array_size(samples);
@@ -162,7 +161,7 @@ static enum ledge_status chapter_senior(struct story *story, struct ledge_error 
 static enum ledge_status chapter_swap(struct story *story, struct ledge_error *err)
 {
     begin(story, "deploy senior: swapped live under the running functions");
-    LEDGE_TRY(demo_push(&story->run, &story->hub, &story->senior, err));
+    LEDGE_TRY(demo_push(&story->run, &story->senior, err));
     LEDGE_TRY(demo_fleet_swap(&story->run, &story->hub, &story->swap, err));
     end(story, "%lld requests during the swap, %lld failed; longest pause of a swap %.2f ms",
         (long long)story->swap.requests, (long long)story->swap.failed, story->swap.pause_max_ms);

@@ -10,7 +10,7 @@ CREATE TABLE audit(
 CREATE TABLE devices(
   id TEXT PRIMARY KEY, created INTEGER NOT NULL, revoked INTEGER, online INTEGER NOT NULL DEFAULT 0, last_seen INTEGER,
   gen INTEGER NOT NULL DEFAULT 0, seen INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL DEFAULT 'IDLE', reason TEXT,
-  agent TEXT, cpu TEXT, models TEXT NOT NULL DEFAULT '[]', functions TEXT NOT NULL DEFAULT '[]',
+  agent TEXT, cpu TEXT, models TEXT NOT NULL DEFAULT '[]', functions TEXT NOT NULL DEFAULT '[]', swap_ms REAL,
   last_label TEXT, last_score REAL, last_ts INTEGER, picture TEXT, picture_ts INTEGER) STRICT;
 CREATE TABLE enroll_tokens(
   hash TEXT PRIMARY KEY, device TEXT, created INTEGER NOT NULL, expires INTEGER NOT NULL, used INTEGER, request TEXT,
