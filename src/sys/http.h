@@ -50,6 +50,10 @@ sys_http_server_create(struct sys_loop *loop, const struct sys_http_server_optio
 void sys_http_server_free(struct sys_http_server *server);
 uint16_t sys_http_server_port(const struct sys_http_server *server);
 
+/* Take no more connections and close those on which nothing is under way; the others are closed
+ * after their answer. Returns how many are left; to be called again until it is 0, then freed. */
+size_t sys_http_server_drain(struct sys_http_server *server);
+
 /* Strings are BORROWED until the reply. method is upper case, path percent-decoded without query.
  */
 const char *sys_http_method(const struct sys_http_request *request);

@@ -688,3 +688,25 @@ uint16_t sys_http_server_port(const struct sys_http_server *server)
 {
     return server->port;
 }
+
+size_t sys_http_server_drain(struct sys_http_server *server)
+{
+    size_t left = 0;
+    if (server->listener != NULL) {
+        (void)evtimer_del(server->pause);
+        evconnlistener_free(server->listener);
+        server->listener = NULL;
+    }
+    for (struct sys_http_connection *c = server->connections, *next; c != NULL; c = next) {
+        next = c->next;
+        bool idle =
+            c->state == SYS_HTTP_HEAD && evbuffer_get_length(bufferevent_get_input(c->bev)) == 0;
+        if (idle) {
+            connection_free(c);
+        } else {
+            c->close = true;
+            left++;
+        }
+    }
+    return left;
+}
