@@ -12,6 +12,8 @@
 #include "sys/json.h"
 #include "sys/log.h"
 
+enum { SMALL_BODY = 4096 }; /* read even from those who will be refused */
+
 const struct hub_route hub_routes[] = {
 #define HUB_ROUTE(method, path, who, body, max, handler, status, summary, query, takes, gives)     \
     {method,  path,  who,   HUB_BODY_##body, max,   hub_on_##handler,                              \
@@ -259,12 +261,9 @@ size_t hub_api_limit(void *arg, const struct sys_http_request *request)
     bool csrf = false;
     const struct hub_route *route =
         find(sys_http_method(request), sys_http_path(request), params, allow);
-    if (route == NULL) {
-        return 0;
-    }
     /* A stranger may not make us hold a large body before we say no. */
-    unsigned who = hub_auth(hub, request, &actor, &csrf);
-    return (route->who & who) != 0 && !csrf ? route->max_body : 4096;
+    bool may = route != NULL && (route->who & hub_auth(hub, request, &actor, &csrf)) != 0 && !csrf;
+    return may ? route->max_body : SMALL_BODY;
 }
 
 static void refuse(struct hub_request *request, unsigned who)
