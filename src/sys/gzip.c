@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdint.h>
+#include <stdbool.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -66,4 +67,26 @@ enum ledge_status sys_gzip_unpack(const void *bytes, size_t n, struct ledge_buf 
     }
     (void)inflateEnd(&stream);
     return status;
+}
+
+enum ledge_status sys_inflate(const void *bytes, size_t size, void *out, size_t out_size,
+                              struct ledge_error *err)
+{
+    z_stream stream = {0};
+    if (size > UINT32_MAX || out_size > UINT32_MAX || inflateInit2(&stream, -MAX_WBITS) != Z_OK) {
+        return ledge_fail(err, LEDGE_ERR_RANGE, "deflate: too large, or no memory");
+    }
+    stream.next_in = (Bytef *)bytes;
+    stream.avail_in = (uInt)size;
+    stream.next_out = out;
+    stream.avail_out = (uInt)out_size;
+    int code = inflate(&stream, Z_FINISH);
+    bool whole = code == Z_STREAM_END && stream.avail_out == 0;
+    (void)inflateEnd(&stream);
+    return whole ? LEDGE_OK : ledge_fail(err, LEDGE_ERR_CORRUPT, "deflate: broken stream");
+}
+
+uint32_t sys_crc32(uint32_t crc, const void *bytes, size_t size)
+{
+    return (uint32_t)crc32_z(crc, bytes, size);
 }

@@ -3,6 +3,8 @@
 #ifndef LEDGE_SYS_GZIP_H
 #define LEDGE_SYS_GZIP_H
 
+#include <stdint.h>
+
 #include "base/buf.h"
 #include "ledge/error.h"
 
@@ -15,5 +17,13 @@ LEDGE_NODISCARD enum ledge_status sys_gzip_read(const char *path, struct ledge_b
 /* The same from memory. Errors: ERR_RANGE, ERR_CORRUPT, ERR_NOMEM. */
 LEDGE_NODISCARD enum ledge_status sys_gzip_unpack(const void *bytes, size_t n,
                                                   struct ledge_buf *buf, struct ledge_error *err);
+
+/* Unpack a raw deflate stream (RFC 1951) into exactly out_size bytes. Errors: ERR_CORRUPT (broken,
+ * or another size). */
+LEDGE_NODISCARD enum ledge_status sys_inflate(const void *bytes, size_t size, void *out,
+                                              size_t out_size, struct ledge_error *err);
+
+/* CRC-32 as in zip and gzip (ISO 3309), continuing from crc (0 at the start). */
+uint32_t sys_crc32(uint32_t crc, const void *bytes, size_t size);
 
 #endif

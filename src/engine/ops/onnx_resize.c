@@ -211,7 +211,9 @@ enum ledge_status ledge_onnx_resize_infer(struct ledge_op_infer *infer)
 /* Place in the input of output element j on an axis. */
 static double source(const struct resize *r, int32_t axis, int64_t in, int64_t j)
 {
-    double scale = r->scale[axis], n_in = (double)in, n_out = (double)r->dims[axis], at = (double)j;
+    /* What the specification calls length_resized is scale times length, before it is cut to a
+     * whole number. */
+    double scale = r->scale[axis], n_in = (double)in, n_out = scale * n_in, at = (double)j;
     if (is(r->coordinates, "asymmetric")) {
         return at / scale;
     }
