@@ -8,6 +8,12 @@
 
 #include "engine/graph/graph.h"
 
+/* Any model file, told by its first bytes: .ledge, TFLite, else ONNX. Errors: those of the readers.
+ */
+LEDGE_NODISCARD enum ledge_status ledge_import_model(const void *bytes, size_t size,
+                                                     struct ledge_graph *graph,
+                                                     struct ledge_error *err);
+
 /* ONNX ModelProto (IR 3..13). Source: onnx.proto. Errors: ERR_FORMAT, ERR_UNSUPPORTED, ERR_NOMEM;
  * err names the field. */
 LEDGE_NODISCARD enum ledge_status ledge_import_onnx(const void *bytes, size_t size,

@@ -6,24 +6,8 @@
 
 #include "base/banned.h"
 #include "base/status.h"
-#include "engine/format/ledge_file.h"
 #include "engine/plan/passes.h"
 #include "import/import.h"
-
-static enum ledge_status import(const void *bytes, size_t size, struct ledge_graph *graph,
-                                struct ledge_error *err)
-{
-    if (size == 0) {
-        return ledge_fail(err, LEDGE_ERR_FORMAT, "the model is empty");
-    }
-    if (ledge_file_is(bytes, size)) {
-        return ledge_file_read(bytes, size, graph, err);
-    }
-    if (size >= 8 && memcmp((const char *)bytes + 4, "TFL3", 4) == 0) {
-        return ledge_import_tflite(bytes, size, graph, err);
-    }
-    return ledge_import_onnx(bytes, size, graph, err);
-}
 
 /* Declared inputs or outputs, before passes touch them. Names and dim_names stay in the graph's
  * arena. */
@@ -51,7 +35,7 @@ static enum ledge_status load(struct ledge_model *model, const void *bytes, size
                               struct ledge_error *err)
 {
     struct ledge_graph *graph = &model->graph;
-    LEDGE_TRY(import(bytes, size, graph, err));
+    LEDGE_TRY(ledge_import_model(bytes, size, graph, err));
     LEDGE_TRY(ledge_graph_sort(graph, err));
     model->inputs = describe(graph, graph->inputs, graph->n_inputs);
     model->outputs = describe(graph, graph->outputs, graph->n_outputs);

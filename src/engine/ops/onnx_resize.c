@@ -232,7 +232,7 @@ static double source(const struct resize *r, int32_t axis, int64_t in, int64_t j
                          : 0.5 * (start + end) * (n_in - 1);
     }
     if (is(r->coordinates, "half_pixel_symmetric")) {
-        double adjust = n_out / (scale * n_in);
+        double adjust = (double)r->dims[axis] / (scale * n_in);
         return n_in / 2 * (1 - adjust) + (at + 0.5) / scale - 0.5;
     }
     return (at + 0.5) / scale - 0.5;
