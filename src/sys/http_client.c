@@ -217,8 +217,10 @@ static const char *tls_failure(struct call *call, char text[200])
 {
     unsigned long code = bufferevent_get_openssl_error(call->bev);
     SSL *ssl = bufferevent_openssl_get_ssl(call->bev);
-    if (code == 0 || ssl == NULL || ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
-        return NULL; /* a peer that died is the network's failure */
+    /* libevent also gives SSL_get_error()'s small numbers here, which name no library. */
+    if (ssl == NULL || ERR_GET_LIB(code) == 0 || ERR_GET_LIB(code) == ERR_LIB_SYS ||
+        ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+        return NULL; /* a peer that is not there or died is the network's failure */
     }
     const char *reason = ERR_reason_error_string(code);
     long verdict = SSL_get_verify_result(ssl);

@@ -684,6 +684,8 @@ static void test_tls(void **state)
     rig_start(&rig, false, elsewhere, 0);
     assert_int_equal(fetch(&rig, "GET", "/", NULL, 0, NULL, client, &reply), -LEDGE_ERR_AUTH);
     rig_stop(&rig);
+    /* nobody there at all is another failure than somebody wrong */
+    assert_int_equal(fetch(&rig, "GET", "/", NULL, 0, NULL, client, &reply), -LEDGE_ERR_NETWORK);
     sys_tls_free(elsewhere);
     sys_tls_free(stranger);
     sys_tls_free(nobody);
