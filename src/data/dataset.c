@@ -151,7 +151,7 @@ static enum ledge_status final_classes(const struct data_set *set, const struct 
     bool whole = true;
     for (int32_t i = 0; i < count && status == LEDGE_OK; i++) {
         const char *name = listed ? spec->classes[i] : set->classes[i];
-        if (listed && index_of(set->classes, set->n_classes, name) < 0) {
+        if (listed && !spec->may_lack_classes && index_of(set->classes, set->n_classes, name) < 0) {
             status =
                 ledge_fail(err, LEDGE_ERR_ARG, "%s: no sample of class '%s'", spec->path, name);
         } else if (listed && index_of(list, i, name) >= 0) {
@@ -575,18 +575,25 @@ static int by_digest_and_label(const void *a, const void *b)
     return order != 0 ? order : x->label - y->label;
 }
 
-void data_set_digest(const struct data_set *set, char hex[DATA_DIGEST_HEX])
+/* Sorted by digest; OWNED list, NULL when there is no memory. */
+static const struct data_sample **sorted(const struct data_set *set)
 {
-    struct ledge_sha256 sha;
-    uint8_t digest[LEDGE_SHA256_BYTES];
     const struct data_sample **order = calloc((size_t)set->n + 1, sizeof(struct data_sample *));
-    ledge_sha256_init(&sha);
     for (int64_t i = 0; order != NULL && i < set->n; i++) {
         order[i] = &set->samples[i];
     }
     if (order != NULL) {
         qsort(order, (size_t)set->n, sizeof *order, by_digest_and_label);
     }
+    return order;
+}
+
+void data_set_digest(const struct data_set *set, char hex[DATA_DIGEST_HEX])
+{
+    struct ledge_sha256 sha;
+    uint8_t digest[LEDGE_SHA256_BYTES];
+    const struct data_sample **order = sorted(set);
+    ledge_sha256_init(&sha);
     for (int64_t i = 0; order != NULL && i < set->n; i++) {
         const char *name = set->classes[order[i]->label];
         ledge_sha256_add(&sha, order[i]->digest, sizeof order[i]->digest);
@@ -595,4 +602,20 @@ void data_set_digest(const struct data_set *set, char hex[DATA_DIGEST_HEX])
     ledge_sha256_end(&sha, digest);
     ledge_hex(digest, sizeof digest, hex);
     free(order);
+}
+
+int64_t data_set_shared(const struct data_set *a, const struct data_set *b)
+{
+    const struct data_sample **x = sorted(a);
+    const struct data_sample **y = sorted(b);
+    int64_t shared = x == NULL || y == NULL ? -1 : 0;
+    for (int64_t i = 0, k = 0; shared >= 0 && i < a->n && k < b->n;) {
+        int order = memcmp(x[i]->digest, y[k]->digest, sizeof x[i]->digest);
+        shared += order == 0;
+        i += order <= 0;
+        k += order > 0;
+    }
+    free(x);
+    free(y);
+    return shared;
 }

@@ -50,7 +50,8 @@ struct data_set_spec {
     bool stratified;
     const char *const *classes; /* only these, in this order */
     int32_t n_classes;
-    int64_t limit; /* at most this many of the part, chosen by content and seed; 0: all */
+    bool may_lack_classes; /* a listed class without a sample is no error */
+    int64_t limit;         /* at most this many of the part, chosen by content and seed; 0: all */
     /* How a picture becomes a tensor; NULL: as large as the first picture, its channels, mean 0,
      * std 1. */
     const struct data_preprocess *preprocess;
@@ -67,7 +68,8 @@ bool data_kind_parse(const char *text, enum data_kind *kind);
 /* Read names, labels and digests; pictures are decoded on demand.
  *   set  OWNED: data_set_close()
  * Errors: ERR_NOT_FOUND, ERR_IO, ERR_FORMAT (err names file and place), ERR_RANGE, ERR_NOMEM;
- * ERR_ARG when the set is empty or a listed class does not occur. */
+ * ERR_ARG when the set is empty or a listed class does not occur
+ *         (unless may_lack_classes). */
 LEDGE_NODISCARD enum ledge_status data_set_open(const struct data_set_spec *spec,
                                                 struct data_set **set, struct ledge_error *err);
 void data_set_close(struct data_set *set);
@@ -99,6 +101,10 @@ LEDGE_NODISCARD enum ledge_status data_set_read(struct data_set *set, int64_t i,
  * data_preprocess_fill(). Errors: as data_set_read(); ERR_STATE for a table. */
 LEDGE_NODISCARD enum ledge_status data_set_pixels(struct data_set *set, int64_t i, uint8_t *pixels,
                                                   struct ledge_error *err);
+
+/* How many samples of a have the same bytes as a sample of b: a test set that was trained on says
+ * nothing. -1: no memory. */
+int64_t data_set_shared(const struct data_set *a, const struct data_set *b);
 
 /* SHA-256 over the sorted (sample digest, label) pairs of this set: the same samples give the same
  * digest wherever they lie. */

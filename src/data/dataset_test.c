@@ -168,6 +168,20 @@ static void test_digest(void **state)
     data_set_digest(set, some);
     data_set_close(set);
     assert_string_not_equal(all, some);
+    spec.val_fraction = 0.5;
+    spec.limit = 0;
+    spec.part = DATA_VAL;
+    struct data_set *half = open_set(&spec);
+    spec.part = DATA_ALL;
+    set = open_set(&spec);
+    assert_int_equal(data_set_shared(half, set), data_set_count(half));
+    data_set_close(set);
+    spec.part = DATA_TRAIN;
+    set = open_set(&spec);
+    assert_int_equal(data_set_shared(half, set), 0);
+    data_set_close(set);
+    data_set_close(half);
+    spec.part = DATA_ALL;
     /* Renaming does not change what the data are. */
     assert_int_equal(rename(in_folder("pictures/9/p07.png"), in_folder("pictures/9/q.png")), 0);
     spec.limit = 0;
@@ -296,8 +310,11 @@ static void test_mnist(void **state)
         print_message("skipped: %s is absent\n", path);
         skip();
     }
-    struct data_set *set = open_set(&(struct data_set_spec){.path = path, .limit = 500});
+    struct data_set *set = open_set(&(struct data_set_spec){.path = path});
     int64_t dims[3];
+    assert_int_equal(data_set_count(set), 20000); /* the training file, not the test file */
+    data_set_close(set);
+    set = open_set(&(struct data_set_spec){.path = path, .limit = 500});
     assert_int_equal(data_set_count(set), 500);
     assert_int_equal(data_set_n_classes(set), 10);
     (void)data_set_dims(set, dims);

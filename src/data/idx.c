@@ -4,10 +4,10 @@
  * Bytes: 0 0 type(0x08 = u8) rank, then rank sizes as big-endian u32, then the elements, last
  * dimension fastest.
  */
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/checked.h"
 #include "base/cleanup.h"
@@ -16,8 +16,6 @@
 #include "sys/gzip.h"
 
 #define IDX_MAX_BYTES ((size_t)2 << 30)
-
-static const char *const endings[] = {".gz", ""};
 
 enum ledge_status data_idx_header(const void *bytes, size_t size, int32_t rank, int64_t dims[3],
                                   size_t *at, struct ledge_error *err)
@@ -44,23 +42,43 @@ enum ledge_status data_idx_header(const void *bytes, size_t size, int32_t rank, 
     return LEDGE_OK;
 }
 
-static bool try_name(char *text, size_t size, const char *folder, const char *name)
+static int is_images(const struct dirent *entry)
 {
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-        (void)snprintf(text, size, "%s/%s%s", folder, name, endings[i]);
-        if (access(text, R_OK) == 0) {
-            return true;
+    static const char *const ends[] = {"images-idx3-ubyte", "images-idx3-ubyte.gz"};
+    size_t n = strlen(entry->d_name);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        size_t m = strlen(ends[i]);
+        if (n >= m && strcmp(entry->d_name + n - m, ends[i]) == 0) {
+            return 1;
         }
     }
-    return false;
+    return 0;
 }
 
-/* The images file in a folder: the training one when both are there. */
+/* The images file in a folder: the only one, or the only one whose name starts with "train". */
 static bool find_images(char *text, size_t size, const char *folder)
 {
-    return try_name(text, size, folder, "train-images-idx3-ubyte") ||
-           try_name(text, size, folder, "t10k-images-idx3-ubyte") ||
-           try_name(text, size, folder, "images-idx3-ubyte");
+    struct dirent **entries;
+    int n = scandir(folder, &entries, is_images, NULL);
+    int chosen = n == 1 ? 0 : -1;
+    int training = 0;
+    for (int i = 0; i < n; i++) {
+        if (n > 1 && strncmp(entries[i]->d_name, "train", 5) == 0) {
+            chosen = i;
+            training++;
+        }
+    }
+    bool found = chosen >= 0 && training <= 1;
+    if (found) {
+        (void)snprintf(text, size, "%s/%s", folder, entries[chosen]->d_name);
+    }
+    for (int i = 0; i < n; i++) {
+        free(entries[i]);
+    }
+    if (n >= 0) {
+        free(entries);
+    }
+    return found;
 }
 
 bool data_idx_is_folder(const char *path)
@@ -128,8 +146,10 @@ enum ledge_status data_idx_open(struct data_set *set, const struct data_set_spec
         memcpy(images_path, labels_path, sizeof images_path);
     }
     if (!labels_name(images_path, labels_path, sizeof labels_path)) {
-        return ledge_fail(err, LEDGE_ERR_NOT_FOUND,
-                          "%s: no *images-idx3-ubyte[.gz] with labels beside it", spec->path);
+        return ledge_fail(
+            err, LEDGE_ERR_NOT_FOUND,
+            "%s: no single images-idx3-ubyte[.gz] file (training set) with labels beside it",
+            spec->path);
     }
     set->bytes.max = IDX_MAX_BYTES;
     LEDGE_TRY(read_idx(images_path, 3, &set->bytes, dims, &at, err));
