@@ -636,6 +636,9 @@ static void expect_state(struct device *d, enum fleet_deploy_state end, const ch
     int64_t current = end == FLEET_STATE_CONFIRMED ? 2 : 1;
     assert_int_equal(j.current, current);
     expect_running(d, current == 2 ? "two" : "one");
+    for (int i = 0; i < 2000 && agent_generation_current(d->state) != current; i++) {
+        usleep(10000); /* INCONSISTENT goes on trying behind its status */
+    }
     assert_int_equal(agent_generation_current(d->state), current);
 }
 
