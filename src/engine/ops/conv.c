@@ -76,20 +76,56 @@ enum ledge_status ledge_conv_infer(struct ledge_op_infer *infer)
     return ledge_infer_out(infer, 0, LEDGE_F32, x->rank, dims);
 }
 
-enum ledge_status ledge_conv_prepare(struct ledge_op_prepare *prepare)
+static bool is_constant(const struct ledge_value *value)
 {
-    struct ledge_conv_params *params = LEDGE_NEW(prepare->memory, struct ledge_conv_params);
-    if (params == NULL) {
+    return value != NULL && value->data != NULL;
+}
+
+/* Weights that are constant are packed now, others in each run. */
+static enum ledge_status choose_fast(struct ledge_op_prepare *prepare, struct ledge_conv_fast *fast)
+{
+    const struct ledge_value *w = ledge_prepare_in(prepare, 1);
+    const struct ledge_f32_kernels *isa = ledge_f32_for(prepare->rung);
+    int64_t *tap_at =
+        LEDGE_NEW_ARRAY(prepare->memory, int64_t, (size_t)ledge_volume(fast->base.g.kernel));
+    if (tap_at == NULL) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
+    ledge_conv_f32_plan(fast, isa, prepare->threads, tap_at);
+    if (is_constant(w) && fast->packed_floats > 0) {
+        float *packed =
+            ledge_arena_alloc(prepare->memory, fast->packed_floats * sizeof *packed, 64);
+        if (packed == NULL) {
+            return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory for packed weights");
+        }
+        ledge_conv_f32_pack(fast, w->data, packed);
+        prepare->packed = packed;
+        prepare->packed_bytes = fast->packed_floats * sizeof *packed;
+    }
+    prepare->scratch_bytes = ledge_conv_f32_scratch(fast, prepare->packed != NULL) * sizeof(float);
+    prepare->run = ledge_conv_f32_fast;
+    prepare->kernel = fast->depthwise ? isa->depthwise : isa->conv;
+    return LEDGE_OK;
+}
+
+enum ledge_status ledge_conv_prepare(struct ledge_op_prepare *prepare)
+{
+    struct ledge_conv_fast *fast = LEDGE_NEW(prepare->memory, struct ledge_conv_fast);
+    if (fast == NULL) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
+    }
+    struct ledge_conv_params *params = &fast->base;
     LEDGE_TRY(ledge_conv_geometry(prepare->node, ledge_prepare_in(prepare, 0),
                                   ledge_prepare_in(prepare, 1), ledge_prepare_in(prepare, 2),
                                   &params->g, prepare->err));
     params->clamp = ledge_node_clamp(prepare->node);
-    prepare->params = params;
+    prepare->params = fast;
     prepare->macs = ledge_conv_macs(&params->g);
+    if (ledge_conv_f32_is_fast(&params->g)) {
+        return choose_fast(prepare, fast);
+    }
     prepare->run = ledge_conv_f32_c;
-    prepare->kernel = "conv_f32_c";
+    prepare->kernel = "conv_f32_direct";
     return LEDGE_OK;
 }
 

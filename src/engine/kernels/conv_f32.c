@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conv_f32.c -- convolution as a product without the matrix: weights are resident, the picture's
+ * columns (NCHW) or rows (NHWC) are streamed into panels of the register tile.
+ *
+ * NCHW: c[O/g][pixels] = weights[O/g][K] * columns[K][pixels], pixels are vector lanes.
+ * NHWC: c[pixels][O/g] = rows[pixels][K] * weights[K][O/g], output channels are vector lanes.
+ * A batch of at least as many pictures as threads is shared out by picture (NCHW), otherwise the
+ * threads work on one picture together. The sums are the same either way.
+ */
+#include <string.h>
+
+#include "engine/kernels/conv.h"
+#include "engine/kernels/product_f32.h"
+
+enum { H = 1, W = 2 };
+
+/* Tasks are counted in 32 bits. */
+#define COUNT_LIMIT ((int64_t)1 << 30)
+
+static bool is_nchw(const struct ledge_conv_fast *fast)
+{
+    return fast->base.g.layout == LEDGE_NCHW;
+}
+
+bool ledge_conv_f32_is_fast(const struct ledge_geometry *g)
+{
+    return g->in[0] == 1 && g->kernel[0] == 1 && g->out[0] == 1 &&
+           g->batch * g->out_channels < COUNT_LIMIT && ledge_volume(g->out) < COUNT_LIMIT &&
+           ledge_volume(g->in) < COUNT_LIMIT && g->batch * ledge_volume(g->out) < COUNT_LIMIT &&
+           g->stride[H] <= 64 && g->stride[W] <= 64 && ledge_volume(g->kernel) < 1 << 20;
+}
+
+static size_t round_up(size_t floats)
+{
+    return (floats + 15) & ~(size_t)15;
+}
+
+static size_t group_floats(const struct ledge_conv_fast *fast)
+{
+    return is_nchw(fast) ? ledge_product_f32_a_size(fast->m, fast->k)
+                         : ledge_product_f32_b_size(fast->isa, fast->k, fast->n);
+}
+
+void ledge_conv_f32_plan(struct ledge_conv_fast *fast, const struct ledge_f32_kernels *isa,
+                         int32_t threads, int64_t *tap_at)
+{
+    const struct ledge_geometry *g = &fast->base.g;
+    int64_t taps = ledge_volume(g->kernel);
+    int64_t pixels = ledge_volume(g->out);
+    fast->isa = isa;
+    fast->threads = threads;
+    fast->copies = 0;
+    fast->k = g->in_channels / g->groups * taps;
+    fast->m = is_nchw(fast) ? g->out_channels / g->groups : g->batch * pixels;
+    fast->n = is_nchw(fast) ? pixels : g->out_channels / g->groups;
+    fast->depthwise = ledge_depthwise_f32_is_fast(g);
+    fast->worker_floats = round_up(ledge_product_f32_scratch(isa));
+    if (is_nchw(fast)) {
+        ledge_spread_init(&fast->spread, g, tap_at);
+        int64_t channels = fast->depthwise ? 1 : g->in_channels;
+        fast->spread_floats = round_up((size_t)(fast->spread.channel_floats * channels));
+        fast->copies = fast->depthwise || g->batch >= threads ? threads : 1;
+    }
+    if (fast->depthwise) {
+        /* taps in use, their places and weights: two pointers each */
+        fast->worker_floats = round_up((size_t)taps * (sizeof(int64_t) + sizeof(float *)) / 4);
+        fast->packed_floats = is_nchw(fast) ? 0 : round_up((size_t)(taps * g->out_channels));
+    } else {
+        fast->packed_floats = round_up(group_floats(fast)) * (size_t)g->groups;
+    }
+}
+
+size_t ledge_conv_f32_scratch(const struct ledge_conv_fast *fast, bool constant_weights)
+{
+    return (constant_weights ? 0 : fast->packed_floats) +
+           (size_t)fast->copies * fast->spread_floats + (size_t)fast->threads * fast->worker_floats;
+}
+
+void ledge_conv_f32_pack(const struct ledge_conv_fast *fast, const float *weights, float *packed)
+{
+    const struct ledge_geometry *g = &fast->base.g;
+    int64_t taps = ledge_volume(g->kernel);
+    if (fast->depthwise) {
+        for (int64_t t = 0; t < taps && !is_nchw(fast); t++) {
+            for (int64_t c = 0; c < g->out_channels; c++) {
+                packed[t * g->out_channels + c] = weights[c * taps + t];
+            }
+        }
+        return;
+    }
+    int64_t out_group = g->out_channels / g->groups;
+    for (int64_t group = 0; group < g->groups; group++) {
+        const float *from = weights + group * out_group * fast->k;
+        float *to = packed + (size_t)group * round_up(group_floats(fast));
+        if (is_nchw(fast)) {
+            ledge_product_f32_pack_a(fast->isa, from, fast->k, 1, fast->m, fast->k, to);
+        } else {
+            ledge_product_f32_pack_b(fast->isa, from, 1, fast->k, fast->k, fast->n, to);
+        }
+    }
+}
+
+/* What a run knows; `src` is where a group's or a picture's channels are read. */
+struct job {
+    const struct ledge_conv_fast *fast;
+    const float *x, *packed, *bias;
+    float *y;
+    float *spread;  /* `copies` of them */
+    float *scratch; /* worker_floats for each thread */
+    int64_t picture;
+};
+
+struct source {
+    const struct ledge_conv_fast *fast;
+    const float *src; /* channel 0 of the group */
+};
+
+/* -- NCHW ------------------------------------------------------------------------------------- */
+
+static void stream_columns(const void *arg, int64_t k0, int64_t kc, int64_t at, int64_t count,
+                           float *panel)
+{
+    const struct source *source = arg;
+    const struct ledge_spread *spread = &source->fast->spread;
+    struct ledge_columns_f32 columns;
+    int64_t lanes = source->fast->isa->lanes;
+    int64_t width = source->fast->base.g.out[W];
+    int32_t n = 0;
+    if (spread->pitch == width) {
+        width = source->fast->n; /* rows touch: one long row */
+    }
+    columns.src = source->src;
+    columns.channel_stride = spread->channel_stride;
+    columns.tap_at = spread->tap_at;
+    columns.taps = spread->taps;
+    columns.first_k = k0;
+    columns.k = kc;
+    columns.panel = panel;
+    for (int v = 0; v < 2; v++) {
+        int64_t left = count - v * lanes < lanes ? count - v * lanes : lanes;
+        columns.n_spans[v] = 0;
+        for (int64_t lane = 0; lane < left;) {
+            int64_t pixel = at + v * lanes + lane;
+            int64_t x = pixel % width;
+            int64_t run = width - x < left - lane ? width - x : left - lane;
+            columns.spans[n++] =
+                (struct ledge_span){.from = (int32_t)lane,
+                                    .to = (int32_t)(lane + run),
+                                    .offset = pixel / width * spread->pitch + x - lane};
+            columns.n_spans[v]++;
+            lane += run;
+        }
+    }
+    source->fast->isa->columns(&columns);
+}
+
+static struct ledge_product_f32 product_of(const struct job *job, const struct source *source,
+                                           int64_t picture, int64_t group)
+{
+    const struct ledge_conv_fast *fast = job->fast;
+    int64_t at = group * fast->m;
+    return (struct ledge_product_f32){
+        .isa = fast->isa,
+        .m = fast->m,
+        .n = fast->n,
+        .k = fast->k,
+        .a_resident = true,
+        .resident = job->packed + (size_t)group * round_up(group_floats(fast)),
+        .stream = stream_columns,
+        .arg = source,
+        .c = job->y + (picture * fast->base.g.out_channels + at) * fast->n,
+        .ldc = fast->n,
+        .row_bias = job->bias != NULL ? job->bias + at : NULL,
+        .clamp = fast->base.clamp,
+    };
+}
+
+/* Where the group's first channel is read: in the picture, or in a copy of all its channels. */
+static const float *channels_of(const struct job *job, int64_t picture, int64_t group,
+                                const float *copy)
+{
+    const struct ledge_geometry *g = &job->fast->base.g;
+    int64_t first = group * (g->in_channels / g->groups);
+    return job->fast->spread.channel_floats > 0
+               ? copy + first * job->fast->spread.channel_floats
+               : job->x + (picture * g->in_channels + first) * ledge_volume(g->in);
+}
+
+static void spread_channel(const struct job *job, int64_t picture, int64_t channel, float *copy)
+{
+    const struct ledge_geometry *g = &job->fast->base.g;
+    const struct ledge_spread *spread = &job->fast->spread;
+    ledge_spread_copy(spread, g,
+                      job->x + (picture * g->in_channels + channel) * ledge_volume(g->in),
+                      copy + channel * spread->channel_floats);
+}
+
+static void whole_picture(void *arg, int32_t index, int32_t worker)
+{
+    const struct job *job = arg;
+    const struct ledge_conv_fast *fast = job->fast;
+    float *copy = job->spread + (size_t)worker * fast->spread_floats;
+    float *scratch = job->scratch + (size_t)worker * fast->worker_floats;
+    for (int64_t c = 0; c < fast->base.g.in_channels && fast->spread.channel_floats > 0; c++) {
+        spread_channel(job, index, c, copy);
+    }
+    for (int64_t group = 0; group < fast->base.g.groups; group++) {
+        struct source source = {.fast = fast, .src = channels_of(job, index, group, copy)};
+        struct ledge_product_f32 product = product_of(job, &source, index, group);
+        ledge_product_f32_run(&product, NULL, scratch);
+    }
+}
+
+static void one_channel(void *arg, int32_t index, int32_t worker)
+{
+    (void)worker;
+    const struct job *job = arg;
+    spread_channel(job, job->picture, index, job->spread);
+}
+
+static void run_nchw(const struct ledge_kernel_call *call, struct job *job)
+{
+    const struct ledge_conv_fast *fast = job->fast;
+    const struct ledge_geometry *g = &fast->base.g;
+    if (fast->copies > 1 || call->pool == NULL) {
+        ledge_pool_run(call->pool, (int32_t)g->batch, whole_picture, job);
+        return;
+    }
+    for (job->picture = 0; job->picture < g->batch; job->picture++) {
+        if (fast->spread.channel_floats > 0) {
+            ledge_pool_run(call->pool, (int32_t)g->in_channels, one_channel, job);
+        }
+        for (int64_t group = 0; group < g->groups; group++) {
+            struct source source = {.fast = fast,
+                                    .src = channels_of(job, job->picture, group, job->spread)};
+            struct ledge_product_f32 product = product_of(job, &source, job->picture, group);
+            ledge_product_f32_run(&product, call->pool, job->scratch);
+        }
+    }
+}
+
+/* -- NHWC ------------------------------------------------------------------------------------- */
+
+/* k is (tap, channel). One row is a pixel: runs of channels, zeros where a tap is off the picture.
+ */
+static void stream_row(const struct source *source, int64_t pixel, int64_t k0, int64_t kc,
+                       float *to)
+{
+    const struct ledge_geometry *g = &source->fast->base.g;
+    int64_t channels = g->in_channels / g->groups;
+    int64_t out[3];
+    int64_t volume = ledge_volume(g->out);
+    ledge_unravel(pixel % volume, g->out, out);
+    const float *picture = source->src + pixel / volume * ledge_volume(g->in) * g->in_channels;
+    int64_t tap = k0 / channels;
+    int64_t c = k0 % channels;
+    while (kc > 0) {
+        int64_t run = channels - c < kc ? channels - c : kc;
+        int64_t y = out[H] * g->stride[H] - g->pad[H] + tap / g->kernel[W] * g->dilation[H];
+        int64_t x = out[W] * g->stride[W] - g->pad[W] + tap % g->kernel[W] * g->dilation[W];
+        if (y < 0 || y >= g->in[H] || x < 0 || x >= g->in[W]) {
+            memset(to, 0, (size_t)run * sizeof *to);
+        } else {
+            memcpy(to, picture + (y * g->in[W] + x) * g->in_channels + c, (size_t)run * sizeof *to);
+        }
+        to += run;
+        kc -= run;
+        tap++;
+        c = 0;
+    }
+}
+
+static void stream_rows(const void *arg, int64_t k0, int64_t kc, int64_t at, int64_t count,
+                        float *panel)
+{
+    for (int64_t i = 0; i < count; i++) {
+        stream_row(arg, at + i, k0, kc, panel + i * LEDGE_F32_KC);
+    }
+}
+
+static void run_nhwc(const struct ledge_kernel_call *call, const struct job *job)
+{
+    const struct ledge_conv_fast *fast = job->fast;
+    const struct ledge_geometry *g = &fast->base.g;
+    for (int64_t group = 0; group < g->groups; group++) {
+        struct source source = {.fast = fast, .src = job->x + group * (g->in_channels / g->groups)};
+        struct ledge_product_f32 product = {
+            .isa = fast->isa,
+            .m = fast->m,
+            .n = fast->n,
+            .k = fast->k,
+            .a_resident = false,
+            .resident = job->packed + (size_t)group * round_up(group_floats(fast)),
+            .stream = stream_rows,
+            .arg = &source,
+            .c = job->y + group * fast->n,
+            .ldc = g->out_channels,
+            .col_bias = job->bias != NULL ? job->bias + group * fast->n : NULL,
+            .clamp = fast->base.clamp,
+        };
+        ledge_product_f32_run(&product, call->pool, job->scratch);
+    }
+}
+
+enum ledge_status ledge_conv_f32_fast(const struct ledge_kernel_call *call)
+{
+    const struct ledge_conv_fast *fast = call->params;
+    float *scratch = call->scratch;
+    const float *packed = call->packed;
+    if (packed == NULL) {
+        ledge_conv_f32_pack(fast, call->in[1]->data, scratch);
+        packed = scratch;
+        scratch += fast->packed_floats;
+    }
+    if (fast->depthwise) {
+        ledge_depthwise_f32_run(call, packed, scratch);
+        return LEDGE_OK;
+    }
+    struct job job = {
+        .fast = fast,
+        .x = call->in[0]->data,
+        .packed = packed,
+        .bias = call->n_in > 2 && call->in[2] != NULL ? call->in[2]->data : NULL,
+        .y = call->out[0]->data,
+        .spread = scratch,
+        .scratch = scratch + (size_t)fast->copies * fast->spread_floats,
+    };
+    if (is_nchw(fast)) {
+        run_nchw(call, &job);
+    } else {
+        run_nhwc(call, &job);
+    }
+    return LEDGE_OK;
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* f32.tmpl.h -- the f32 loops in terms of `vec` (simd_<isa>.h); included once by each f32_<isa>.c.
+ *
+ * The tile is instantiated for every number of rows, so that all its accumulators are registers and
+ * every address is one pointer plus a constant.
+ */
+#include "engine/kernels/f32.h"
+
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+enum { NR = 2 * LANES };
+
+INLINE void finish(const struct ledge_tile_f32 *t, int r, int v, vec sum, bool whole)
+{
+    float *c = t->c + r * t->ldc + v * LANES;
+    int32_t n = t->cols - v * LANES;
+    vec more = v_set1(0);
+    if (!t->first) {
+        more = whole ? v_load(c) : v_load_lanes(c, 0, n);
+    } else {
+        if (t->row_bias != NULL) {
+            more = v_set1(t->row_bias[r]);
+        }
+        if (t->col_bias != NULL) {
+            const float *bias = t->col_bias + v * LANES;
+            more = v_add(more, whole ? v_load(bias) : v_load_lanes(bias, 0, n));
+        }
+    }
+    sum = v_add(sum, more);
+    if (t->last) {
+        sum = v_clamp(sum, v_set1(t->low), v_set1(t->high));
+    }
+    if (whole) {
+        v_store(c, sum);
+    } else {
+        v_store_first(c, n, sum);
+    }
+}
+
+INLINE void tile(const struct ledge_tile_f32 *t, const int rows, const int vectors,
+                 const bool k_major)
+{
+    vec acc[TILE_ROWS][2];
+    const float *a = t->a;
+    const float *b = t->b;
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        UNROLL
+        for (int v = 0; v < vectors; v++) {
+            acc[r][v] = v_set1(0);
+        }
+    }
+    for (int64_t k = 0; k < t->k; k++) {
+        vec column[2];
+        UNROLL
+        for (int v = 0; v < vectors; v++) {
+            column[v] = v_load(b + v * LANES);
+        }
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            vec x = v_set1(k_major ? a[r] : a[r * LEDGE_F32_KC]);
+            UNROLL
+            for (int v = 0; v < vectors; v++) {
+                acc[r][v] = v_fma(x, column[v], acc[r][v]);
+            }
+        }
+        a += k_major ? rows : 1;
+        b += NR;
+    }
+    bool whole = t->cols == vectors * LANES;
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        UNROLL
+        for (int v = 0; v < vectors; v++) {
+            finish(t, r, v, acc[r][v], whole || v < vectors - 1);
+        }
+    }
+}
+
+typedef void (*tile_fn)(const struct ledge_tile_f32 *t);
+
+#define TILES(rows)                                                                                \
+    static void tile_##rows##_1_k(const struct ledge_tile_f32 *t)                                  \
+    {                                                                                              \
+        tile(t, rows, 1, true);                                                                    \
+    }                                                                                              \
+    static void tile_##rows##_2_k(const struct ledge_tile_f32 *t)                                  \
+    {                                                                                              \
+        tile(t, rows, 2, true);                                                                    \
+    }                                                                                              \
+    static void tile_##rows##_1_r(const struct ledge_tile_f32 *t)                                  \
+    {                                                                                              \
+        tile(t, rows, 1, false);                                                                   \
+    }                                                                                              \
+    static void tile_##rows##_2_r(const struct ledge_tile_f32 *t)                                  \
+    {                                                                                              \
+        tile(t, rows, 2, false);                                                                   \
+    }
+#define ROW_COUNTS_4(X)  X(1) X(2) X(3) X(4)
+#define ROW_COUNTS_6(X)  ROW_COUNTS_4(X) X(5) X(6)
+#define ROW_COUNTS_14(X) ROW_COUNTS_6(X) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#define ENTRY(rows)                                                                                \
+    {{tile_##rows##_1_k, tile_##rows##_2_k}, {tile_##rows##_1_r, tile_##rows##_2_r}},
+
+ROW_COUNTS(TILES)
+
+static void run_tile(const struct ledge_tile_f32 *t)
+{
+    static const tile_fn table[TILE_ROWS][2][2] = {ROW_COUNTS(ENTRY)};
+    table[t->rows - 1][t->k_major ? 0 : 1][t->cols > LANES ? 1 : 0](t);
+}
+
+/* Most vectors are one span: a plain load. */
+static void run_columns(const struct ledge_columns_f32 *c)
+{
+    int64_t tap = c->first_k % c->taps;
+    const float *channel = c->src + c->first_k / c->taps * c->channel_stride;
+    float *to = c->panel;
+    for (int64_t k = 0; k < c->k; k++) {
+        const float *src = channel + c->tap_at[tap];
+        const struct ledge_span *span = c->spans;
+        for (int v = 0; v < 2; v++) {
+            vec x = v_set1(0);
+            for (int32_t i = 0; i < c->n_spans[v]; i++, span++) {
+                if (span->from == 0 && span->to == LANES) {
+                    x = v_load(src + span->offset);
+                } else {
+                    x = v_add(x, v_load_lanes(src + span->offset, span->from, span->to));
+                }
+            }
+            v_store(to + v * LANES, x);
+        }
+        to += NR;
+        if (++tap == c->taps) {
+            tap = 0;
+            channel += c->channel_stride;
+        }
+    }
+}
+
+/* `rows` by `vectors` outputs at a time. The last vector of a row may be partial. */
+INLINE void plane_block(const struct ledge_plane_f32 *p, int64_t h, int64_t w, const int rows,
+                        const int vectors)
+{
+    vec acc[4][4];
+    const float *src = p->src + h * p->pitch + w;
+    int64_t left = p->width - w;
+    int32_t tail = left < vectors * LANES ? (int32_t)(left - (vectors - 1) * LANES) : LANES;
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        UNROLL
+        for (int v = 0; v < vectors; v++) {
+            acc[r][v] = v_set1(p->bias);
+        }
+    }
+    for (int64_t t = 0; t < p->taps; t++) {
+        vec weight = v_set1(p->w[t]);
+        const float *at = src + p->tap_at[t];
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            UNROLL
+            for (int v = 0; v < vectors; v++) {
+                const float *x = at + r * p->pitch + v * LANES;
+                vec in = v == vectors - 1 && tail < LANES ? v_load_lanes(x, 0, tail) : v_load(x);
+                acc[r][v] = v_fma(weight, in, acc[r][v]);
+            }
+        }
+    }
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        UNROLL
+        for (int v = 0; v < vectors; v++) {
+            float *y = p->y + (h + r) * p->width + w + v * LANES;
+            vec out = v_clamp(acc[r][v], v_set1(p->low), v_set1(p->high));
+            if (v == vectors - 1 && tail < LANES) {
+                v_store_first(y, tail, out);
+            } else {
+                v_store(y, out);
+            }
+        }
+    }
+}
+
+/* 3 x 3 with rows below each other: a loaded vector serves up to three output rows. */
+INLINE void plane_block_3x3(const struct ledge_plane_f32 *p, int64_t h, int64_t w, const int rows,
+                            const vec weight[9], int32_t n)
+{
+    vec acc[6];
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        acc[r] = v_set1(p->bias);
+    }
+    UNROLL
+    for (int j = 0; j < 3; j++) {
+        const float *src = p->src + h * p->pitch + w + p->tap_at[j];
+        UNROLL
+        for (int i = 0; i < rows + 2; i++) {
+            const float *x = src + i * p->pitch;
+            vec in = n < LANES ? v_load_lanes(x, 0, n) : v_load(x);
+            UNROLL
+            for (int t = 0; t < 3; t++) {
+                if (i - t >= 0 && i - t < rows) {
+                    acc[i - t] = v_fma(weight[3 * t + j], in, acc[i - t]);
+                }
+            }
+        }
+    }
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        float *y = p->y + (h + r) * p->width + w;
+        vec out = v_clamp(acc[r], v_set1(p->low), v_set1(p->high));
+        if (n < LANES) {
+            v_store_first(y, n, out);
+        } else {
+            v_store(y, out);
+        }
+    }
+}
+
+static void plane_3x3(const struct ledge_plane_f32 *p)
+{
+    vec weight[9];
+    UNROLL
+    for (int t = 0; t < 9; t++) {
+        weight[t] = v_set1(p->w[t]);
+    }
+    for (int64_t w = 0; w < p->width; w += LANES) {
+        int32_t n = p->width - w < LANES ? (int32_t)(p->width - w) : LANES;
+        int64_t h = 0;
+        for (; h + 4 <= p->height; h += 4) {
+            plane_block_3x3(p, h, w, 4, weight, n);
+        }
+        for (; h < p->height; h++) {
+            plane_block_3x3(p, h, w, 1, weight, n);
+        }
+    }
+}
+
+static void run_plane(const struct ledge_plane_f32 *p)
+{
+    if (p->rows_of_3) {
+        plane_3x3(p);
+        return;
+    }
+    int64_t h = 0;
+    if (p->width <= LANES) {
+        for (; h + 4 <= p->height; h += 4) {
+            plane_block(p, h, 0, 4, 1);
+        }
+    } else if (p->width <= 2 * LANES) {
+        for (; h + 2 <= p->height; h += 2) {
+            plane_block(p, h, 0, 2, 2);
+        }
+    }
+    for (; h < p->height; h++) {
+        int64_t w = 0;
+        for (; w + 4 * LANES <= p->width; w += 4 * LANES) {
+            plane_block(p, h, w, 1, 4);
+        }
+        for (; w < p->width; w += LANES) {
+            plane_block(p, h, w, 1, 1);
+        }
+    }
+}
+
+INLINE void pixel_block(const struct ledge_pixels_f32 *p, int64_t i, int64_t c, const int pixels,
+                        int32_t n)
+{
+    vec acc[4];
+    vec bias = p->bias != NULL ? v_load_lanes(p->bias + c, 0, n) : v_set1(0);
+    UNROLL
+    for (int q = 0; q < pixels; q++) {
+        acc[q] = bias;
+    }
+    for (int64_t t = 0; t < p->taps; t++) {
+        const float *x = p->x + p->tap_at[t] + i * p->x_step + c;
+        const float *w = p->w[t] + c;
+        vec weight = n < LANES ? v_load_lanes(w, 0, n) : v_load(w);
+        UNROLL
+        for (int q = 0; q < pixels; q++) {
+            const float *at = x + q * p->x_step;
+            acc[q] = v_fma(weight, n < LANES ? v_load_lanes(at, 0, n) : v_load(at), acc[q]);
+        }
+    }
+    UNROLL
+    for (int q = 0; q < pixels; q++) {
+        float *y = p->y + (i + q) * p->channels + c;
+        vec out = v_clamp(acc[q], v_set1(p->low), v_set1(p->high));
+        if (n < LANES) {
+            v_store_first(y, n, out);
+        } else {
+            v_store(y, out);
+        }
+    }
+}
+
+static void run_pixels(const struct ledge_pixels_f32 *p)
+{
+    for (int64_t c = 0; c < p->channels; c += LANES) {
+        int32_t n = p->channels - c < LANES ? (int32_t)(p->channels - c) : LANES;
+        int64_t i = 0;
+        for (; i + 4 <= p->pixels; i += 4) {
+            pixel_block(p, i, c, 4, n);
+        }
+        for (; i < p->pixels; i++) {
+            pixel_block(p, i, c, 1, n);
+        }
+    }
+}
+
+#define F32_KERNELS(isa, its_rung)                                                                 \
+    const struct ledge_f32_kernels ledge_f32_##isa = {.rung = (its_rung),                          \
+                                                      .mr = TILE_ROWS,                             \
+                                                      .nr = NR,                                    \
+                                                      .lanes = LANES,                              \
+                                                      .tile = run_tile,                            \
+                                                      .columns = run_columns,                      \
+                                                      .plane = run_plane,                          \
+                                                      .pixels = run_pixels,                        \
+                                                      .conv = "conv_f32_" #isa,                    \
+                                                      .depthwise = "depthwise_f32_" #isa,          \
+                                                      .gemm = "gemm_f32_" #isa}

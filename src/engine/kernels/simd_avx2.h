@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* simd_avx2.h -- f32 vectors of 8 lanes; see simd_c.h. */
+#ifndef LEDGE_ENGINE_KERNELS_SIMD_AVX2_H
+#define LEDGE_ENGINE_KERNELS_SIMD_AVX2_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+enum { LANES = 8, TILE_ROWS = 6 };
+
+typedef __m256 vec;
+
+static inline vec v_set1(float x)
+{
+    return _mm256_set1_ps(x);
+}
+
+static inline vec v_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+
+static inline void v_store(float *p, vec v)
+{
+    _mm256_storeu_ps(p, v);
+}
+
+static inline __m256i v_lanes(int32_t from, int32_t to)
+{
+    __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_andnot_si256(_mm256_cmpgt_epi32(_mm256_set1_epi32(from), lane),
+                               _mm256_cmpgt_epi32(_mm256_set1_epi32(to), lane));
+}
+
+/* The other lanes are 0 and not read. */
+static inline vec v_load_lanes(const float *p, int32_t from, int32_t to)
+{
+    return _mm256_maskload_ps(p, v_lanes(from, to));
+}
+
+static inline void v_store_first(float *p, int32_t n, vec v)
+{
+    _mm256_maskstore_ps(p, v_lanes(0, n), v);
+}
+
+static inline vec v_fma(vec a, vec b, vec c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+static inline vec v_add(vec a, vec b)
+{
+    return _mm256_add_ps(a, b);
+}
+
+/* NaN in x stays NaN: max and min give their second operand then. */
+static inline vec v_clamp(vec x, vec low, vec high)
+{
+    return _mm256_min_ps(high, _mm256_max_ps(low, x));
+}
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* simd_avx512.h -- f32 vectors of 16 lanes; see simd_c.h. */
+#ifndef LEDGE_ENGINE_KERNELS_SIMD_AVX512_H
+#define LEDGE_ENGINE_KERNELS_SIMD_AVX512_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+enum { LANES = 16, TILE_ROWS = 14 };
+
+typedef __m512 vec;
+
+static inline vec v_set1(float x)
+{
+    return _mm512_set1_ps(x);
+}
+
+static inline vec v_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+
+static inline void v_store(float *p, vec v)
+{
+    _mm512_storeu_ps(p, v);
+}
+
+/* The other lanes are 0 and not read. */
+static inline vec v_load_lanes(const float *p, int32_t from, int32_t to)
+{
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << to) - (1u << from)), p);
+}
+
+static inline void v_store_first(float *p, int32_t n, vec v)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1u), v);
+}
+
+static inline vec v_fma(vec a, vec b, vec c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+static inline vec v_add(vec a, vec b)
+{
+    return _mm512_add_ps(a, b);
+}
+
+/* NaN in x stays NaN: max and min give their second operand then. */
+static inline vec v_clamp(vec x, vec low, vec high)
+{
+    return _mm512_min_ps(high, _mm512_max_ps(low, x));
+}
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* simd_c.h -- f32 vectors without instructions of their own: four lanes that compilers know how to
+ * map. The same names as simd_avx2.h and simd_avx512.h; included by f32_<isa>.c before f32.tmpl.h.
+ */
+#ifndef LEDGE_ENGINE_KERNELS_SIMD_C_H
+#define LEDGE_ENGINE_KERNELS_SIMD_C_H
+
+#include <stdint.h>
+#include <string.h>
+
+enum { LANES = 4, TILE_ROWS = 4 };
+
+typedef struct {
+    float lane[LANES];
+} vec;
+
+#define EACH(i) for (int i = 0; i < LANES; i++)
+
+static inline vec v_set1(float x)
+{
+    vec r;
+    EACH(i)
+    {
+        r.lane[i] = x;
+    }
+    return r;
+}
+
+static inline vec v_load(const float *p)
+{
+    vec r;
+    memcpy(&r, p, sizeof r);
+    return r;
+}
+
+static inline void v_store(float *p, vec v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+static inline vec v_load_lanes(const float *p, int32_t from, int32_t to)
+{
+    vec r = v_set1(0);
+    for (int32_t i = from; i < to; i++) {
+        r.lane[i] = p[i];
+    }
+    return r;
+}
+
+static inline void v_store_first(float *p, int32_t n, vec v)
+{
+    for (int32_t i = 0; i < n; i++) {
+        p[i] = v.lane[i];
+    }
+}
+
+static inline vec v_fma(vec a, vec b, vec c)
+{
+    EACH(i)
+    {
+        c.lane[i] += a.lane[i] * b.lane[i];
+    }
+    return c;
+}
+
+static inline vec v_add(vec a, vec b)
+{
+    EACH(i)
+    {
+        a.lane[i] += b.lane[i];
+    }
+    return a;
+}
+
+/* NaN in x stays NaN. */
+static inline vec v_clamp(vec x, vec low, vec high)
+{
+    EACH(i)
+    {
+        x.lane[i] = x.lane[i] < low.lane[i] ? low.lane[i] : x.lane[i];
+        x.lane[i] = x.lane[i] > high.lane[i] ? high.lane[i] : x.lane[i];
+    }
+    return x;
+}
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spread.h -- a channel of a picture copied so that a convolution needs no test and no stride.
+ *
+ * The padded channel is split into phases: row r goes to row phase r % stride, column c likewise.
+ * Then tap (i, j) of output (h, w) lies at tap_at[i * kernel_w + j] + h * pitch + w, whatever the
+ * stride, dilation and padding; only phases that some tap uses are kept. Without stride and padding
+ * the picture itself is read (channel_floats 0).
+ */
+#ifndef LEDGE_ENGINE_KERNELS_SPREAD_H
+#define LEDGE_ENGINE_KERNELS_SPREAD_H
+
+#include "engine/kernels/geometry.h"
+
+struct ledge_spread {
+    int64_t taps;
+    const int64_t *tap_at; /* BORROWED, taps entries */
+    int64_t pitch;
+    int64_t rows;           /* of one phase */
+    int64_t phases;         /* in use */
+    int64_t channel_floats; /* of the copy; 0: no copy is needed */
+    int64_t channel_stride; /* floats from one channel to the next, copied or not */
+};
+
+/* Work out the spread of a 2-D window. tap_at: room for kernel_h * kernel_w, FILLED and BORROWED.
+ */
+void ledge_spread_init(struct ledge_spread *spread, const struct ledge_geometry *g,
+                       int64_t *tap_at);
+
+/* Copy one NCHW channel. */
+void ledge_spread_copy(const struct ledge_spread *spread, const struct ledge_geometry *g,
+                       const float *channel, float *to);
+
+#endif
