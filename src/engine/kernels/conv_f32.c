@@ -27,7 +27,8 @@ bool ledge_conv_f32_is_fast(const struct ledge_geometry *g)
     return g->in[0] == 1 && g->kernel[0] == 1 && g->out[0] == 1 &&
            g->batch * g->out_channels < COUNT_LIMIT && ledge_volume(g->out) < COUNT_LIMIT &&
            ledge_volume(g->in) < COUNT_LIMIT && g->batch * ledge_volume(g->out) < COUNT_LIMIT &&
-           g->stride[H] <= 64 && g->stride[W] <= 64 && ledge_volume(g->kernel) < 1 << 20;
+           g->stride[H] <= LEDGE_SPREAD_MAX_STRIDE && g->stride[W] <= LEDGE_SPREAD_MAX_STRIDE &&
+           ledge_volume(g->kernel) < 1 << 20;
 }
 
 static size_t round_up(size_t floats)
@@ -190,9 +191,8 @@ static void spread_channel(const struct job *job, int64_t picture, int64_t chann
 {
     const struct ledge_geometry *g = &job->fast->base.g;
     const struct ledge_spread *spread = &job->fast->spread;
-    ledge_spread_copy(spread, g,
-                      job->x + (picture * g->in_channels + channel) * ledge_volume(g->in),
-                      copy + channel * spread->channel_floats);
+    const float *from = job->x + (picture * g->in_channels + channel) * ledge_volume(g->in);
+    job->fast->isa->spread(spread, from, copy + channel * spread->channel_floats);
 }
 
 static void whole_picture(void *arg, int32_t index, int32_t worker)

@@ -38,7 +38,7 @@ static void one_plane(void *arg, int32_t index, int32_t worker)
                        (picture * g->in_channels + channel) * ledge_volume(g->in);
     if (fast->spread.channel_floats > 0) {
         float *copy = job->spread + (size_t)worker * fast->spread_floats;
-        ledge_spread_copy(&fast->spread, g, src, copy);
+        fast->isa->spread(&fast->spread, src, copy);
         src = copy;
     }
     struct ledge_plane_f32 plane = {

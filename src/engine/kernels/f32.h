@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "engine/kernels/kernel.h"
+#include "engine/kernels/spread.h"
 
 enum { LEDGE_F32_KC = 256 }; /* depth of a block of k: a panel of it stays in the L1 cache */
 
@@ -88,6 +89,8 @@ struct ledge_f32_kernels {
     int32_t mr, nr, lanes;
     void (*tile)(const struct ledge_tile_f32 *tile);
     void (*columns)(const struct ledge_columns_f32 *columns);
+    /* Copy one NCHW channel: channel_floats. */
+    void (*spread)(const struct ledge_spread *spread, const float *channel, float *to);
     void (*plane)(const struct ledge_plane_f32 *plane);
     void (*pixels)(const struct ledge_pixels_f32 *pixels);
     const char *conv, *depthwise, *gemm; /* names for reports */

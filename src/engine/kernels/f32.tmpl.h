@@ -143,6 +143,95 @@ static void run_columns(const struct ledge_columns_f32 *c)
     }
 }
 
+/* Lanes of the vector at elements at .. at + LANES - 1 that lie in a row of `width`. */
+struct part {
+    int32_t from, to;
+};
+
+INLINE struct part part_of(int64_t at, int64_t width)
+{
+    int64_t from = at < 0 ? -at : 0;
+    int64_t to = width - at < LANES ? width - at : LANES;
+    from = from < LANES ? from : LANES;
+    to = to > from ? to : from;
+    return (struct part){.from = (int32_t)from, .to = (int32_t)to};
+}
+
+INLINE vec load_part(const float *p, struct part part)
+{
+    return part.from == 0 && part.to == LANES ? v_load(p) : v_load_lanes(p, part.from, part.to);
+}
+
+/* One vector of every row of a phase that lies on the picture: elements c .. c + LANES - 1, of
+ * which element 0 is row[at]. */
+INLINE void spread_rows(const struct ledge_spread *s, const float *row, int64_t at, int64_t rows,
+                        float *to)
+{
+    int64_t step = s->stride[0] * s->in[1];
+    if (s->stride[1] == 1) {
+        struct part part = part_of(at, s->in[1]);
+        for (int64_t r = 0; r < rows; r++) {
+            v_store(to + r * s->pitch, load_part(row + r * step + at, part));
+        }
+    } else if (s->stride[1] == 2) {
+        struct part low = part_of(at, s->in[1]);
+        struct part high = part_of(at + LANES, s->in[1]);
+        for (int64_t r = 0; r < rows; r++) {
+            const float *from = row + r * step + at;
+            v_store(to + r * s->pitch, v_even(load_part(from, low), load_part(from + LANES, high)));
+        }
+    } else {
+        for (int64_t r = 0; r < rows; r++) {
+            for (int64_t i = 0; i < LANES; i++) {
+                int64_t x = at + i * s->stride[1];
+                to[r * s->pitch + i] = x >= 0 && x < s->in[1] ? row[r * step + x] : 0;
+            }
+        }
+    }
+}
+
+/* First row r of a phase with r * stride + offset >= 0 */
+INLINE int64_t first_row(int64_t offset, int64_t stride)
+{
+    return offset < 0 ? (-offset + stride - 1) / stride : 0;
+}
+
+/* Whole vectors are stored. Those of the last column run over into the next row, so columns go from
+ * right to left. */
+INLINE void spread_phase(const struct ledge_spread *s, const float *channel, int64_t ph, int64_t pw,
+                         float *to)
+{
+    int64_t offset = ph - s->pad[0];
+    int64_t first = first_row(offset, s->stride[0]);
+    int64_t last = first_row(offset - s->in[0], s->stride[0]);
+    first = first < s->rows ? first : s->rows;
+    last = last < s->rows ? last : s->rows;
+    last = last > first ? last : first;
+    const float *row = channel + (first < last ? (first * s->stride[0] + offset) * s->in[1] : 0);
+    for (int64_t c = (s->pitch - 1) / LANES * LANES; c >= 0; c -= LANES) {
+        for (int64_t r = 0; r < first; r++) {
+            v_store(to + r * s->pitch + c, v_set1(0));
+        }
+        spread_rows(s, row, c * s->stride[1] + pw - s->pad[1], last - first,
+                    to + first * s->pitch + c);
+        for (int64_t r = last; r < s->rows; r++) {
+            v_store(to + r * s->pitch + c, v_set1(0));
+        }
+    }
+}
+
+static void run_spread(const struct ledge_spread *s, const float *channel, float *to)
+{
+    for (int64_t ph = 0; ph < s->stride[0]; ph++) {
+        for (int64_t pw = 0; pw < s->stride[1]; pw++) {
+            if ((s->used[0] >> ph & s->used[1] >> pw & 1) != 0) {
+                spread_phase(s, channel, ph, pw, to);
+                to += s->rows * s->pitch;
+            }
+        }
+    }
+}
+
 /* `rows` by `vectors` outputs at a time. The last vector of a row may be partial. */
 INLINE void plane_block(const struct ledge_plane_f32 *p, int64_t h, int64_t w, const int rows,
                         const int vectors)
@@ -190,7 +279,7 @@ INLINE void plane_block(const struct ledge_plane_f32 *p, int64_t h, int64_t w, c
 INLINE void plane_block_3x3(const struct ledge_plane_f32 *p, int64_t h, int64_t w, const int rows,
                             const vec weight[9], int32_t n)
 {
-    vec acc[6];
+    vec acc[PLANE_ROWS];
     UNROLL
     for (int r = 0; r < rows; r++) {
         acc[r] = v_set1(p->bias);
@@ -232,8 +321,11 @@ static void plane_3x3(const struct ledge_plane_f32 *p)
     for (int64_t w = 0; w < p->width; w += LANES) {
         int32_t n = p->width - w < LANES ? (int32_t)(p->width - w) : LANES;
         int64_t h = 0;
-        for (; h + 4 <= p->height; h += 4) {
-            plane_block_3x3(p, h, w, 4, weight, n);
+        for (; h + PLANE_ROWS <= p->height; h += PLANE_ROWS) {
+            plane_block_3x3(p, h, w, PLANE_ROWS, weight, n);
+        }
+        for (; h + 2 <= p->height; h += 2) {
+            plane_block_3x3(p, h, w, 2, weight, n);
         }
         for (; h < p->height; h++) {
             plane_block_3x3(p, h, w, 1, weight, n);
@@ -320,6 +412,7 @@ static void run_pixels(const struct ledge_pixels_f32 *p)
                                                       .lanes = LANES,                              \
                                                       .tile = run_tile,                            \
                                                       .columns = run_columns,                      \
+                                                      .spread = run_spread,                        \
                                                       .plane = run_plane,                          \
                                                       .pixels = run_pixels,                        \
                                                       .conv = "conv_f32_" #isa,                    \

@@ -7,7 +7,7 @@
 #ifndef LEDGE_ENGINE_KERNELS_GEMM_H
 #define LEDGE_ENGINE_KERNELS_GEMM_H
 
-#include "engine/kernels/kernel.h"
+#include "engine/kernels/f32.h"
 
 struct ledge_matmul_shape {
     int64_t m, n, k;
@@ -32,5 +32,30 @@ void ledge_matmul_at(const struct ledge_matmul_shape *shape, int64_t i, int64_t 
 
 /* The judge: one task per row of y. */
 enum ledge_status ledge_gemm_f32_c(const struct ledge_kernel_call *call);
+
+/* -- fast path
+ * -------------------------------------------------------------------------------------- */
+
+struct ledge_gemm_fast {
+    struct ledge_gemm_params base; /* first: what the judge reads */
+    const struct ledge_f32_kernels *isa;
+    size_t b_floats;      /* of one packed b */
+    size_t packed_floats; /* of all of them */
+    size_t worker_floats; /* scratch of one thread */
+    int32_t threads;
+};
+
+bool ledge_gemm_f32_is_fast(const struct ledge_matmul_shape *s);
+
+/* Fill the rest of fast, whose base is given. */
+void ledge_gemm_f32_plan(struct ledge_gemm_fast *fast, const struct ledge_f32_kernels *isa,
+                         int32_t threads);
+
+/* Floats of scratch; a b that is not constant is packed there in each run. */
+size_t ledge_gemm_f32_scratch(const struct ledge_gemm_fast *fast, bool constant_b);
+
+void ledge_gemm_f32_pack(const struct ledge_gemm_fast *fast, const float *b, float *packed);
+
+enum ledge_status ledge_gemm_f32_fast(const struct ledge_kernel_call *call);
 
 #endif

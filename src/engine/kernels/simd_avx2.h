@@ -6,7 +6,7 @@
 #include <immintrin.h>
 #include <stdint.h>
 
-enum { LANES = 8, TILE_ROWS = 6 };
+enum { LANES = 8, TILE_ROWS = 6, PLANE_ROWS = 4 };
 
 typedef __m256 vec;
 
@@ -51,6 +51,13 @@ static inline vec v_fma(vec a, vec b, vec c)
 static inline vec v_add(vec a, vec b)
 {
     return _mm256_add_ps(a, b);
+}
+
+/* Elements 0, 2, 4, ... of a followed by b. */
+static inline vec v_even(vec a, vec b)
+{
+    __m256d mixed = _mm256_castps_pd(_mm256_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)));
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(mixed, _MM_SHUFFLE(3, 1, 2, 0)));
 }
 
 /* NaN in x stays NaN: max and min give their second operand then. */

@@ -6,7 +6,7 @@
 #include <immintrin.h>
 #include <stdint.h>
 
-enum { LANES = 16, TILE_ROWS = 14 };
+enum { LANES = 16, TILE_ROWS = 14, PLANE_ROWS = 7 };
 
 typedef __m512 vec;
 
@@ -44,6 +44,13 @@ static inline vec v_fma(vec a, vec b, vec c)
 static inline vec v_add(vec a, vec b)
 {
     return _mm512_add_ps(a, b);
+}
+
+/* Elements 0, 2, 4, ... of a followed by b. */
+static inline vec v_even(vec a, vec b)
+{
+    __m512i index = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return _mm512_permutex2var_ps(a, index, b);
 }
 
 /* NaN in x stays NaN: max and min give their second operand then. */

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { LANES = 4, TILE_ROWS = 4 };
+enum { LANES = 4, TILE_ROWS = 4, PLANE_ROWS = 2 };
 
 typedef struct {
     float lane[LANES];
@@ -70,6 +70,17 @@ static inline vec v_add(vec a, vec b)
         a.lane[i] += b.lane[i];
     }
     return a;
+}
+
+/* Elements 0, 2, 4, ... of a followed by b. */
+static inline vec v_even(vec a, vec b)
+{
+    vec r;
+    EACH(i)
+    {
+        r.lane[i] = 2 * i < LANES ? a.lane[2 * i] : b.lane[2 * i - LANES];
+    }
+    return r;
 }
 
 /* NaN in x stays NaN. */

@@ -16,18 +16,18 @@ struct ledge_spread {
     const int64_t *tap_at; /* BORROWED, taps entries */
     int64_t pitch;
     int64_t rows;           /* of one phase */
-    int64_t phases;         /* in use */
-    int64_t channel_floats; /* of the copy; 0: no copy is needed */
+    uint64_t used[2];       /* bit i: phase i of height or width is in use */
+    int64_t channel_floats; /* of the copy with its slack; 0: no copy is needed */
     int64_t channel_stride; /* floats from one channel to the next, copied or not */
+    int64_t in[2], stride[2], pad[2];
 };
 
-/* Work out the spread of a 2-D window. tap_at: room for kernel_h * kernel_w, FILLED and BORROWED.
- */
+/* Whole vectors are stored, so a copied channel ends in this many floats of slack. */
+enum { LEDGE_SPREAD_SLACK = 16, LEDGE_SPREAD_MAX_STRIDE = 64 };
+
+/* Work out the spread of a 2-D window with strides of at most LEDGE_SPREAD_MAX_STRIDE. tap_at: room
+ * for kernel_h * kernel_w, FILLED and BORROWED. */
 void ledge_spread_init(struct ledge_spread *spread, const struct ledge_geometry *g,
                        int64_t *tap_at);
-
-/* Copy one NCHW channel. */
-void ledge_spread_copy(const struct ledge_spread *spread, const struct ledge_geometry *g,
-                       const float *channel, float *to);
 
 #endif

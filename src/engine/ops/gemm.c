@@ -142,21 +142,43 @@ enum ledge_status ledge_gemm_infer(struct ledge_op_infer *infer)
     return ledge_infer_out(infer, 0, LEDGE_F32, 2, dims);
 }
 
-static void choose(struct ledge_op_prepare *prepare, const struct ledge_gemm_params *params)
+/* b that is constant is packed now, another in each run. */
+static enum ledge_status choose(struct ledge_op_prepare *prepare, struct ledge_gemm_fast *fast)
 {
-    prepare->params = params;
-    prepare->macs =
-        ledge_matmul_count(&params->shape) * params->shape.m * params->shape.n * params->shape.k;
-    prepare->run = ledge_gemm_f32_c;
-    prepare->kernel = "gemm_f32_c";
+    const struct ledge_matmul_shape *s = &fast->base.shape;
+    const struct ledge_value *b = ledge_prepare_in(prepare, 1);
+    prepare->params = fast;
+    prepare->macs = ledge_matmul_count(s) * s->m * s->n * s->k;
+    if (!ledge_gemm_f32_is_fast(s)) {
+        prepare->run = ledge_gemm_f32_c;
+        prepare->kernel = "gemm_f32_direct";
+        return LEDGE_OK;
+    }
+    const struct ledge_f32_kernels *isa = ledge_f32_for(prepare->rung);
+    ledge_gemm_f32_plan(fast, isa, prepare->threads);
+    if (b->data != NULL && fast->packed_floats > 0) {
+        float *packed =
+            ledge_arena_alloc(prepare->memory, fast->packed_floats * sizeof *packed, 64);
+        if (packed == NULL) {
+            return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory for packed weights");
+        }
+        ledge_gemm_f32_pack(fast, b->data, packed);
+        prepare->packed = packed;
+        prepare->packed_bytes = fast->packed_floats * sizeof *packed;
+    }
+    prepare->scratch_bytes = ledge_gemm_f32_scratch(fast, prepare->packed != NULL) * sizeof(float);
+    prepare->run = ledge_gemm_f32_fast;
+    prepare->kernel = isa->gemm;
+    return LEDGE_OK;
 }
 
 enum ledge_status ledge_gemm_prepare(struct ledge_op_prepare *prepare)
 {
-    struct ledge_gemm_params *params = LEDGE_NEW(prepare->memory, struct ledge_gemm_params);
-    if (params == NULL) {
+    struct ledge_gemm_fast *fast = LEDGE_NEW(prepare->memory, struct ledge_gemm_fast);
+    if (fast == NULL) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
+    struct ledge_gemm_params *params = &fast->base;
     LEDGE_TRY(ledge_gemm_shape_read(prepare->node, ledge_prepare_in(prepare, 0),
                                     ledge_prepare_in(prepare, 1), &params->shape, prepare->err));
     LEDGE_TRY(ledge_gemm_bias_read(prepare->node, ledge_prepare_in(prepare, 2), &params->shape,
@@ -164,8 +186,7 @@ enum ledge_status ledge_gemm_prepare(struct ledge_op_prepare *prepare)
     params->alpha = ledge_node_float(prepare->node, "alpha", 1.0f);
     params->beta = ledge_node_float(prepare->node, "beta", 1.0f);
     params->clamp = ledge_node_clamp(prepare->node);
-    choose(prepare, params);
-    return LEDGE_OK;
+    return choose(prepare, fast);
 }
 
 enum ledge_status ledge_matmul_infer(struct ledge_op_infer *infer)
@@ -181,17 +202,16 @@ enum ledge_status ledge_matmul_infer(struct ledge_op_infer *infer)
 
 enum ledge_status ledge_matmul_prepare(struct ledge_op_prepare *prepare)
 {
-    struct ledge_gemm_params *params = LEDGE_NEW(prepare->memory, struct ledge_gemm_params);
+    struct ledge_gemm_fast *fast = LEDGE_NEW(prepare->memory, struct ledge_gemm_fast);
     int32_t rank;
     int64_t dims[LEDGE_MAX_RANK];
-    if (params == NULL) {
+    if (fast == NULL) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
     LEDGE_TRY(ledge_matmul_shape_read(prepare->node, ledge_prepare_in(prepare, 0),
-                                      ledge_prepare_in(prepare, 1), &params->shape, &rank, dims,
+                                      ledge_prepare_in(prepare, 1), &fast->base.shape, &rank, dims,
                                       prepare->err));
-    params->alpha = 1.0f;
-    params->clamp = ledge_node_clamp(prepare->node);
-    choose(prepare, params);
-    return LEDGE_OK;
+    fast->base.alpha = 1.0f;
+    fast->base.clamp = ledge_node_clamp(prepare->node);
+    return choose(prepare, fast);
 }
