@@ -20,23 +20,30 @@ struct expectation {
     size_t n;             /* numbers compared so far */
 };
 
+/* A number, true and false as 1 and 0; false for anything else. */
+static bool number_of(const json_t *value, double *number)
+{
+    if (json_is_boolean(value)) {
+        *number = json_is_true(value) ? 1 : 0;
+        return true;
+    }
+    *number = json_number_value(value);
+    return json_is_number(value);
+}
+
 static enum ledge_status compare_number(struct expectation *expectation, const json_t *expected,
                                         struct ledge_error *err)
 {
     const json_t *value = json_array_get(expectation->answer, expectation->n);
-    if (json_is_boolean(expected) || json_is_null(expected)) {
-        if (value == NULL || json_typeof(value) != json_typeof(expected)) {
-            return ledge_fail(err, LEDGE_ERR_GATE, "output %s: element %zu is not as expected",
-                              expectation->name, expectation->n);
-        }
-    } else {
-        double want = json_number_value(expected), got = json_number_value(value);
-        bool near = fabs(got - want) <= expectation->tolerance * fmax(1, fabs(want));
-        if (!json_is_number(expected) || !json_is_number(value) || !near) {
-            return ledge_fail(err, LEDGE_ERR_GATE,
-                              "output %s: element %zu is %g, expected %g (tolerance %g)",
-                              expectation->name, expectation->n, got, want, expectation->tolerance);
-        }
+    double want = 0, got = 0;
+    bool same = json_is_null(expected) && json_is_null(value);
+    if (number_of(expected, &want) && number_of(value, &got)) {
+        same = fabs(got - want) <= expectation->tolerance * fmax(1, fabs(want));
+    }
+    if (!same) {
+        return ledge_fail(err, LEDGE_ERR_GATE,
+                          "output %s: element %zu is %g, expected %g (tolerance %g)",
+                          expectation->name, expectation->n, got, want, expectation->tolerance);
     }
     expectation->n++;
     return LEDGE_OK;

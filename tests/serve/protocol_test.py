@@ -8,6 +8,8 @@ import base64
 import hashlib
 import http.client
 import json
+import os
+import pathlib
 import shutil
 import ssl
 import struct
@@ -17,7 +19,7 @@ import threading
 import zlib
 
 from serving import Server, clean
-from tiny_onnx import conv_of
+from tiny_onnx import conv_of, greater_than
 
 X27 = list(range(1, 28))
 
@@ -166,6 +168,34 @@ JPEG = (
     "JygpKjU2Nzg5OkNERUZHSElKU1RVVldYWVpjZGVmZ2hpanN0dXZ3eHl6goOEhYaHiImKkpOUlZaXmJmaoqOkpaanqKmqsrO0tba3uLm6wsPExc"
     "bHyMnK0tPU1dbX2Nna4uPk5ebn6Onq8vP09fb3+Pn6/9oADAMBAAIRAxEAPwCpRRRX4ef0gf/Z"
 )
+
+
+def booleans(server):
+    """BOOL out, as JSON and as bytes; a probe may write it as numbers or as words."""
+    model, probe = server.root / "bool.onnx", server.root / "bool.probe"
+    model.write_bytes(greater_than([1, 2, 3]))
+    ask = {"inputs": [{"name": "x", "shape": [3], "datatype": "FP32", "data": [2, 2, 2]}]}
+    for data, status in (([1, 0, 0], 200), ([True, False, False], 200), ([1, 1, 0], 422), ([None, 0, 0], 422), ([1, 0], 422)):
+        probe.write_text(json.dumps({**ask, "outputs": [{"name": "y", "data": data}]}))
+        assert server.load("bool", model, status + len(str(data)), probe=str(probe))[0] == status, data
+    status, answer = server.post("/v2/models/bool/infer", ask)
+    assert status == 200 and answer["outputs"] == [{"name": "y", "datatype": "BOOL", "shape": [3], "data": [True, False, False]}]
+    status, headers, body = server.call("POST", "/v2/models/bool/infer", json.dumps({**ask, "parameters": {"binary_data_output": True}}))
+    assert body[int(headers["Inference-Header-Content-Length"]):] == b"\1\0\0"
+
+
+def real_pictures(server):
+    """The classes that are known for a photo and three models, from the folder LEDGE_DATA."""
+    folder = pathlib.Path(os.environ.get("LEDGE_DATA") or pathlib.Path(__file__).resolve().parents[3] / "shared/data") / "models/tflite"
+    if not folder.is_dir():
+        print("real pictures: skipped, no folder LEDGE_DATA")
+        return
+    photo = (folder / "samples/burger.jpg").read_bytes()
+    for name in ("mobilenet_v1_0.25_224_float", "mobilenet_v1_0.25_224_quant", "mobilenet_v2_1.0_224_quant"):
+        assert server.load("photo", folder / f"{name}.tflite", name)[0] == 200
+        status, answer = server.post("/v2/models/photo/infer?classification=1", photo, {"Content-Type": "image/jpeg"})
+        score, index = answer["outputs"][0]["data"][0].split(":")[:2]
+        assert status == 200 and index == "934" and float(score) > 0.9, (name, answer)
 
 
 def hostile(server):
@@ -324,7 +354,7 @@ def main():
         models["noise"].write_bytes(bytes(range(256)) * 4)
         assert server.load("m", models["a"])[0] == 200
         assert server.load("labelled", models["b"])[0] == 200
-        for part in (metadata, infer_json, infer_binary, outputs, pictures, hostile, by_curl):
+        for part in (metadata, infer_json, infer_binary, outputs, booleans, pictures, real_pictures, hostile, by_curl):
             part(server)
             print(f"{part.__name__}: ok")
         control(server, models)

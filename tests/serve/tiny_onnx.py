@@ -64,3 +64,10 @@ def conv_of(scale, offset, side=3, batch="n", layers=1, metadata=None):
     nodes.append(node("Conv", [last, "w", "b"], ["y"], "conv"))
     dims = [batch, 3, side, side]
     return model(nodes, [value_info("x", dims)], [value_info("y", dims)], constants, metadata)
+
+
+def greater_than(limits):
+    """x [len(limits)] -> y BOOL, x > limits."""
+    dims = [len(limits)]
+    return model([node("Greater", ["x", "l"], ["y"], "greater")], [value_info("x", dims)], [value_info("y", dims, 9)],
+                 [floats("l", dims, limits)])
