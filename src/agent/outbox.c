@@ -152,7 +152,8 @@ static enum ledge_status drop_unsynced(struct agent_outbox *o, struct ledge_erro
     char path[SYS_PATH];
     LEDGE_TRY(outbox_path(o, file->first, path, err));
     if (o->fd >= 0) {
-        (void)ftruncate(o->fd, (off_t)file->synced); /* what stays is cut by seq when opened */
+        int kept = ftruncate(o->fd, (off_t)file->synced);
+        (void)kept; /* what stays is cut by seq when the outbox is opened again */
         close(o->fd);
         o->fd = -1;
     }
