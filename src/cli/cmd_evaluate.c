@@ -146,7 +146,9 @@ int cli_cmd_evaluate(int argc, char **argv)
     if (c.threads < 1 || c.threads > 256) {
         return cli_failf(CLI_USAGE, "--threads: 1 to 256");
     }
-    c.run = (struct cli_evaluate_options){
-        .spec = spec, .threads = (int32_t)c.threads, .inputs = c.inputs};
+    c.run = (struct cli_evaluate_options){.spec = spec,
+                                          .preprocess = c.split.preprocess,
+                                          .threads = (int32_t)c.threads,
+                                          .inputs = c.inputs};
     return evaluate(&c, args.items[0]);
 }

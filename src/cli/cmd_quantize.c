@@ -87,6 +87,9 @@ static enum ledge_status open_data(struct job *job, struct ledge_error *err)
         if (json != NULL) {
             LEDGE_TRY(data_preprocess_parse(json, &preprocess, err));
         }
+        if (job->split.preprocess != NULL) {
+            LEDGE_TRY(data_preprocess_parse(job->split.preprocess, &preprocess, err));
+        }
         spec.preprocess = &preprocess;
     }
     return data_set_open(&spec, &job->set, err);

@@ -20,6 +20,7 @@ enum { CLI_ROC_POINTS = 200, CLI_METRIC_NAME = 96 };
 /* What the samples are (without preprocessing: the model says it) and how the model is run. */
 struct cli_evaluate_options {
     struct data_set_spec spec; /* texts BORROWED */
+    const char *preprocess;    /* see cli_split */
     int32_t threads;
     const char *inputs; /* write every input here as one NPY array; NULL: do not */
 };

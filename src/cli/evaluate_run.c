@@ -49,6 +49,9 @@ static enum ledge_status open_data(struct machine *m, const struct cli_evaluate_
     struct data_set_spec spec = options->spec;
     if (m->input.rank >= 3) {
         LEDGE_TRY(data_preprocess_of_model(m->model, &preprocess, err));
+        if (options->preprocess != NULL) {
+            LEDGE_TRY(data_preprocess_parse(options->preprocess, &preprocess, err));
+        }
         spec.preprocess = &preprocess;
     }
     LEDGE_TRY(data_set_open(&spec, &m->set, err));

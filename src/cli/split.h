@@ -15,6 +15,7 @@ struct cli_split {
     double fraction;
     int64_t seed;
     bool stratified;
+    const char *preprocess; /* JSON that goes over the model's own, or NULL */
     int64_t limit;
     struct cli_list classes; /* OWNED: cli_list_done() */
 };
@@ -32,8 +33,8 @@ struct cli_split {
         {"val-fraction", 0, CLI_NUMBER, &(s).fraction, "F", "share of val (default 0.2)"},         \
         {"seed", 0, CLI_INT, &(s).seed, "N", "of the split (default 1)"},                          \
         {"stratified", 0, CLI_FLAG, &(s).stratified, NULL, "the same share of each class"},        \
-        {"class",      0,      CLI_LIST,                                                           \
-         &(s).classes, "NAME", "only this class (may be given several times)"},                    \
+        {"class", 0, CLI_LIST, &(s).classes, "NAME", "only this class (repeatable)"},              \
+        {"preprocess", 0, CLI_TEXT, &(s).preprocess, "JSON", "goes over the model's own"},         \
     {                                                                                              \
         "limit", 'n', CLI_INT, &(s).limit, "N", "at most N samples"                                \
     }
