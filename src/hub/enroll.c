@@ -15,7 +15,7 @@
 #include "sys/json.h"
 #include "sys/log.h"
 
-enum { TOKEN_MS = 24 * 3600 * 1000, DEVICE_S = 365 * 24 * 3600, MAX_PEM = 1 << 16 };
+enum { TOKEN_MS = 24 * 3600 * 1000, DEVICE_S = 5 * 365 * 24 * 3600, MAX_PEM = 1 << 16 };
 
 static void hash_text(const char *text, size_t n, char hex[LEDGE_SHA256_HEX])
 {

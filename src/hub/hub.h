@@ -54,8 +54,7 @@ struct hub_live;
 struct sys_mqtt;
 
 struct hub_counts { /* since the start; for /metrics */
-    uint64_t requests, segments, segments_refused, records, duplicates, commits, commit_failures,
-        logins_refused;
+    uint64_t requests, segments, segments_refused, commits, commit_failures, logins_refused;
 };
 
 enum { HUB_LIMITER_SLOTS = 64 };

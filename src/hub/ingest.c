@@ -34,7 +34,7 @@ struct job { /* one segment */
     struct hub *hub;
     int64_t acked, stored, duplicates;
     int64_t samples[MAX_NEW_SAMPLES];
-    size_t n_samples, predictions, alerts;
+    size_t n_samples, predictions;
     char label[HUB_LABEL + 1];
     double score;
     int64_t label_ts, picture_ts;
@@ -190,8 +190,6 @@ static enum ledge_status store_record(struct job *job, const struct fleet_record
         job->stored++;
         if (record->kind == FLEET_KIND_prediction) {
             remember_label(job, meta, record->time_ms);
-        } else if (record->kind == FLEET_KIND_alert) {
-            job->alerts++;
         } else if (picture) {
             status = keep_picture(job, record, meta, err);
         }
@@ -284,8 +282,6 @@ static enum ledge_status store_all(struct hub *hub, struct job *jobs, struct led
 static void announce(struct hub *hub, const struct job *job)
 {
     hub->counts.segments++;
-    hub->counts.records += (uint64_t)job->stored;
-    hub->counts.duplicates += (uint64_t)job->duplicates;
     if (job->malformed_meta) {
         sys_log(SYS_LOG_WARNING, "%s: a record's meta is not a JSON object; it was kept without",
                 job->device);

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -221,6 +222,7 @@ static void begin_close(struct sys_http_connection *c)
     SSL *ssl = c->server->options.tls != NULL ? bufferevent_openssl_get_ssl(c->bev) : NULL;
     if (ssl != NULL) {
         (void)SSL_shutdown(ssl);
+        ERR_clear_error(); /* what it failed with is not the next connection's failure */
     }
     if (!c->unread) {
         connection_free(c);
