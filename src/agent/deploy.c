@@ -396,6 +396,9 @@ void agent_deploy_close(struct agent_deploy *d)
     if (d == NULL) {
         return;
     }
+    /* Nobody may call back into what is freed here. */
+    agent_store_cancel(d->options.store);
+    agent_serve_set(d->options.serve, NULL, "", NULL, NULL);
     stop_timer(&d->timer);
     stop_timer(&d->deadline);
     stop_timer(&d->again);

@@ -43,6 +43,7 @@ LEDGE_NODISCARD enum ledge_status agent_deploy_open(struct sys_loop *loop,
                                                     const struct agent_deploy_options *options,
                                                     struct agent_deploy **deploy,
                                                     struct ledge_error *err);
+/* Before its store, serve and functions; the functions need a set() or their end next. */
 void agent_deploy_close(struct agent_deploy *deploy);
 
 /* Start what was confirmed, and go on with what was under way. Once, after open. */

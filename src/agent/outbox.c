@@ -232,6 +232,7 @@ enum ledge_status agent_outbox_append(struct agent_outbox *o, const struct fleet
     outbox_last(o)->bytes += size;
     outbox_last(o)->last = o->next;
     o->total += size;
+    o->appended += size;
     *seq = o->next++;
     return LEDGE_OK;
 }
@@ -469,6 +470,7 @@ void agent_outbox_stats(const struct agent_outbox *o, struct agent_outbox_stats 
                                          .depth = o->next - 1 - o->acked,
                                          .bytes = o->total,
                                          .lost = o->lost,
-                                         .drops = o->drops};
+                                         .drops = o->drops,
+                                         .appended = o->appended};
     ledge_hex(o->epoch, FLEET_EPOCH, stats->epoch);
 }

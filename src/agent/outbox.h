@@ -27,14 +27,15 @@ struct agent_outbox;
 
 struct agent_outbox_stats {
     char epoch[FLEET_EPOCH_HEX];
-    uint64_t next;   /* seq of the next record */
-    uint64_t synced; /* greatest seq that is durable */
-    uint64_t acked;  /* greatest seq freed */
-    uint64_t depth;  /* records not yet acknowledged */
-    uint64_t bytes;  /* on disk */
-    uint64_t lost;   /* records found damaged since the start of the process */
-    uint64_t drops;  /* how often unsynced records were given up: a record whose append and sync
-                        see different values is not stored, whatever its seq */
+    uint64_t next;     /* seq of the next record */
+    uint64_t synced;   /* greatest seq that is durable */
+    uint64_t acked;    /* greatest seq freed */
+    uint64_t depth;    /* records not yet acknowledged */
+    uint64_t bytes;    /* on disk */
+    uint64_t lost;     /* records found damaged since the start of the process */
+    uint64_t drops;    /* how often unsynced records were given up: a record whose append and sync
+                          see different values is not stored, whatever its seq */
+    uint64_t appended; /* bytes since the start of the process */
 };
 
 /* Open or create the folder; a torn tail is cut, a folder that cannot be read is put aside as

@@ -26,6 +26,7 @@ struct agent_outbox {
     uint64_t total, quota;
     uint64_t lost;
     uint64_t drops;
+    uint64_t appended;
     uint64_t cursor_seq, cursor_file, cursor_at; /* where record cursor_seq stands */
 };
 
