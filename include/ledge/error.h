@@ -55,7 +55,7 @@ enum ledge_status {
  * success. */
 struct ledge_error {
     enum ledge_status status;
-    char text[256];
+    char text[512];
 };
 
 /* The fixed text of a code, e.g. "shape mismatch"; never NULL. */

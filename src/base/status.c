@@ -49,6 +49,6 @@ enum ledge_status ledge_fail_at(struct ledge_error *err, const char *what)
     }
     char old[sizeof err->text];
     memcpy(old, err->text, sizeof old);
-    (void)snprintf(err->text, sizeof err->text, "%.100s: %.150s", what, old);
+    (void)snprintf(err->text, sizeof err->text, "%.120s: %.380s", what, old);
     return err->status;
 }

@@ -29,7 +29,7 @@ size_t ledge_value_bytes(const struct ledge_value *value)
 enum ledge_status ledge_plan_check_operators(const struct ledge_graph *graph,
                                              struct ledge_error *err)
 {
-    char names[200] = "";
+    char names[400] = "";
     size_t used = 0;
     int32_t missing = 0;
     for (int32_t i = 0; i < graph->n_nodes; i++) {

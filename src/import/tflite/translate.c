@@ -118,7 +118,7 @@ enum ledge_status ledge_tflite_unsupported(struct ledge_tflite *t, const struct 
 
 enum ledge_status ledge_tflite_refuse(struct ledge_tflite *t)
 {
-    char names[232] = "";
+    char names[400] = "";
     size_t used = 0;
     for (const struct ledge_tflite_missing *m = t->missing; m != NULL; m = m->next) {
         int n = snprintf(names + used, sizeof names - used, "%s%s", used > 0 ? ", " : "", m->name);
