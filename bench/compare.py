@@ -16,7 +16,7 @@ RUNS = 40
 def ledge_ms(program, model):
     done = subprocess.run([program, "bench", model, "--runs", str(RUNS), "--threads", "1", "--json"],
                           capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)["p50_ms"]
+    return json.loads(done.stdout)["ms"]["p50"]
 
 
 def peer(model):
