@@ -174,6 +174,7 @@ enum ledge_status agent_run(const struct agent_run_options *options, struct ledg
     static struct agent agent; /* calls under way may outlive this function's frame */
     agent = (struct agent){.started_ms = sys_monotonic_ms()};
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error of write(2), not an end */
     enum ledge_status status = open_all(&agent, options, err);
     if (status == LEDGE_OK) {
         sys_log(SYS_LOG_INFO, "ledge-agent %s, device %s, hub %s, state %s", LEDGE_VERSION_STRING,
