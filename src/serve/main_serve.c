@@ -52,9 +52,8 @@ static const char doc[] =
     "  curl --data-binary @seven.png -H 'Content-Type: image/png' \\\n"
     "      '127.0.0.1:8000/v2/models/mnist/infer?classification=3'\n"
     "  ledge-serve --socket serve.sock &\n"
-    "  curl --unix-socket serve.sock -d "
-    "'{\"parameters\":{\"path\":\"mnist.onnx\",\"version\":\"2\"}}' \\\n"
-    "      localhost/v2/repository/models/mnist/load\n"
+    "  curl --unix-socket serve.sock localhost/v2/repository/models/mnist/load \\\n"
+    "      -d '{\"parameters\":{\"path\":\"mnist.onnx\",\"version\":\"2\"}}'\n"
     "  curl --unix-socket serve.sock localhost/metrics\n"
     "\n"
     "SIGTERM and SIGINT end it: no new requests are taken, those that were taken are answered.";
@@ -240,6 +239,7 @@ int main(int argc, char **argv)
     };
     struct ledge_error err = {0};
     struct sys_loop *loop = NULL;
+    argp_err_exit_status = 2; /* a wrong command line, as in `ledge` */
     argp_parse(&parser, argc, argv, 0, NULL, &arguments);
     if (arguments.serve.max_pending < arguments.serve.max_body) {
         arguments.serve.max_pending = arguments.serve.max_body;
