@@ -123,35 +123,10 @@ static void stream_columns(const void *arg, int64_t k0, int64_t kc, int64_t at, 
 {
     const struct source *source = arg;
     const struct ledge_spread *spread = &source->fast->spread;
-    struct ledge_columns_f32 columns;
-    int64_t lanes = source->fast->isa->lanes;
-    int64_t width = source->fast->base.g.out[W];
-    int32_t n = 0;
-    if (spread->pitch == width) {
-        width = source->fast->n; /* rows touch: one long row */
-    }
-    columns.src = source->src;
+    struct ledge_columns_f32 columns = {.src = source->src, .first_k = k0, .k = kc, .panel = panel};
+    ledge_spread_columns(spread, source->fast->isa->lanes, source->fast->base.g.out, at, count,
+                         &columns);
     columns.channel_stride = spread->channel_stride;
-    columns.tap_at = spread->tap_at;
-    columns.taps = spread->taps;
-    columns.first_k = k0;
-    columns.k = kc;
-    columns.panel = panel;
-    for (int v = 0; v < 2; v++) {
-        int64_t left = count - v * lanes < lanes ? count - v * lanes : lanes;
-        columns.n_spans[v] = 0;
-        for (int64_t lane = 0; lane < left;) {
-            int64_t pixel = at + v * lanes + lane;
-            int64_t x = pixel % width;
-            int64_t run = width - x < left - lane ? width - x : left - lane;
-            columns.spans[n++] =
-                (struct ledge_span){.from = (int32_t)lane,
-                                    .to = (int32_t)(lane + run),
-                                    .offset = pixel / width * spread->pitch + x - lane};
-            columns.n_spans[v]++;
-            lane += run;
-        }
-    }
     source->fast->isa->columns(&columns);
 }
 

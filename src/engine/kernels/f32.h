@@ -55,6 +55,11 @@ struct ledge_columns_f32 {
     float *panel;
 };
 
+/* Fill taps, tap_at and spans of a panel: output pixels at .. at + count - 1 of a spread picture.
+ */
+void ledge_spread_columns(const struct ledge_spread *spread, int32_t lanes, const int64_t out[3],
+                          int64_t at, int64_t count, struct ledge_columns_f32 *columns);
+
 /* One output plane of a depthwise convolution: y[h][w] = bias + sum over taps of w * src[tap_at + h
  * * pitch + w]. */
 struct ledge_plane_f32 {

@@ -115,7 +115,8 @@ static void run_tile(const struct ledge_tile_f32 *t)
     table[t->rows - 1][t->k_major ? 0 : 1][t->cols > LANES ? 1 : 0](t);
 }
 
-/* Most vectors are one span: a plain load. */
+/* Most vectors are one span: a plain load. Lanes are moved as bits: the integer kernels use it,
+ * too. */
 static void run_columns(const struct ledge_columns_f32 *c)
 {
     int64_t tap = c->first_k % c->taps;
@@ -130,7 +131,7 @@ static void run_columns(const struct ledge_columns_f32 *c)
                 if (span->from == 0 && span->to == LANES) {
                     x = v_load(src + span->offset);
                 } else {
-                    x = v_add(x, v_load_lanes(src + span->offset, span->from, span->to));
+                    x = v_or(x, v_load_lanes(src + span->offset, span->from, span->to));
                 }
             }
             v_store(to + v * LANES, x);

@@ -46,6 +46,12 @@ static inline vec v_add(vec a, vec b)
     return _mm512_add_ps(a, b);
 }
 
+/* Bits of both: lanes that are 0 in one are those of the other, whatever they hold. */
+static inline vec v_or(vec a, vec b)
+{
+    return _mm512_or_ps(a, b);
+}
+
 /* Elements 0, 2, 4, ... of a followed by b. */
 static inline vec v_even(vec a, vec b)
 {

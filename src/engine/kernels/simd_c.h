@@ -72,6 +72,20 @@ static inline vec v_add(vec a, vec b)
     return a;
 }
 
+/* Bits of both: lanes that are 0 in one are those of the other, whatever they hold. */
+static inline vec v_or(vec a, vec b)
+{
+    EACH(i)
+    {
+        uint32_t p, q;
+        memcpy(&p, &a.lane[i], sizeof p);
+        memcpy(&q, &b.lane[i], sizeof q);
+        p |= q;
+        memcpy(&a.lane[i], &p, sizeof p);
+    }
+    return a;
+}
+
 /* Elements 0, 2, 4, ... of a followed by b. */
 static inline vec v_even(vec a, vec b)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* spread.c -- where padded channels split into stride phases have their taps. The copying itself is
  * vectorised: f32.tmpl.h. */
-#include "engine/kernels/spread.h"
+#include "engine/kernels/f32.h"
 
 #include <stdbool.h>
 
@@ -55,6 +55,31 @@ void ledge_spread_init(struct ledge_spread *spread, const struct ledge_geometry 
                             number(spread->used[1], x % g->stride[W]);
             tap_at[i * g->kernel[W] + j] = phase * spread->rows * spread->pitch +
                                            y / g->stride[H] * spread->pitch + x / g->stride[W];
+        }
+    }
+}
+
+void ledge_spread_columns(const struct ledge_spread *spread, int32_t lanes, const int64_t out[3],
+                          int64_t at, int64_t count, struct ledge_columns_f32 *columns)
+{
+    /* rows that touch are one long row */
+    int64_t width = spread->pitch == out[W] ? out[H] * out[W] : out[W];
+    int32_t n = 0;
+    columns->taps = spread->taps;
+    columns->tap_at = spread->tap_at;
+    for (int v = 0; v < 2; v++) {
+        int64_t left = count - v * lanes < lanes ? count - v * lanes : lanes;
+        columns->n_spans[v] = 0;
+        for (int64_t lane = 0; lane < left;) {
+            int64_t pixel = at + v * lanes + lane;
+            int64_t x = pixel % width;
+            int64_t run = width - x < left - lane ? width - x : left - lane;
+            columns->spans[n++] =
+                (struct ledge_span){.from = (int32_t)lane,
+                                    .to = (int32_t)(lane + run),
+                                    .offset = pixel / width * spread->pitch + x - lane};
+            columns->n_spans[v]++;
+            lane += run;
         }
     }
 }

@@ -4,6 +4,7 @@
 #include "engine/kernels/quant.h"
 
 #include "base/status.h"
+#include "engine/kernels/quant_i8.h"
 #include "engine/ops/core.h"
 #include "engine/ops/matmul_shape.h"
 #include "engine/ops/spatial.h"
@@ -136,22 +137,145 @@ static enum ledge_status infer_conv(struct ledge_op_infer *infer,
     return ledge_infer_out(infer, 0, dtype, x->rank, dims);
 }
 
+/* -- fast paths: weights, scales, zero points and bias are constant
+ * --------------------------------- */
+
+static bool constant_or_absent(const struct ledge_op_prepare *prepare, int32_t at)
+{
+    const struct ledge_value *value = ledge_prepare_in(prepare, at);
+    return value == NULL || value->data != NULL;
+}
+
+static bool all_constant(const struct ledge_op_prepare *prepare,
+                         const struct ledge_quant_inputs *in)
+{
+    const struct ledge_value *a_zero = ledge_prepare_in(prepare, in->a_zero);
+    const struct ledge_value *a_scale = ledge_prepare_in(prepare, in->a_scale);
+    return constant_or_absent(prepare, in->b) && constant_or_absent(prepare, in->b_zero) &&
+           constant_or_absent(prepare, in->b_scale) && constant_or_absent(prepare, in->a_zero) &&
+           constant_or_absent(prepare, in->a_scale) && constant_or_absent(prepare, in->y_zero) &&
+           constant_or_absent(prepare, in->y_scale) && constant_or_absent(prepare, in->bias) &&
+           (a_zero == NULL || count(a_zero) == 1) && (a_scale == NULL || count(a_scale) == 1) &&
+           ledge_prepare_out(prepare, 0)->dtype != LEDGE_F32;
+}
+
+/* Element c of a constant scale or zero point input; absent: 1 and 0. */
+static float scale_at(const struct ledge_op_prepare *prepare, int32_t at, int64_t c)
+{
+    const struct ledge_value *value = ledge_prepare_in(prepare, at);
+    if (value == NULL) {
+        return 1.0f;
+    }
+    struct ledge_view view = ledge_value_view(value);
+    return ledge_scale_at(&view, c);
+}
+
+static int32_t zero_at(const struct ledge_op_prepare *prepare, int32_t at, int64_t c)
+{
+    const struct ledge_value *value = ledge_prepare_in(prepare, at);
+    if (value == NULL) {
+        return 0;
+    }
+    struct ledge_view view = ledge_value_view(value);
+    return ledge_zero_at(&view, c);
+}
+
+/* Room for what is known per channel, and all of it but the packed weights. */
+static enum ledge_status gather(struct ledge_op_prepare *prepare,
+                                const struct ledge_quant_inputs *in, int64_t channels, float alpha,
+                                struct ledge_clamp clamp, struct ledge_view *b,
+                                struct ledge_q8_weights *weights,
+                                struct ledge_q8_constants *constants)
+{
+    float *scale = LEDGE_NEW_ARRAY(prepare->memory, float, (size_t)channels);
+    int32_t *offset = LEDGE_NEW_ARRAY(prepare->memory, int32_t, (size_t)channels);
+    int32_t *zeros = LEDGE_NEW_ARRAY(prepare->memory, int32_t, (size_t)channels);
+    int32_t *b_zeros = LEDGE_NEW_ARRAY(prepare->memory, int32_t, (size_t)channels);
+    if (scale == NULL || offset == NULL || zeros == NULL || b_zeros == NULL) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
+    }
+    const struct ledge_value *bias = ledge_prepare_in(prepare, in->bias);
+    float y_scale = scale_at(prepare, in->y_scale, 0);
+    *b = ledge_value_view(ledge_prepare_in(prepare, in->b));
+    for (int64_t c = 0; c < channels; c++) {
+        float real = alpha * scale_at(prepare, in->a_scale, 0) * scale_at(prepare, in->b_scale, c);
+        scale[c] = real / y_scale;
+        b_zeros[c] = zero_at(prepare, in->b_zero, c);
+    }
+    bool is_i8 = ledge_prepare_in(prepare, in->a)->dtype == LEDGE_I8;
+    *weights = (struct ledge_q8_weights){.b = b,
+                                         .b_zeros = b_zeros,
+                                         .bias = bias != NULL ? bias->data : NULL,
+                                         .bias_step = bias != NULL && count(bias) == 1 ? 0 : 1,
+                                         .offset = offset,
+                                         .zeros = zeros};
+    *constants = (struct ledge_q8_constants){
+        .flip = is_i8 ? 0x80 : 0,
+        .a_zero = zero_at(prepare, in->a_zero, 0) + (is_i8 ? 128 : 0),
+        .offset = offset,
+        .scale = scale,
+        .range = ledge_qrange_of(ledge_prepare_out(prepare, 0)->dtype, y_scale,
+                                 zero_at(prepare, in->y_zero, 0), clamp)};
+    return LEDGE_OK;
+}
+
+/* Memory for the packed weights, also those of the run. */
+static enum ledge_status reserve(struct ledge_op_prepare *prepare, size_t packed, size_t scratch,
+                                 uint32_t **memory)
+{
+    *memory = ledge_arena_alloc(prepare->memory, packed * sizeof **memory, 64);
+    if (*memory == NULL) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory for packed weights");
+    }
+    prepare->packed = *memory;
+    prepare->packed_bytes = packed * sizeof **memory;
+    prepare->scratch_bytes = scratch * sizeof **memory;
+    return LEDGE_OK;
+}
+
+static enum ledge_status choose_conv(struct ledge_op_prepare *prepare,
+                                     struct ledge_qconv_fast *fast)
+{
+    struct ledge_q8_weights weights;
+    struct ledge_view b;
+    uint32_t *packed;
+    const struct ledge_geometry *g = &fast->base.g;
+    int64_t *tap_at = LEDGE_NEW_ARRAY(prepare->memory, int64_t, (size_t)ledge_volume(g->kernel));
+    if (tap_at == NULL) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
+    }
+    LEDGE_TRY(gather(prepare, &fast->base.in, g->out_channels, 1.0f, fast->base.clamp, &b, &weights,
+                     &fast->constants));
+    ledge_qconv_i8_plan(fast, prepare->rung, prepare->threads, tap_at);
+    LEDGE_TRY(reserve(prepare, ledge_qconv_i8_packed(fast), ledge_qconv_i8_scratch(fast), &packed));
+    if (ledge_qconv_i8_pack(fast, &weights, packed)) {
+        fast->constants.zeros = weights.zeros;
+    }
+    prepare->run = ledge_qconv_i8;
+    prepare->kernel = fast->depthwise ? fast->isa->depthwise : fast->isa->conv;
+    return LEDGE_OK;
+}
+
 static enum ledge_status prepare_conv(struct ledge_op_prepare *prepare,
                                       const struct ledge_quant_inputs *in)
 {
-    struct ledge_qconv_params *params = LEDGE_NEW(prepare->memory, struct ledge_qconv_params);
-    if (params == NULL) {
+    struct ledge_qconv_fast *fast = LEDGE_NEW(prepare->memory, struct ledge_qconv_fast);
+    if (fast == NULL) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
+    struct ledge_qconv_params *params = &fast->base;
     LEDGE_TRY(ledge_conv_geometry(prepare->node, ledge_prepare_in(prepare, in->a),
                                   ledge_prepare_in(prepare, in->b),
                                   ledge_prepare_in(prepare, in->bias), &params->g, prepare->err));
     params->in = *in;
     params->clamp = ledge_node_clamp(prepare->node);
-    prepare->params = params;
+    prepare->params = fast;
     prepare->macs = ledge_conv_macs(&params->g);
+    if (all_constant(prepare, in) && ledge_qconv_i8_is_fast(&params->g)) {
+        return choose_conv(prepare, fast);
+    }
     prepare->run = ledge_qconv_c;
-    prepare->kernel = "qconv_c";
+    prepare->kernel = "conv_i8_direct";
     return LEDGE_OK;
 }
 
@@ -191,17 +315,36 @@ static enum ledge_status infer_product(struct ledge_op_infer *infer,
     return ledge_infer_out(infer, 0, dtype, rank, dims);
 }
 
+static enum ledge_status choose_product(struct ledge_op_prepare *prepare,
+                                        struct ledge_qmatmul_fast *fast)
+{
+    struct ledge_q8_weights weights;
+    struct ledge_view b;
+    uint32_t *packed;
+    LEDGE_TRY(gather(prepare, &fast->base.in, fast->base.shape.n, fast->base.alpha,
+                     fast->base.clamp, &b, &weights, &fast->constants));
+    ledge_qmatmul_i8_plan(fast, prepare->rung, prepare->threads);
+    LEDGE_TRY(reserve(prepare, fast->packed_units, ledge_qmatmul_i8_scratch(fast), &packed));
+    if (ledge_qmatmul_i8_pack(fast, &weights, packed)) {
+        fast->constants.zeros = weights.zeros;
+    }
+    prepare->run = ledge_qmatmul_i8;
+    prepare->kernel = fast->isa->gemm;
+    return LEDGE_OK;
+}
+
 static enum ledge_status prepare_product(struct ledge_op_prepare *prepare,
                                          const struct ledge_quant_inputs *in, bool gemm)
 {
-    struct ledge_qmatmul_params *params = LEDGE_NEW(prepare->memory, struct ledge_qmatmul_params);
+    struct ledge_qmatmul_fast *fast = LEDGE_NEW(prepare->memory, struct ledge_qmatmul_fast);
     const struct ledge_value *a = ledge_prepare_in(prepare, in->a);
     const struct ledge_value *b = ledge_prepare_in(prepare, in->b);
     int32_t rank;
     int64_t dims[LEDGE_MAX_RANK];
-    if (params == NULL) {
+    if (fast == NULL) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
+    struct ledge_qmatmul_params *params = &fast->base;
     LEDGE_TRY(gemm ? ledge_gemm_shape_read(prepare->node, a, b, &params->shape, prepare->err)
                    : ledge_matmul_shape_read(prepare->node, a, b, &params->shape, &rank, dims,
                                              prepare->err));
@@ -211,11 +354,15 @@ static enum ledge_status prepare_product(struct ledge_op_prepare *prepare,
     params->in = *in;
     params->alpha = gemm ? ledge_node_float(prepare->node, "alpha", 1.0f) : 1.0f;
     params->clamp = ledge_node_clamp(prepare->node);
-    prepare->params = params;
+    prepare->params = fast;
     prepare->macs =
         ledge_matmul_count(&params->shape) * params->shape.m * params->shape.n * params->shape.k;
+    if (all_constant(prepare, in) && params->bias_row == 0 &&
+        ledge_qmatmul_i8_is_fast(&params->shape)) {
+        return choose_product(prepare, fast);
+    }
     prepare->run = ledge_qmatmul_c;
-    prepare->kernel = "qmatmul_c";
+    prepare->kernel = "gemm_i8_direct";
     return LEDGE_OK;
 }
 

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dispatch.c -- pick the f32 and the 8-bit loops of a rung. */
+#include "engine/kernels/f32.h"
+#include "engine/kernels/i8.h"
+
+const struct ledge_f32_kernels *ledge_f32_for(enum ledge_rung rung)
+{
+    static const struct ledge_f32_kernels *const list[] = {
+#define LEDGE_KERNELS_F32(isa, its_rung) &ledge_f32_##isa,
+#include "engine/kernels/kernels.inc"
+#undef LEDGE_KERNELS_F32
+    };
+    const struct ledge_f32_kernels *best = list[0];
+    for (size_t i = 1; i < sizeof list / sizeof list[0]; i++) {
+        best = list[i]->rung <= rung ? list[i] : best;
+    }
+    return best;
+}
+
+const struct ledge_i8_kernels *ledge_i8_for(enum ledge_rung rung)
+{
+    static const struct ledge_i8_kernels *const list[] = {
+#define LEDGE_KERNELS_I8(isa, its_rung) &ledge_i8_##isa,
+#include "engine/kernels/kernels.inc"
+#undef LEDGE_KERNELS_I8
+    };
+    const struct ledge_i8_kernels *best = list[0];
+    for (size_t i = 1; i < sizeof list / sizeof list[0]; i++) {
+        best = list[i]->rung <= rung ? list[i] : best;
+    }
+    return best;
+}
