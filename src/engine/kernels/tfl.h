@@ -35,31 +35,44 @@ static inline void ledge_tfl_store(void *data, int64_t i, int32_t x,
 
 /* -- products: Conv2D, DepthwiseConv2D, FullyConnected -- */
 
-/* Sums of products of m rows of a with n rows of w, both of k elements (a multiple of LEDGE_TFL_K):
- * acc[m][16]. */
-enum { LEDGE_TFL_K = 32, LEDGE_TFL_N = 16, LEDGE_TFL_TILE = 32 };
-typedef void (*ledge_tfl_product_fn)(const int16_t *a, int64_t m, const int16_t *w, int64_t n,
-                                     int64_t k, int32_t *acc);
-void ledge_tfl_product_c(const int16_t *a, int64_t m, const int16_t *w, int64_t n, int64_t k,
-                         int32_t *acc);
-void ledge_tfl_product_avx2(const int16_t *a, int64_t m, const int16_t *w, int64_t n, int64_t k,
-                            int32_t *acc);
-void ledge_tfl_product_avx512(const int16_t *a, int64_t m, const int16_t *w, int64_t n, int64_t k,
-                              int32_t *acc);
+/* Bias and scale factor of each output channel, as vectors want them. */
+struct ledge_tfl_channels {
+    const int32_t *bias;
+    const int32_t *multiplier;
+    const int32_t *left;  /* shift before the product, 0..30 */
+    const int32_t *right; /* shift behind it, 0..31 */
+};
+
+enum { LEDGE_TFL_N = 16, LEDGE_TFL_TILE = 32 };
+
+/* The loops that a vector unit speeds up; one C source, compiled once per instruction set. */
+struct ledge_tfl_vectors {
+    /* acc[m][16]: sums of products of m rows of k elements (even) with 16 channels of w, which
+     * lie in pairs along k: w[k / 2][16][2]. */
+    void (*product)(const int16_t *a, int64_t m, const int16_t *w, int64_t k, int32_t *acc);
+    /* y[c] = (acc[c] + bias[c]) scaled, plus zero, clamped. */
+    void (*requant)(const int32_t *acc, int64_t n, const struct ledge_tfl_channels *channels,
+                    const struct ledge_tfl_out *out, uint8_t *y);
+    /* acc[c] += ((x[c] ^ flip) - zero) * w[c] */
+    void (*tap)(const uint8_t *x, const int16_t *w, int64_t n, int32_t zero, uint8_t flip,
+                int32_t *acc);
+};
+extern const struct ledge_tfl_vectors ledge_tfl_vectors_c;
+extern const struct ledge_tfl_vectors ledge_tfl_vectors_avx2;
+extern const struct ledge_tfl_vectors ledge_tfl_vectors_avx512;
 
 struct ledge_tfl_conv_params {
     struct ledge_geometry g; /* FullyConnected: 1 x 1, batch = rows */
     int32_t x_zero;
     uint8_t x_flip;
     struct ledge_tfl_out out;
-    const struct ledge_tfl_factor *factors; /* one per output channel */
-    const int32_t *bias;                    /* one per output channel */
-    int64_t k;                              /* row length of the packed weights */
-    ledge_tfl_product_fn product;
+    struct ledge_tfl_channels channels;
+    int64_t k; /* length of a gathered row, even */
+    const struct ledge_tfl_vectors *vectors;
 };
 
-/* packed: i16 weights minus zero point: Conv2D [O][k], depthwise [kh * kw][O]. scratch: per worker,
- * see the ops. */
+/* packed: i16 weights minus zero point. Conv2D: per group blocks of 16 channels, [k / 2][16][2];
+ * depthwise: [kh * kw][O]. scratch: per worker, see the ops. */
 enum ledge_status ledge_tfl_conv_c(const struct ledge_kernel_call *call);
 enum ledge_status ledge_tfl_depthwise_c(const struct ledge_kernel_call *call);
 

@@ -55,12 +55,11 @@ static void finish(const struct job *job, const int32_t *acc, int64_t at, int64_
 {
     const struct ledge_tfl_conv_params *p = job->params;
     uint8_t *y = job->call->out[0]->data;
+    struct ledge_tfl_channels channels = {p->channels.bias + o, p->channels.multiplier + o,
+                                          p->channels.left + o, p->channels.right + o};
     for (int64_t i = 0; i < m; i++) {
-        int64_t to = (at + i) * p->g.out_channels + o;
-        for (int64_t j = 0; j < n; j++) {
-            int32_t sum = ledge_tfl_add(acc[i * LEDGE_TFL_N + j], p->bias[o + j]);
-            ledge_tfl_store(y, to + j, ledge_tfl_scale(sum, p->factors[o + j]), &p->out);
-        }
+        p->vectors->requant(acc + i * LEDGE_TFL_N, n, &channels, &p->out,
+                            y + (at + i) * p->g.out_channels + o);
     }
 }
 
@@ -75,16 +74,17 @@ static void tile(void *arg, int32_t index, int32_t worker)
     int64_t m = pixels(p) - at < LEDGE_TFL_TILE ? pixels(p) - at : LEDGE_TFL_TILE;
     int64_t per_in = g->in_channels / g->groups;
     int64_t per_out = g->out_channels / g->groups;
+    const int16_t *w = job->call->packed;
     for (int64_t group = 0; group < g->groups; group++) {
         for (int64_t i = 0; i < m; i++) {
             gather(job, at + i, group * per_in, per_in, rows + i * p->k);
         }
-        int64_t end = (group + 1) * per_out;
-        for (int64_t o = group * per_out; o < end; o += LEDGE_TFL_N) {
-            int64_t n = end - o < LEDGE_TFL_N ? end - o : LEDGE_TFL_N;
-            const int16_t *w = (const int16_t *)job->call->packed + o * p->k;
-            p->product(rows, m, w, n, p->k, acc);
-            finish(job, acc, at, m, o, n);
+        int64_t first = group * per_out;
+        for (int64_t o = 0; o < per_out; o += LEDGE_TFL_N) {
+            int64_t n = per_out - o < LEDGE_TFL_N ? per_out - o : LEDGE_TFL_N;
+            p->vectors->product(rows, m, w, p->k, acc);
+            finish(job, acc, at, m, first + o, n);
+            w += p->k * LEDGE_TFL_N;
         }
     }
 }

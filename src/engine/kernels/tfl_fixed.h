@@ -17,16 +17,11 @@ struct ledge_tfl_factor {
     int32_t shift; /* -31 .. 30; positive: to the left */
 };
 
-/* round(a * b / 2^31), ties away from zero for positive products and towards zero for negative ones
- * as in the reference; saturates for INT32_MIN squared. */
+/* round(a * b / 2^31), halves up; saturates for INT32_MIN squared. */
 static inline int32_t ledge_tfl_high_mul(int32_t a, int32_t b)
 {
-    if (a == b && a == INT32_MIN) {
-        return INT32_MAX;
-    }
-    int64_t product = (int64_t)a * b;
-    int64_t nudge = product >= 0 ? (int64_t)1 << 30 : 1 - ((int64_t)1 << 30);
-    return (int32_t)((product + nudge) / ((int64_t)1 << 31));
+    int64_t high = ((int64_t)a * b + ((int64_t)1 << 30)) >> 31;
+    return high > INT32_MAX ? INT32_MAX : (int32_t)high;
 }
 
 /* round(x / 2^n), ties away from zero; n 0 .. 31. */

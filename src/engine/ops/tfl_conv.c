@@ -98,7 +98,7 @@ enum ledge_status ledge_tfl_infer_fully_connected(struct ledge_op_infer *infer)
 /* The factor of each output channel. u8 and fully connected layers with one scale multiply the two
  * input scales in float, everything else in double: as TFLite does. */
 static enum ledge_status make_factors(const struct ledge_op_prepare *prepare, bool product_in_float,
-                                      int64_t n, struct ledge_tfl_factor *factors)
+                                      int64_t n, int32_t *multiplier, int32_t *left, int32_t *right)
 {
     const struct ledge_value *w = ledge_prepare_in(prepare, 1);
     struct ledge_tfl_scale_of x;
@@ -114,12 +114,31 @@ static enum ledge_status make_factors(const struct ledge_op_prepare *prepare, bo
         if (product_in_float && w->quant->n == 1) {
             product = (double)(x.scale * scale);
         }
-        LEDGE_TRY(ledge_tfl_factor_of(prepare, product / (double)y.scale, &factors[i]));
+        struct ledge_tfl_factor factor;
+        LEDGE_TRY(ledge_tfl_factor_of(prepare, product / (double)y.scale, &factor));
+        multiplier[i] = factor.multiplier;
+        left[i] = factor.shift > 0 ? factor.shift : 0;
+        right[i] = factor.shift > 0 ? 0 : -factor.shift;
     }
     return LEDGE_OK;
 }
 
-/* Fill what all three share. bias and factors are made in the plan's memory. */
+static const struct ledge_tfl_vectors *vectors_of(const struct ledge_op_prepare *prepare)
+{
+#if defined(__x86_64__)
+    if (prepare->rung >= LEDGE_RUNG_AVX512) {
+        return &ledge_tfl_vectors_avx512;
+    }
+    if (prepare->rung >= LEDGE_RUNG_AVX2) {
+        return &ledge_tfl_vectors_avx2;
+    }
+#else
+    (void)prepare;
+#endif
+    return &ledge_tfl_vectors_c;
+}
+
+/* Fill what all three share. The lists of channels are made in the plan's memory. */
 static enum ledge_status fill(struct ledge_op_prepare *prepare, bool product_in_float,
                               struct ledge_tfl_conv_params *p)
 {
@@ -128,11 +147,14 @@ static enum ledge_status fill(struct ledge_op_prepare *prepare, bool product_in_
     struct ledge_tfl_scale_of x;
     LEDGE_TRY(ledge_tfl_quant(prepare, ledge_prepare_in(prepare, 0), &x));
     LEDGE_TRY(ledge_tfl_out_of(prepare, &p->out));
-    struct ledge_tfl_factor *factors = LEDGE_NEW_ARRAY(prepare->memory, struct ledge_tfl_factor, n);
-    int32_t *bias = LEDGE_NEW_ARRAY(prepare->memory, int32_t, n);
-    if (factors == NULL || bias == NULL) {
+    int32_t *lists = LEDGE_NEW_ARRAY(prepare->memory, int32_t, 4 * n);
+    if (lists == NULL) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
+    int32_t *bias = lists;
+    int32_t *multiplier = bias + n;
+    int32_t *left = multiplier + n;
+    int32_t *right = left + n;
     if (b != NULL) {
         if (b->bytes != n * sizeof *bias) {
             return ledge_prepare_fail(prepare, LEDGE_ERR_SHAPE,
@@ -140,11 +162,11 @@ static enum ledge_status fill(struct ledge_op_prepare *prepare, bool product_in_
         }
         memcpy(bias, b->data, b->bytes);
     }
-    LEDGE_TRY(make_factors(prepare, product_in_float, p->g.out_channels, factors));
+    LEDGE_TRY(make_factors(prepare, product_in_float, p->g.out_channels, multiplier, left, right));
     p->x_zero = x.zero;
     p->x_flip = x.flip;
-    p->factors = factors;
-    p->bias = bias;
+    p->channels = (struct ledge_tfl_channels){bias, multiplier, left, right};
+    p->vectors = vectors_of(prepare);
     prepare->params = p;
     return LEDGE_OK;
 }
@@ -160,42 +182,32 @@ static int16_t weight(const struct ledge_value *w, int64_t i, int64_t channel)
     return (int16_t)(q - ledge_tfl_clamp(weight_zero(w, channel), -128, 255));
 }
 
-/* Rows of k weights, each padded with zeros to a multiple of LEDGE_TFL_K. */
-static enum ledge_status pack_rows(struct ledge_op_prepare *prepare, int64_t n, int64_t k,
-                                   int64_t padded)
+/* Blocks of 16 channels of one group, pairs along k: [k / 2][16][2]; what is missing is 0. */
+static enum ledge_status pack_blocks(struct ledge_op_prepare *prepare, int64_t groups,
+                                     int64_t per_out, int64_t k, int64_t padded)
 {
     const struct ledge_value *w = ledge_prepare_in(prepare, 1);
+    int64_t blocks = (per_out + LEDGE_TFL_N - 1) / LEDGE_TFL_N;
     size_t bytes;
-    if (!ledge_mul_size((size_t)n, (size_t)padded * sizeof(int16_t), &bytes)) {
+    if (!ledge_mul_size((size_t)(groups * blocks), (size_t)padded * LEDGE_TFL_N * sizeof(int16_t),
+                        &bytes)) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_SHAPE, "weights are too large");
     }
     int16_t *packed = ledge_tfl_params(prepare, bytes);
     if (packed == NULL) {
         return LEDGE_ERR_NOMEM;
     }
-    for (int64_t o = 0; o < n; o++) {
+    for (int64_t o = 0; o < groups * per_out; o++) {
+        int64_t in_group = o % per_out;
+        int64_t block = o / per_out * blocks + in_group / LEDGE_TFL_N;
+        int16_t *to = packed + block * padded * LEDGE_TFL_N + in_group % LEDGE_TFL_N * 2;
         for (int64_t i = 0; i < k; i++) {
-            packed[o * padded + i] = weight(w, o * k + i, o);
+            to[i / 2 * 2 * LEDGE_TFL_N + i % 2] = weight(w, o * k + i, o);
         }
     }
     prepare->packed = packed;
     prepare->packed_bytes = bytes;
     return LEDGE_OK;
-}
-
-static ledge_tfl_product_fn product_of(const struct ledge_op_prepare *prepare)
-{
-#if defined(__x86_64__)
-    if (prepare->rung >= LEDGE_RUNG_AVX512) {
-        return ledge_tfl_product_avx512;
-    }
-    if (prepare->rung >= LEDGE_RUNG_AVX2) {
-        return ledge_tfl_product_avx2;
-    }
-#else
-    (void)prepare;
-#endif
-    return ledge_tfl_product_c;
 }
 
 static const char *kernel_name(const struct ledge_op_prepare *prepare, const char *const names[3])
@@ -209,9 +221,8 @@ static enum ledge_status prepare_rows(struct ledge_op_prepare *prepare,
                                       struct ledge_tfl_conv_params *p, int64_t k)
 {
     int32_t threads = prepare->threads > 1 ? prepare->threads : 1;
-    p->k = (k + LEDGE_TFL_K - 1) / LEDGE_TFL_K * LEDGE_TFL_K;
-    p->product = product_of(prepare);
-    LEDGE_TRY(pack_rows(prepare, p->g.out_channels, k, p->k));
+    p->k = k + k % 2;
+    LEDGE_TRY(pack_blocks(prepare, p->g.groups, p->g.out_channels / p->g.groups, k, p->k));
     prepare->run = ledge_tfl_conv_c;
     prepare->scratch_bytes = (size_t)threads * ledge_tfl_conv_scratch(p);
     prepare->macs = p->g.batch * p->g.out[1] * p->g.out[2] * p->g.out_channels * k;
@@ -266,6 +277,8 @@ enum ledge_status ledge_tfl_prepare_fully_connected(struct ledge_op_prepare *pre
 
 enum ledge_status ledge_tfl_prepare_depthwise(struct ledge_op_prepare *prepare)
 {
+    static const char *const names[3] = {"tfl_depthwise_i8_c", "tfl_depthwise_i8_avx2",
+                                         "tfl_depthwise_i8_avx512"};
     const struct ledge_value *x = ledge_prepare_in(prepare, 0);
     const struct ledge_value *w = ledge_prepare_in(prepare, 1);
     struct ledge_tfl_conv_params *p = ledge_tfl_params(prepare, sizeof *p);
@@ -291,7 +304,7 @@ enum ledge_status ledge_tfl_prepare_depthwise(struct ledge_op_prepare *prepare)
     prepare->packed = packed;
     prepare->packed_bytes = w->bytes * sizeof *packed;
     prepare->run = ledge_tfl_depthwise_c;
-    prepare->kernel = "tfl_depthwise_i8_c";
+    prepare->kernel = kernel_name(prepare, names);
     prepare->scratch_bytes = (size_t)threads * ledge_tfl_depthwise_scratch(p);
     prepare->macs = p->g.batch * p->g.out[1] * p->g.out[2] * channels * taps;
     return LEDGE_OK;
