@@ -73,6 +73,10 @@ LEDGE_ONNX_FUNCTIONS(LEDGE_ONNX_DECLARE)
  * ----------------------------------------------------------------------------------------------------------
  */
 
+/* Most entries of a table that prepare makes for one axis (Pad, Resize): a small file cannot ask
+ * for much memory. */
+enum { LEDGE_ONNX_TABLE_MAX = 1 << 20 };
+
 /* So that prepare can use the parsing that infer uses (it only reads). */
 struct ledge_op_infer ledge_onnx_as_infer(const struct ledge_op_prepare *prepare);
 

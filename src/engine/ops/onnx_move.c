@@ -486,8 +486,10 @@ enum ledge_status ledge_onnx_pad_infer(struct ledge_op_infer *infer)
         return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "the value is not one element");
     }
     for (int32_t i = 0; i < x->rank; i++) {
-        if (strcmp(mode, "constant") != 0 && x->dims[i] == 0 && pads.dims[i] > 0) {
-            return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "nothing to repeat on axis %d", (int)i);
+        if (strcmp(mode, "constant") != 0 &&
+            (pads.dims[i] > LEDGE_ONNX_TABLE_MAX || (x->dims[i] == 0 && pads.dims[i] > 0))) {
+            return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "cannot repeat %lld to %lld on axis %d",
+                                    (long long)x->dims[i], (long long)pads.dims[i], (int)i);
         }
     }
     return ledge_infer_out(infer, 0, x->dtype, x->rank, pads.dims);

@@ -13,8 +13,6 @@
 
 #include "base/banned.h"
 
-enum { MAX_TAPS = 1 << 16 };
-
 struct resize {
     const char *mode, *coordinates, *nearest;
     int64_t dims[LEDGE_MAX_RANK];  /* of the output */
@@ -194,8 +192,9 @@ enum ledge_status ledge_onnx_resize_infer(struct ledge_op_infer *infer)
     LEDGE_TRY(parse(infer, &r));
     const struct ledge_value *x = ledge_infer_in(infer, 0);
     for (int32_t i = 0; i < x->rank; i++) {
-        if (x->dims[i] == 0 && r.dims[i] > 0) {
-            return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "nothing on axis %d", (int)i);
+        if (r.dims[i] > LEDGE_ONNX_TABLE_MAX || (x->dims[i] == 0 && r.dims[i] > 0)) {
+            return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "%lld to %lld on axis %d",
+                                    (long long)x->dims[i], (long long)r.dims[i], (int)i);
         }
     }
     if (!is(r.mode, "nearest")) {
@@ -293,7 +292,7 @@ static enum ledge_status make_pass(struct ledge_op_prepare *prepare, const struc
     int64_t reach = is(r->mode, "cubic") ? 2 : 1;
     double stretch = r->antialias && r->scale[axis] < 1 ? r->scale[axis] : 1;
     double wide = (double)reach / stretch;
-    if (wide > MAX_TAPS / 4) {
+    if (wide * (double)r->dims[axis] > LEDGE_ONNX_TABLE_MAX) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_RANGE, "scale %g on axis %d", r->scale[axis],
                                   (int)axis);
     }

@@ -1,134 +1,134 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pass_fold_activation.c -- fold Relu and Clip into the clamp of their producer.
- *
- *   Conv -> Relu            becomes  Conv with clamp_low 0
- *   Add -> Clip(0, 6)       becomes  Add with clamp_low 0, clamp_high 6
- *
- * The producer takes over the activation's output value, so that names of outputs stay. Only float
- * tensors: an integer Relu is left alone.
- */
+/* pass_fold_activation.c -- Relu and Clip with constant bounds become attributes clamp_low and
+ * clamp_high of the node that computes their input. */
 #include <math.h>
 #include <string.h>
 
-#include "base/banned.h"
 #include "base/status.h"
-#include "engine/plan/internal.h"
+#include "engine/plan/pass_match.h"
 #include "engine/plan/passes.h"
 
-enum { DEPTH = 64 };
+#include "base/banned.h"
 
-/* Operators whose kernels clamp what they write. */
-static const char *const producers[] = {"Conv",    "ConvTranspose", "Gemm",
-                                        "MatMul",  "Add",           "Mul",
-                                        "MaxPool", "AveragePool",   "GlobalAveragePool"};
+/* Operators that clamp; the second list also exists on whole numbers, where a clamp is not known.
+ */
+static const char *const real_only[] = {"Conv",   "ConvTranspose", "Gemm",
+                                        "MatMul", "AveragePool",   "GlobalAveragePool"};
+static const char *const any_number[] = {"Add", "Mul"};
 
-/* Operators that only give floats, and those that give what their first input is. */
-static const char *const float_ops[] = {"Conv",        "ConvTranspose",     "BatchNormalization",
-                                        "AveragePool", "GlobalAveragePool", "DequantizeLinear"};
-static const char *const same_ops[] = {"Gemm",    "MatMul",    "Add",     "Mul",
-                                       "Relu",    "Clip",      "MaxPool", "Reshape",
-                                       "Flatten", "Transpose", "Identity"};
+enum { LOOK_BACK = 64 };
 
-#define IS_ONE_OF(op, list) is_one_of(op, list, sizeof(list) / sizeof((list)[0]))
-
-static bool is_one_of(const char *op, const char *const *list, size_t n)
+static bool one_of(const struct ledge_node *node, const char *const *names, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (strcmp(op, list[i]) == 0) {
+        if (ledge_is_op(node, names[i])) {
             return true;
         }
     }
     return false;
 }
 
-/* Types of inner values are not known yet: follow the first input back to something that tells. */
-static bool is_float(const struct ledge_graph *graph, int32_t value)
+/* Is value f32? Told by constants, inputs and operators that know no other type; false when it
+ * cannot be told. */
+static bool is_f32(const struct ledge_match *match, int32_t value)
 {
-    for (int depth = 0; depth < DEPTH && value >= 0; depth++) {
-        const struct ledge_value *v = &graph->values[value];
-        if (v->dtype != LEDGE_DTYPE_NONE || v->producer < 0) {
+    for (int i = 0; i < LOOK_BACK && value >= 0; i++) {
+        const struct ledge_value *v = &match->graph->values[value];
+        const struct ledge_node *node = ledge_match_producer(match, value);
+        if (node == NULL) {
             return v->dtype == LEDGE_F32;
         }
-        const struct ledge_node *node = &graph->nodes[v->producer];
-        if (node->domain[0] != '\0' || IS_ONE_OF(node->op, float_ops)) {
-            return node->domain[0] == '\0';
+        if (one_of(node, real_only, sizeof real_only / sizeof real_only[0]) ||
+            ledge_is_op(node, "BatchNormalization")) {
+            return true;
         }
-        value = IS_ONE_OF(node->op, same_ops) && node->n_in > 0 ? node->in[0] : -1;
+        if (!one_of(node, any_number, 2) && !ledge_is_op(node, "Relu") &&
+            !ledge_is_op(node, "MaxPool") && !ledge_is_op(node, "Clip") &&
+            !ledge_is_op(node, "Sigmoid") && !ledge_is_op(node, "Reshape")) {
+            return false;
+        }
+        if (node->n_in > 1 && ledge_match_constant(match, node->in[1], LEDGE_F32, -1) != NULL &&
+            one_of(node, any_number, 2)) {
+            return true;
+        }
+        value = ledge_node_in(node, 0);
     }
     return false;
 }
 
-/* Bound number i of a Clip: an attribute before opset 11, then an input. False when it is not a
- * constant. */
-static bool clip_bound(const struct ledge_graph *graph, const struct ledge_node *node, int32_t i,
-                       float *bound)
+static bool can_clamp(const struct ledge_match *match, const struct ledge_node *node)
 {
-    if (node->opset < 11) {
-        *bound = ledge_node_float(node, i == 1 ? "min" : "max", *bound);
-        return true;
-    }
-    if (i >= node->n_in || node->in[i] < 0) {
-        return true;
-    }
-    const struct ledge_value *value = &graph->values[node->in[i]];
-    if (value->data == NULL || value->dtype != LEDGE_F32 || value->bytes != sizeof *bound) {
+    if (node == NULL || node->n_out != 1) {
         return false;
     }
-    memcpy(bound, value->data, sizeof *bound);
+    return one_of(node, real_only, sizeof real_only / sizeof real_only[0]) ||
+           (one_of(node, any_number, 2) && is_f32(match, node->out[0]));
+}
+
+/* A bound of Clip: attribute up to opset 10, then an input. False when it is not constant. */
+static bool read_bound(const struct ledge_match *match, const struct ledge_node *clip,
+                       const char *attr, int32_t input, float *bound)
+{
+    int32_t value = ledge_node_in(clip, input);
+    if (value >= 0) {
+        const float *data = ledge_match_constant(match, value, LEDGE_F32, 1);
+        *bound = data != NULL ? *data : *bound;
+        return data != NULL;
+    }
+    *bound = ledge_node_float(clip, attr, *bound);
     return true;
 }
 
-/* The clamp that a node is, false when it is none (or one that cannot be told now). */
-static bool activation_of(const struct ledge_graph *graph, const struct ledge_node *node,
-                          struct ledge_clamp *clamp)
+static bool read_activation(const struct ledge_match *match, const struct ledge_node *node,
+                            float *low, float *high)
 {
-    *clamp = (struct ledge_clamp){-INFINITY, INFINITY};
-    if (node->domain[0] != '\0' || node->n_in < 1 || node->in[0] < 0 || node->out[0] < 0) {
-        return false;
-    }
-    if (strcmp(node->op, "Relu") == 0) {
-        clamp->low = 0;
+    *low = -INFINITY;
+    *high = INFINITY;
+    if (ledge_is_op(node, "Relu")) {
+        *low = 0.0f;
         return true;
     }
-    return strcmp(node->op, "Clip") == 0 && clip_bound(graph, node, 1, &clamp->low) &&
-           clip_bound(graph, node, 2, &clamp->high) && clamp->low <= clamp->high;
+    return ledge_is_op(node, "Clip") && read_bound(match, node, "min", 1, low) &&
+           read_bound(match, node, "max", 2, high) && *low <= *high;
 }
 
-static bool can_clamp(const struct ledge_graph *graph, const struct ledge_node *node)
+static float into(float value, float low, float high)
 {
-    bool many = node->n_out > 1 && node->out[1] >= 0; /* MaxPool with indices */
-    return node->domain[0] == '\0' && IS_ONE_OF(node->op, producers) && !many &&
-           is_float(graph, node->out[0]);
+    return value < low ? low : value > high ? high : value;
 }
 
-static enum ledge_status fold(struct ledge_graph *graph, int32_t number, struct ledge_error *err)
+static enum ledge_status fold(struct ledge_match *match, struct ledge_node *node,
+                              struct ledge_node *activation, float low, float high)
 {
-    struct ledge_node *node = &graph->nodes[number];
-    struct ledge_clamp clamp;
-    if (node->dead || !activation_of(graph, node, &clamp)) {
-        return LEDGE_OK;
+    struct ledge_graph *graph = match->graph;
+    int32_t index = (int32_t)(node - graph->nodes);
+    float old_low = ledge_node_float(node, "clamp_low", -INFINITY);
+    float old_high = ledge_node_float(node, "clamp_high", INFINITY);
+    if (!ledge_graph_set_float(graph, index, "clamp_low", into(old_low, low, high)) ||
+        !ledge_graph_set_float(graph, index, "clamp_high", into(old_high, low, high))) {
+        return ledge_fail(match->err, LEDGE_ERR_NOMEM, "no memory for a pass");
     }
-    int32_t from = ledge_pass_only_producer(graph, node->in[0]);
-    if (from < 0 || !can_clamp(graph, &graph->nodes[from])) {
-        return LEDGE_OK;
-    }
-    float low = fmaxf(clamp.low, ledge_node_float(&graph->nodes[from], "clamp_low", -INFINITY));
-    float high = fminf(clamp.high, ledge_node_float(&graph->nodes[from], "clamp_high", INFINITY));
-    if (!(low <= high)) {
-        return LEDGE_OK;
-    }
-    if ((low > -INFINITY && !ledge_graph_set_float(graph, from, "clamp_low", low)) ||
-        (high < INFINITY && !ledge_graph_set_float(graph, from, "clamp_high", high))) {
-        return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory to fold %s", node->name);
-    }
-    ledge_pass_take_output(graph, from, number);
+    ledge_match_absorb(match, node, activation);
     return LEDGE_OK;
 }
 
 enum ledge_status ledge_pass_fold_activation(struct ledge_graph *graph, struct ledge_error *err)
 {
-    for (int32_t i = 0; i < graph->n_nodes; i++) {
-        LEDGE_TRY(fold(graph, i, err));
+    struct ledge_match match;
+    enum ledge_status status = ledge_match_begin(&match, graph, err);
+    for (int32_t i = 0; status == LEDGE_OK && i < graph->n_nodes; i++) {
+        struct ledge_node *activation = &graph->nodes[i];
+        float low, high;
+        if (activation->dead || activation->n_in < 1 || activation->n_out != 1 ||
+            activation->out[0] < 0 || !read_activation(&match, activation, &low, &high)) {
+            continue;
+        }
+        struct ledge_node *node = ledge_match_producer(&match, activation->in[0]);
+        if (ledge_match_reader(&match, activation->in[0]) == activation &&
+            can_clamp(&match, node)) {
+            status = fold(&match, node, activation, low, high);
+        }
     }
-    return LEDGE_OK;
+    ledge_match_end(&match);
+    return status;
 }

@@ -1,10 +1,352 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pass_qdq.c -- fold QuantizeLinear/DequantizeLinear patterns into integer operators. */
+/* pass_qdq.c -- DequantizeLinear -> operator -> QuantizeLinear becomes one integer operator.
+ *
+ *   DQ(x), DQ(w)[, DQ(b)] -> Conv    -> Q   QLinearConv         b is i32 with scale x * w
+ *   DQ(x), DQ(w)[, DQ(b)] -> Gemm   [-> Q]  com.microsoft.QGemm  (f32 result without the Q)
+ *   DQ(a), DQ(b)          -> MatMul  -> Q   QLinearMatMul
+ *   DQ(a), DQ(b)          -> Add|Mul -> Q   com.microsoft.QLinearAdd | QLinearMul
+ *   DQ(x)   -> GlobalAveragePool     -> Q   com.microsoft.QLinearGlobalAveragePool
+ *   DQ(x).. -> an operator that only moves elements -> Q   the same operator on the integers, when
+ * all scales and zero points are equal
+ *
+ * The numerics stay ONNX's: f32 requantisation, round half to even. What does not match stays as it
+ * is, and stays right. */
+#include <math.h>
+#include <string.h>
+
+#include "base/status.h"
+#include "engine/plan/pass_match.h"
 #include "engine/plan/passes.h"
+
+#include "base/banned.h"
+
+/* One end of a quantised edge: the integers, and constants that say what they mean. */
+struct quantised {
+    int32_t value, scale, zero;
+    enum ledge_dtype dtype;
+    int64_t n;    /* scales: 1 or channels */
+    int64_t axis; /* of the channels */
+};
+
+static bool is_byte(enum ledge_dtype dtype)
+{
+    return dtype == LEDGE_I8 || dtype == LEDGE_U8;
+}
+
+static bool is_quant_op(const struct ledge_node *node, const char *op)
+{
+    return node != NULL && !node->dead && strcmp(node->op, op) == 0 &&
+           (node->domain[0] == '\0' || strcmp(node->domain, "com.microsoft") == 0);
+}
+
+/* Scale and zero point of a Q or DQ node, both constant. */
+static bool read_params(const struct ledge_match *match, const struct ledge_node *node,
+                        struct quantised *q)
+{
+    const struct ledge_value *values = match->graph->values;
+    q->scale = ledge_node_in(node, 1);
+    q->zero = ledge_node_in(node, 2);
+    if (ledge_match_constant(match, q->scale, LEDGE_F32, -1) == NULL || q->zero < 0 ||
+        values[q->zero].data == NULL || ledge_node_int(node, "block_size", 0) != 0) {
+        return false;
+    }
+    q->n = ledge_match_count(&values[q->scale]);
+    q->dtype = values[q->zero].dtype;
+    q->axis = ledge_node_int(node, "axis", 1);
+    return q->n >= 1 && ledge_match_count(&values[q->zero]) == q->n && values[q->scale].rank <= 1;
+}
+
+/* value comes out of a DequantizeLinear. */
+static bool read_dq(const struct ledge_match *match, int32_t value, struct quantised *q)
+{
+    const struct ledge_node *node = ledge_match_producer(match, value);
+    if (!is_quant_op(node, "DequantizeLinear") || node->n_in < 3 || node->in[0] < 0 ||
+        !read_params(match, node, q)) {
+        return false;
+    }
+    q->value = node->in[0];
+    return true;
+}
+
+/* The same, bytes with one scale: an activation. */
+static bool read_activation(const struct ledge_match *match, int32_t value, struct quantised *q)
+{
+    return read_dq(match, value, q) && q->n == 1 && is_byte(q->dtype);
+}
+
+/* The only reader of node's output is a QuantizeLinear to bytes with one scale. */
+static struct ledge_node *read_q(const struct ledge_match *match, const struct ledge_node *node,
+                                 struct quantised *q)
+{
+    struct ledge_node *reader = node->n_out == 1 ? ledge_match_reader(match, node->out[0]) : NULL;
+    bool fits = is_quant_op(reader, "QuantizeLinear") && reader->n_in >= 3 &&
+                reader->in[0] == node->out[0] && reader->n_out == 1 && reader->out[0] >= 0 &&
+                read_params(match, reader, q) && q->n == 1 && is_byte(q->dtype) &&
+                ledge_node_int(reader, "precision", 1) <= 1;
+    return fits ? reader : NULL;
+}
+
+/* Constant weights as bytes; their channels, if they have scales of their own, along axis. */
+static bool read_weights(const struct ledge_match *match, int32_t value, int32_t axis,
+                         struct quantised *w)
+{
+    if (!read_dq(match, value, w) || !is_byte(w->dtype)) {
+        return false;
+    }
+    const struct ledge_value *v = &match->graph->values[w->value];
+    if (v->data == NULL || v->rank < 2 || axis >= v->rank) {
+        return false;
+    }
+    int64_t at = w->axis < 0 ? w->axis + v->rank : w->axis;
+    return w->n == 1 || (at == axis && w->n == v->dims[axis]);
+}
+
+/* Bias: none (*bias -1), or i32 whose scale is that of the sums. */
+static bool read_bias(const struct ledge_match *match, int32_t value, const struct quantised *x,
+                      const struct quantised *w, int64_t channels, int32_t *bias)
+{
+    struct quantised b;
+    *bias = -1;
+    if (value < 0) {
+        return true;
+    }
+    const struct ledge_node *node = ledge_match_producer(match, value);
+    if (!is_quant_op(node, "DequantizeLinear") || ledge_node_in(node, 0) < 0) {
+        return false;
+    }
+    const struct ledge_value *v = &match->graph->values[node->in[0]];
+    if (v->data == NULL || v->dtype != LEDGE_I32 || ledge_match_count(v) != channels ||
+        v->rank != 1) {
+        return false;
+    }
+    b.scale = ledge_node_in(node, 1);
+    b.zero = ledge_node_in(node, 2);
+    const float *sb = ledge_match_constant(match, b.scale, LEDGE_F32, -1);
+    const int32_t *zero = ledge_match_constant(match, b.zero, LEDGE_I32, -1);
+    if (sb == NULL || (b.zero >= 0 && zero == NULL)) {
+        return false;
+    }
+    int64_t n_scales = ledge_match_count(&match->graph->values[b.scale]);
+    int64_t n_zeros = zero != NULL ? ledge_match_count(&match->graph->values[b.zero]) : 0;
+    for (int64_t i = 0; i < n_zeros; i++) {
+        if (zero[i] != 0) {
+            return false;
+        }
+    }
+    const float *sx = match->graph->values[x->scale].data,
+                *sw = match->graph->values[w->scale].data;
+    for (int64_t c = 0; c < channels; c++) {
+        double wanted = (double)sx[0] * (double)sw[w->n == 1 ? 0 : c];
+        double given = (double)sb[n_scales == 1 ? 0 : c];
+        if ((n_scales != 1 && n_scales != channels) || fabs(given - wanted) > 1e-6 * fabs(wanted)) {
+            return false;
+        }
+    }
+    *bias = node->in[0];
+    return true;
+}
+
+static enum ledge_status become(struct ledge_match *match, struct ledge_node *node,
+                                const char *domain, const char *op, const int32_t *in, int32_t n,
+                                struct ledge_node *quantize)
+{
+    LEDGE_TRY(ledge_match_set_inputs(match, node, in, n));
+    node->domain = domain;
+    node->op = op;
+    node->opset = domain[0] != '\0' ? 1 : node->opset < 10 ? 10 : node->opset;
+    if (quantize != NULL) {
+        ledge_match_absorb(match, node, quantize);
+    }
+    return LEDGE_OK;
+}
+
+/* -- patterns: each returns ERR_NOT_FOUND when it does not match
+ * ---------------------------------------------------- */
+
+static enum ledge_status fuse_conv(struct ledge_match *match, struct ledge_node *node)
+{
+    struct quantised x, w, y;
+    int32_t bias;
+    if (!ledge_is_op(node, "Conv") || node->n_in < 2) {
+        return LEDGE_ERR_NOT_FOUND;
+    }
+    struct ledge_node *q = read_q(match, node, &y);
+    if (q == NULL || !read_activation(match, node->in[0], &x) ||
+        !read_weights(match, node->in[1], 0, &w) ||
+        !read_bias(match, ledge_node_in(node, 2), &x, &w, match->graph->values[w.value].dims[0],
+                   &bias)) {
+        return LEDGE_ERR_NOT_FOUND;
+    }
+    const int32_t in[9] = {x.value, x.scale, x.zero, w.value, w.scale,
+                           w.zero,  y.scale, y.zero, bias};
+    return become(match, node, "", "QLinearConv", in, bias >= 0 ? 9 : 8, q);
+}
+
+static enum ledge_status fuse_gemm(struct ledge_match *match, struct ledge_node *node)
+{
+    struct quantised a, b, y;
+    int32_t bias;
+    if (!ledge_is_op(node, "Gemm") || node->n_in < 2 || node->n_out != 1 ||
+        ledge_node_float(node, "beta", 1.0f) != 1.0f ||
+        ledge_node_float(node, "alpha", 1.0f) != 1.0f) {
+        return LEDGE_ERR_NOT_FOUND;
+    }
+    int32_t axis = ledge_node_int(node, "transB", 0) != 0 ? 0 : 1;
+    struct ledge_node *q = read_q(match, node, &y);
+    if (!read_activation(match, node->in[0], &a) || !read_weights(match, node->in[1], axis, &b) ||
+        !read_bias(match, ledge_node_in(node, 2), &a, &b, match->graph->values[b.value].dims[axis],
+                   &bias)) {
+        return LEDGE_ERR_NOT_FOUND;
+    }
+    const int32_t in[9] = {a.value,
+                           a.scale,
+                           a.zero,
+                           b.value,
+                           b.scale,
+                           b.zero,
+                           bias,
+                           q != NULL ? y.scale : -1,
+                           q != NULL ? y.zero : -1};
+    return become(match, node, "com.microsoft", "QGemm", in, q != NULL ? 9 : 7, q);
+}
+
+static enum ledge_status fuse_matmul(struct ledge_match *match, struct ledge_node *node)
+{
+    struct quantised a, b, y;
+    if (!ledge_is_op(node, "MatMul") || node->n_in != 2) {
+        return LEDGE_ERR_NOT_FOUND;
+    }
+    struct ledge_node *q = read_q(match, node, &y);
+    if (q == NULL || !read_activation(match, node->in[0], &a) ||
+        (!read_activation(match, node->in[1], &b) &&
+         (!read_weights(match, node->in[1], 1, &b) || match->graph->values[b.value].rank != 2))) {
+        return LEDGE_ERR_NOT_FOUND;
+    }
+    const int32_t in[8] = {a.value, a.scale, a.zero, b.value, b.scale, b.zero, y.scale, y.zero};
+    return become(match, node, "", "QLinearMatMul", in, 8, q);
+}
+
+static enum ledge_status fuse_binary(struct ledge_match *match, struct ledge_node *node)
+{
+    struct quantised a, b, y;
+    bool add = ledge_is_op(node, "Add");
+    if ((!add && !ledge_is_op(node, "Mul")) || node->n_in != 2 || node->opset < 7) {
+        return LEDGE_ERR_NOT_FOUND;
+    }
+    struct ledge_node *q = read_q(match, node, &y);
+    if (q == NULL || !read_activation(match, node->in[0], &a) ||
+        !read_activation(match, node->in[1], &b) || a.dtype != y.dtype) {
+        return LEDGE_ERR_NOT_FOUND;
+    }
+    const int32_t in[8] = {a.value, a.scale, a.zero, b.value, b.scale, b.zero, y.scale, y.zero};
+    return become(match, node, "com.microsoft", add ? "QLinearAdd" : "QLinearMul", in, 8, q);
+}
+
+static enum ledge_status fuse_global_pool(struct ledge_match *match, struct ledge_node *node)
+{
+    struct quantised x, y;
+    if (!ledge_is_op(node, "GlobalAveragePool") || node->n_in != 1 ||
+        ledge_node_attr(node, "clamp_low") != NULL ||
+        ledge_node_int(node, "layout", LEDGE_NCHW) != LEDGE_NCHW) {
+        return LEDGE_ERR_NOT_FOUND;
+    }
+    struct ledge_node *q = read_q(match, node, &y);
+    if (q == NULL || !read_activation(match, node->in[0], &x) || x.dtype != y.dtype) {
+        return LEDGE_ERR_NOT_FOUND;
+    }
+    const int32_t in[5] = {x.value, x.scale, x.zero, y.scale, y.zero};
+    return become(match, node, "com.microsoft", "QLinearGlobalAveragePool", in, 5, q);
+}
+
+/* -- operators that only move elements
+ * ------------------------------------------------------------------------------ */
+
+static bool same_params(const struct ledge_match *match, const struct quantised *a,
+                        const struct quantised *b)
+{
+    const struct ledge_value *v = match->graph->values;
+    return a->dtype == b->dtype && memcmp(v[a->scale].data, v[b->scale].data, sizeof(float)) == 0 &&
+           memcmp(v[a->zero].data, v[b->zero].data, 1) == 0;
+}
+
+/* Nearest, and nothing is filled in from outside. */
+static bool resize_copies(const struct ledge_node *node)
+{
+    const char *place = ledge_node_string(node, "coordinate_transformation_mode", "half_pixel");
+    return strcmp(ledge_node_string(node, "mode", "nearest"), "nearest") == 0 &&
+           strcmp(place, "tf_crop_and_resize") != 0;
+}
+
+static bool only_moves(const struct ledge_node *node)
+{
+    static const char *const names[] = {
+        "Reshape", "Flatten",      "Squeeze",      "Unsqueeze", "Transpose", "Slice",  "Expand",
+        "Tile",    "DepthToSpace", "SpaceToDepth", "MaxPool",   "Concat",    "Resize", "Gather"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (ledge_is_op(node, names[i])) {
+            return ledge_node_attr(node, "clamp_low") == NULL &&
+                   (strcmp(names[i], "Resize") != 0 || resize_copies(node));
+        }
+    }
+    return false;
+}
+
+/* MaxPool's padding is below every number, also below every integer: the greatest element does not
+ * change. */
+static enum ledge_status fuse_move(struct ledge_match *match, struct ledge_node *node)
+{
+    struct quantised x, y;
+    struct ledge_node *q = only_moves(node) && node->n_in >= 1 ? read_q(match, node, &y) : NULL;
+    int32_t n = q != NULL && ledge_is_op(node, "Concat") ? node->n_in : 1;
+    if (q == NULL) {
+        return LEDGE_ERR_NOT_FOUND;
+    }
+    for (int32_t i = 0; i < n; i++) {
+        if (!read_activation(match, node->in[i], &x) || !same_params(match, &x, &y)) {
+            return LEDGE_ERR_NOT_FOUND;
+        }
+    }
+    for (int32_t i = 0; i < n; i++) {
+        (void)read_activation(match, node->in[i], &x);
+        node->in[i] = x.value;
+    }
+    ledge_match_absorb(match, node, q);
+    return LEDGE_OK;
+}
+
+/* Q(DQ(x)) with the same numbers is x. */
+static enum ledge_status fuse_nothing(struct ledge_match *match, struct ledge_node *node)
+{
+    struct quantised x, y;
+    if (!is_quant_op(node, "QuantizeLinear") || node->n_in < 3 || node->n_out != 1 ||
+        node->out[0] < 0 || ledge_match_reader(match, node->out[0]) == NULL ||
+        !read_params(match, node, &y) || y.n != 1 || !read_activation(match, node->in[0], &x) ||
+        !same_params(match, &x, &y)) {
+        return LEDGE_ERR_NOT_FOUND;
+    }
+    ledge_graph_replace(match->graph, node->out[0], x.value);
+    node->dead = true;
+    return LEDGE_OK;
+}
 
 enum ledge_status ledge_pass_qdq(struct ledge_graph *graph, struct ledge_error *err)
 {
-    (void)graph;
-    (void)err;
-    return LEDGE_OK;
+    static enum ledge_status (*const patterns[])(struct ledge_match *, struct ledge_node *) = {
+        fuse_conv, fuse_gemm, fuse_matmul, fuse_binary, fuse_global_pool, fuse_move, fuse_nothing};
+    struct ledge_match match;
+    enum ledge_status status = ledge_match_begin(&match, graph, err);
+    for (int32_t i = 0; status == LEDGE_OK && i < graph->n_nodes; i++) {
+        for (size_t k = 0; k < sizeof patterns / sizeof patterns[0]; k++) {
+            if (graph->nodes[i].dead) {
+                break;
+            }
+            enum ledge_status result = patterns[k](&match, &graph->nodes[i]);
+            if (result != LEDGE_ERR_NOT_FOUND) {
+                status = result;
+                break;
+            }
+        }
+    }
+    ledge_match_end(&match);
+    return status;
 }

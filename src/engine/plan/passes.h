@@ -15,6 +15,8 @@
 LEDGE_NODISCARD enum ledge_status ledge_passes_run(struct ledge_graph *graph,
                                                    struct ledge_error *err);
 
+LEDGE_NODISCARD enum ledge_status ledge_pass_constants(struct ledge_graph *graph,
+                                                       struct ledge_error *err);
 LEDGE_NODISCARD enum ledge_status ledge_pass_cleanup(struct ledge_graph *graph,
                                                      struct ledge_error *err);
 LEDGE_NODISCARD enum ledge_status ledge_pass_fold_batch_norm(struct ledge_graph *graph,

@@ -203,16 +203,9 @@ static enum ledge_status set_tensor(struct ledge_onnx *onnx, int32_t node,
 static enum ledge_status set_other(struct ledge_onnx *onnx, int32_t node, const struct attribute *a)
 {
     struct ledge_graph *graph = onnx->graph;
-    if (!ledge_graph_set_int(graph, node, a->name, 0)) {
-        return no_memory(onnx, graph->nodes[node].name, a->name);
-    }
-    struct ledge_attr *attrs = graph->nodes[node].attrs;
-    for (int32_t i = 0; i < graph->nodes[node].n_attrs; i++) {
-        if (strcmp(attrs[i].name, a->name) == 0) {
-            attrs[i].type = LEDGE_ATTR_OTHER;
-        }
-    }
-    return LEDGE_OK;
+    return ledge_graph_set_other(graph, node, a->name)
+               ? LEDGE_OK
+               : no_memory(onnx, graph->nodes[node].name, a->name);
 }
 
 static enum ledge_status set(struct ledge_onnx *onnx, int32_t node, const struct attribute *a)

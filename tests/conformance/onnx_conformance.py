@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Run `ledge verify` over the ONNX backend tests and the models with known answers.
+
+No answer may be wrong, nothing may crash, and as many must pass as PASSES says: a number that only goes up.
+Exit code 77 when the data is not there (set LEDGE_DATA, or --data).
+"""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tarfile
+import tempfile
+
+PASSES = {"node": 1164, "pytorch-operator": 35, "pytorch-converted": 80, "simple": 7}
+# Whole models: sums of many terms, in an order of our own.
+MODELS = {"mnist_8": 1e-7, "super_resolution_10": 1e-5, "tract_deconv_group": 1e-7, "tract_lgbm_classifier_tensor": 1e-7}
+
+
+def verify(ledge, folder, *options):
+    done = subprocess.run([ledge, "verify", str(folder), "--json", *options], capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1):
+        sys.exit(f"{folder}: ledge ended with {done.returncode}: {done.stderr[-2000:]}")
+    return json.loads(done.stdout)
+
+
+def check_archive(ledge, archive, name):
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data") if hasattr(tarfile, "data_filter") else tar.extractall(folder)
+        report = verify(ledge, folder)
+    print(f"{name}: {report['pass']} of {report['cases']} pass, {report['unsupported']} unsupported, "
+          f"{report['wrong']} wrong, {report['broken']} broken")
+    for case in report["results"]:
+        if case["verdict"] in ("wrong", "broken"):
+            print(f"  {case['verdict']} {case['path']}: {case['why']}")
+    return report["wrong"] == 0 and report["broken"] == 0 and report["pass"] >= PASSES[name]
+
+
+def check_model(ledge, folder, atol):
+    report = verify(ledge, folder, "--atol", str(atol))
+    result = report["results"][0]
+    print(f"{folder.name}: {result['verdict']}, {result['sets']} data sets, greatest error {result['max_abs_error']:.3g}")
+    return report["pass"] == 1
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--ledge", required=True)
+    parser.add_argument("--data", default="")
+    options = parser.parse_args()
+    data = pathlib.Path(os.environ.get("LEDGE_DATA", options.data))
+    good, seen = True, 0
+    for name in PASSES:
+        archive = data / f"conformance/onnx-1.22-{name}.tar.xz"
+        if archive.exists():
+            seen += 1
+            good = check_archive(options.ledge, archive, name) and good
+    for name, atol in MODELS.items():
+        folder = data / "models/onnx" / name
+        if folder.exists():
+            seen += 1
+            good = check_model(options.ledge, folder, atol) and good
+    if seen == 0:
+        print(f"skipped: no test data under {data}")
+        return 77
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
