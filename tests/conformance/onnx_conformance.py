@@ -50,6 +50,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--ledge", required=True)
     parser.add_argument("--data", default="")
+    parser.add_argument("--quick", action="store_true", help="leave out models that take minutes under sanitizers")
     options = parser.parse_args()
     data = pathlib.Path(os.environ.get("LEDGE_DATA", options.data))
     good, seen = True, 0
@@ -60,7 +61,7 @@ def main():
             good = check_archive(options.ledge, archive, name) and good
     for name, atol in MODELS.items():
         folder = data / "models/onnx" / name
-        if folder.exists():
+        if folder.exists() and not (options.quick and name == "super_resolution_10"):
             seen += 1
             good = check_model(options.ledge, folder, atol) and good
     if seen == 0:

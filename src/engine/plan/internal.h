@@ -5,14 +5,6 @@
 
 #include "engine/plan/plan.h"
 
-/* pass_help.c, for passes. The node that gives value when nothing but one node reads it, else -1.
- */
-int32_t ledge_pass_only_producer(const struct ledge_graph *graph, int32_t value);
-
-/* Node `to` gives output 0 of node `from` instead of its own, which nobody reads; `from` is dead.
- */
-void ledge_pass_take_output(struct ledge_graph *graph, int32_t to, int32_t from);
-
 /* specialise.c: give graph inputs their shapes, infer node by node, run what is constant. */
 LEDGE_NODISCARD enum ledge_status ledge_plan_specialise(struct ledge_plan *plan,
                                                         const struct ledge_plan_options *options,
