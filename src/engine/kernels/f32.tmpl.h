@@ -13,7 +13,7 @@
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
-enum { NR = 2 * LANES };
+enum { NR = 2 * LANES, BAND = 16 };
 
 INLINE void finish(const struct ledge_tile_f32 *t, int r, int v, vec sum, bool whole)
 {
@@ -197,8 +197,9 @@ INLINE int64_t first_row(int64_t offset, int64_t stride)
     return offset < 0 ? (-offset + stride - 1) / stride : 0;
 }
 
-/* Whole vectors are stored. Those of the last column run over into the next row, so columns go from
- * right to left. */
+/* Rows go in bands, so that memory is read about in order; in a band, a vector of columns goes down
+ * all rows with one mask. Whole vectors are stored: those of the last columns run over into the
+ * next row, so columns go from right to left. */
 INLINE void spread_phase(const struct ledge_spread *s, const float *channel, int64_t ph, int64_t pw,
                          float *to)
 {
@@ -207,17 +208,22 @@ INLINE void spread_phase(const struct ledge_spread *s, const float *channel, int
     int64_t last = first_row(offset - s->in[0], s->stride[0]);
     first = first < s->rows ? first : s->rows;
     last = last < s->rows ? last : s->rows;
-    last = last > first ? last : first;
-    const float *row = channel + (first < last ? (first * s->stride[0] + offset) * s->in[1] : 0);
-    for (int64_t c = (s->pitch - 1) / LANES * LANES; c >= 0; c -= LANES) {
-        for (int64_t r = 0; r < first; r++) {
-            v_store(to + r * s->pitch + c, v_set1(0));
+    for (int64_t r0 = 0; r0 < s->rows;) {
+        bool inside = r0 >= first && r0 < last;
+        int64_t end = r0 < first ? first : (inside ? last : s->rows);
+        int64_t rows = end - r0 < BAND ? end - r0 : BAND;
+        const float *row = channel + (inside ? (r0 * s->stride[0] + offset) * s->in[1] : 0);
+        for (int64_t c = (s->pitch - 1) / LANES * LANES; c >= 0; c -= LANES) {
+            if (inside) {
+                spread_rows(s, row, c * s->stride[1] + pw - s->pad[1], rows, to + c);
+                continue;
+            }
+            for (int64_t r = 0; r < rows; r++) {
+                v_store(to + r * s->pitch + c, v_set1(0));
+            }
         }
-        spread_rows(s, row, c * s->stride[1] + pw - s->pad[1], last - first,
-                    to + first * s->pitch + c);
-        for (int64_t r = last; r < s->rows; r++) {
-            v_store(to + r * s->pitch + c, v_set1(0));
-        }
+        to += rows * s->pitch;
+        r0 += rows;
     }
 }
 
@@ -334,29 +340,35 @@ static void plane_3x3(const struct ledge_plane_f32 *p)
     }
 }
 
+/* Columns w .. of all rows, four vectors at a time whatever their shape. */
+INLINE void plane_columns(const struct ledge_plane_f32 *p, int64_t w, const int rows,
+                          const int vectors)
+{
+    int64_t h = 0;
+    for (; h + rows <= p->height; h += rows) {
+        plane_block(p, h, w, rows, vectors);
+    }
+    for (; h < p->height; h++) {
+        plane_block(p, h, w, 1, vectors);
+    }
+}
+
 static void run_plane(const struct ledge_plane_f32 *p)
 {
     if (p->rows_of_3) {
         plane_3x3(p);
         return;
     }
-    int64_t h = 0;
-    if (p->width <= LANES) {
-        for (; h + 4 <= p->height; h += 4) {
-            plane_block(p, h, 0, 4, 1);
-        }
-    } else if (p->width <= 2 * LANES) {
-        for (; h + 2 <= p->height; h += 2) {
-            plane_block(p, h, 0, 2, 2);
-        }
-    }
-    for (; h < p->height; h++) {
-        int64_t w = 0;
-        for (; w + 4 * LANES <= p->width; w += 4 * LANES) {
-            plane_block(p, h, w, 1, 4);
-        }
-        for (; w < p->width; w += LANES) {
-            plane_block(p, h, w, 1, 1);
+    for (int64_t w = 0; w < p->width; w += 4 * LANES) {
+        int64_t left = p->width - w;
+        if (left <= LANES) {
+            plane_columns(p, w, 4, 1);
+        } else if (left <= 2 * LANES) {
+            plane_columns(p, w, 2, 2);
+        } else if (left <= 3 * LANES) {
+            plane_columns(p, w, 1, 3);
+        } else {
+            plane_columns(p, w, 1, 4);
         }
     }
 }

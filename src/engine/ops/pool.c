@@ -93,14 +93,27 @@ static enum ledge_status prepare_pool(struct ledge_op_prepare *prepare, bool glo
 
 static enum ledge_status prepare_max(struct ledge_op_prepare *prepare, bool global)
 {
+    enum ledge_status status;
     switch (ledge_prepare_in(prepare, 0)->dtype) {
     case LEDGE_U8:
-        return prepare_pool(prepare, global, ledge_max_pool_u8_c, "max_pool_u8_c");
+        status = prepare_pool(prepare, global, ledge_max_pool_u8_c, "max_pool_u8_c");
+        break;
     case LEDGE_I8:
-        return prepare_pool(prepare, global, ledge_max_pool_i8_c, "max_pool_i8_c");
+        status = prepare_pool(prepare, global, ledge_max_pool_i8_c, "max_pool_i8_c");
+        break;
     default:
-        return prepare_pool(prepare, global, ledge_max_pool_f32_c, "max_pool_f32_c");
+        status = prepare_pool(prepare, global, ledge_max_pool_f32_c, "max_pool_f32_c");
+        break;
     }
+    if (status == LEDGE_OK && ledge_prepare_out(prepare, 1) == NULL) {
+        const struct ledge_pool_params *params = prepare->params;
+        if (ledge_max_pool_is_fast(&params->g)) {
+            prepare->run = ledge_max_pool_fast;
+            prepare->kernel = "max_pool_rows";
+            prepare->scratch_bytes = ledge_max_pool_scratch(&params->g, prepare->threads);
+        }
+    }
+    return status;
 }
 
 enum ledge_status ledge_max_pool_infer(struct ledge_op_infer *infer)
