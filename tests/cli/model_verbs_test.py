@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`ledge inspect | check | run | bench | convert | verify` on small models: answers, exit codes, one clear line on failure.
+
+Usage: model_verbs_test.py LEDGE MODELS
+"""
+import json
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+LEDGE = sys.argv[1]
+MODELS = pathlib.Path(sys.argv[2])
+
+
+def ledge(*arguments, code=0):
+    done = subprocess.run([LEDGE, *map(str, arguments)], capture_output=True, text=True, check=False)
+    if done.returncode != code:
+        raise AssertionError(f"{arguments}: exit code {done.returncode}, not {code}\n{done.stdout}{done.stderr}")
+    return done
+
+
+def as_json(*arguments):
+    return json.loads(ledge(*arguments, "--json").stdout)
+
+
+def varint(value):
+    out = b""
+    while value > 0x7F:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def field(number, body):
+    return varint(number << 3 | 2) + varint(len(body)) + body
+
+
+def tensor_proto(dims, values):
+    return b"".join(varint(1 << 3) + varint(d) for d in dims) + b"\x10\x01" + field(9, struct.pack(f"<{len(values)}f", *values))
+
+
+def node(op, read, written):
+    return field(1, field(1, read) + field(2, written) + field(4, op))
+
+
+def model(*operators):
+    """x f32[2] through a chain of unary operators to y."""
+    def info(name):
+        return field(1, name) + field(2, field(1, b"\x08\x01" + field(2, field(1, b"\x08\x02"))))
+    names = [b"x"] + [b"v%d" % i for i in range(len(operators) - 1)] + [b"y"]
+    nodes = b"".join(node(op, names[i], names[i + 1]) for i, op in enumerate(operators))
+    graph = nodes + field(11, info(b"x")) + field(12, info(b"y"))
+    return b"\x08\x07" + field(7, graph) + field(8, b"\x10\x0d")
+
+
+class ModelVerbs(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = pathlib.Path(self.folder.name)
+        self.addCleanup(self.folder.cleanup)
+
+    def write(self, name, data):
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return path
+
+    def test_inspect(self):
+        report = as_json("inspect", MODELS / "conv.onnx")
+        self.assertTrue(report["runs"])
+        self.assertEqual(report["operators"]["BatchNormalization"], 1)
+        self.assertEqual([s["op"] for s in report["steps"]], ["Conv", "MaxPool", "Flatten", "Gemm"])
+        self.assertEqual(report["macs"], 2 * 9 * 16 + 8 * 3)
+        self.assertEqual(report["inputs"][0]["dims"], [-1, 1, 4, 4])
+        self.assertIn("Conv", ledge("inspect", MODELS / "conv.onnx", "--plan").stdout)
+
+    def test_check(self):
+        self.assertIn("runs:", ledge("check", MODELS / "qdq.onnx", "--nodes").stdout)
+        missing = self.write("missing.onnx", model(b"Frobnicate", b"Relu", b"Quux", b"Quux"))
+        lines = ledge("check", missing, code=1).stdout.splitlines()
+        self.assertEqual(len(lines), 1)
+        self.assertIn("2 operators are missing: Quux (2 nodes), Frobnicate (1 node)", lines[0])
+        self.assertIn("Quux", ledge("run", missing, "--random", code=1).stderr)
+
+    def test_run(self):
+        relu = self.write("relu.onnx", model(b"Relu"))
+        data = self.write("x.pb", tensor_proto([2], [-3.5, 1.25]))
+        self.assertEqual(as_json("run", relu, "-i", data)["outputs"][0]["data"], [0, 1.25])
+        ledge("run", relu, "-i", f"x={data}", "-o", self.path / "y.npy")
+        self.assertEqual((self.path / "y.npy").read_bytes()[-8:], struct.pack("<2f", 0, 1.25))
+        again = as_json("run", self.write("abs.onnx", model(b"Neg")), "-i", self.path / "y.npy")
+        self.assertEqual(again["outputs"][0]["data"], [0, -1.25])
+        self.assertIn("input x is missing", ledge("run", relu, code=1).stderr)
+        wrong = self.write("w.pb", tensor_proto([3], [1, 2, 3]))
+        self.assertIn("input x", ledge("run", relu, "-i", wrong, code=1).stderr)
+        self.assertIn("no input z", ledge("run", relu, "-i", f"z={data}", code=1).stderr)
+        self.assertEqual(ledge("run", relu, "-i", self.path / "absent.npy", code=4).stdout, "")
+
+    def test_convert(self):
+        for source in sorted(MODELS.glob("*.onnx")):
+            for ending in ("ledge", "onnx"):
+                target = self.path / f"{source.stem}.{ending}"
+                ledge("convert", source, "-o", target)
+                before = as_json("run", source, "--random")
+                self.assertEqual(as_json("run", target, "--random"), before, f"{source} as .{ending}")
+        ledge("convert", MODELS / "conv.onnx", "-o", self.path / "model.txt", code=2)
+
+    def test_bench(self):
+        report = as_json("bench", MODELS / "conv.onnx", "--runs", 20, "--profile", "--threads", 2)
+        self.assertEqual(report["runs"], 20)
+        self.assertEqual(len(report["steps"]), 4)
+        times = report["ms"]
+        self.assertTrue(0 < times["min"] <= times["p50"] <= times["p90"] <= times["p99"] <= times["max"])
+        self.assertGreater(report["peak_gflops_per_core"], 0.1)
+
+    def test_verify(self):
+        for name, answer in (("right", [0, 1.25]), ("wrong", [0, 1.5])):
+            self.write(f"{name}/model.onnx", model(b"Relu"))
+            self.write(f"{name}/test_data_set_0/input_0.pb", tensor_proto([2], [-3.5, 1.25]))
+            self.write(f"{name}/test_data_set_0/output_0.pb", tensor_proto([2], answer))
+        self.write("missing/model.onnx", model(b"Frobnicate"))
+        self.write("empty/model.onnx", model(b"Relu"))
+        done = ledge("verify", self.path, "--json", code=1)
+        verdicts = {pathlib.Path(c["path"]).name: c["verdict"] for c in json.loads(done.stdout)["results"]}
+        self.assertEqual(verdicts, {"right": "pass", "wrong": "wrong", "missing": "unsupported", "empty": "broken"})
+        self.write("wrong/data.json", b'{"rtol": 0.5}')
+        self.assertIn("1 pass", ledge("verify", self.path / "wrong").stdout)
+
+    def test_damaged(self):
+        whole = (MODELS / "lstm.onnx").read_bytes()
+        for size in (0, 1, 7, len(whole) // 2, len(whole) - 1):
+            cut = self.write("cut.onnx", whole[:size])
+            self.assertEqual(len(ledge("inspect", cut, code=1).stderr.splitlines()), 1)
+        ledge("inspect", self.path / "absent.onnx", code=4)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], "-v"])
