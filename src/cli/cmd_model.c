@@ -21,7 +21,8 @@ struct push {
     bool no_probe;
 };
 
-/* The report of `ledge evaluate --json`: metrics and gate go with the model. */
+/* The report of `ledge evaluate --json`: metrics, class names (what the console offers as labels)
+ * and gate go with the model. */
 static enum ledge_status add_report(json_t *meta, const char *path, struct ledge_error *err)
 {
     LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf text = LEDGE_BUF_INIT(REPORT_BYTES);
@@ -38,6 +39,9 @@ static enum ledge_status add_report(json_t *meta, const char *path, struct ledge
         if (json_is_number(value)) {
             json_object_set(metrics, numbers[i], value);
         }
+    }
+    if (json_is_array(json_object_get(report, "labels"))) {
+        json_object_set(metrics, "labels", json_object_get(report, "labels"));
     }
     json_object_set(meta, "metrics", metrics);
     if (json_object_get(report, "gate") != NULL) {

@@ -4,6 +4,7 @@
 //
 //     HUB_URL=https://127.0.0.1:8443 TOKEN=... node --test tests/console/console.test.mjs
 //
+// journey.py starts such a hub and runs this as the CTest `console/journey`.
 // The hub must have at least DEVICES (3) devices online that send frames, 12 unlabelled samples, and a model of which a
 // version is not deployed (MODEL names it; else the first model, its newest version).
 import assert from "node:assert/strict";
@@ -149,11 +150,11 @@ test("a version is deployed and arrives on every device", { skip }, async () => 
     const dialog = page.getByRole("dialog");
     await dialog.getByRole("button", { name: /Deploy to/ }).click();
     await dialog.waitFor({ state: "detached" });
-    const rollout = page.locator("tr[data-deployment]").first();
+    const rollout = page.locator("tr[data-deployment]", { hasText: `${name} v${version}` }).first();
     await until(
         "roll-out",
         () => rollout.locator("[data-role=done]").innerText(),
-        (text) => new RegExp(`^(\\d+) of \\1$`).test(text.trim()) && !text.startsWith("0"),
+        (text) => new RegExp(`^(\\d+) of \\1$`).test(text.trim()) && Number.parseInt(text, 10) >= WANTED,
     );
     await goTo(page, "Live");
     const running = page.locator("section[data-device] [data-role=model]");
