@@ -59,8 +59,8 @@ export interface PictureEvent {
 
 export interface GateRow {
     name: string;
-    value: number;
-    limit: number;
+    value: number | null; // null: could not be computed
+    limit: number | null;
     passed: boolean;
     text?: string;
 }

@@ -94,7 +94,7 @@ function Frame() {
                 <Menu page={place.page} />
                 <main ref={main} tabIndex={-1}>
                     <Page key={place.page} place={place} />
-                    <div class="row only-narrow">
+                    <div class="row only-narrow pages-end">
                         <button type="button" onClick={() => setTheme(toggleTheme())}>
                             {theme === "dark" ? "Light" : "Dark"}
                         </button>

@@ -5,6 +5,14 @@ export function percent(value: number | null | undefined, digits = 1): string {
     return value === null || value === undefined ? "-" : `${(value * 100).toFixed(digits)} %`;
 }
 
+/** A whole number as it is, another in five figures without zeros at the end. */
+export function figure(value: number | null): string {
+    if (value === null) {
+        return "-";
+    }
+    return String(Number.isInteger(value) ? value : Number(value.toPrecision(5)));
+}
+
 export function bytes(value: number | null | undefined): string {
     if (value === null || value === undefined) {
         return "-";

@@ -15,9 +15,25 @@ const SIZES = { desktop: { width: 1280, height: 900 }, phone: { width: 390, heig
 const PAGES = ["Home", "Live", "Models", "Label", "Devices"];
 const SETTLE = 1500; // a picture, an event and a tick of the plot; nothing is asserted
 
+/** The whole page in one picture, as if the window were as high as it, so that a menu at the bottom stays there. */
 async function shoot(page, name) {
     await page.waitForTimeout(SETTLE);
-    await page.screenshot({ path: join(out, `${name}.png`), fullPage: true });
+    const { width, height } = page.viewportSize();
+    const whole = await page.evaluate(() => document.documentElement.scrollHeight);
+    await page.setViewportSize({ width, height: Math.max(height, whole) });
+    await page.screenshot({ path: join(out, `${name}.png`) });
+    await page.setViewportSize({ width, height });
+}
+
+async function shootReportAndQuestion(page, name) {
+    const report = page.locator("section[data-model] summary").first();
+    if (await report.count()) {
+        await report.click();
+        await shoot(page, `${name}-report`);
+        await page.getByRole("button", { name: /^Deploy/ }).last().click();
+        await shoot(page, `${name}-deploy`);
+        await page.getByRole("button", { name: "Cancel" }).click();
+    }
 }
 
 async function pages(context, name) {
@@ -32,6 +48,9 @@ async function pages(context, name) {
         await page.getByRole("link", { name: title }).first().click();
         await page.getByRole("heading", { name: title, level: 1 }).waitFor();
         await shoot(page, `${name}-${title.toLowerCase()}`);
+        if (title === "Models") {
+            await shootReportAndQuestion(page, name);
+        }
     }
     const device = page.locator("tr[data-device] a").first();
     if (await device.count()) {

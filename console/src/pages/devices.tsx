@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // devices.tsx -- state, generation, what runs, and the log of each function.
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { pathOf, useDevices, type Device } from "../api";
 import { useResource } from "../live";
 import { Failure, State } from "../parts/basics";
@@ -16,8 +16,10 @@ function Log({ device }: { device: Device }) {
     const [wanted, setWanted] = useState<string>();
     const path = wanted === undefined ? null : `${pathOf("devices", device.id, "logs")}?function=${encodeURIComponent(wanted)}&limit=200`;
     const log = useResource<Lines>(path, []);
+    const shown = useRef<HTMLPreElement>(null);
+    useEffect(() => shown.current?.scrollTo(0, shown.current.scrollHeight), [log.data]); // the newest lines
     return (
-        <section class="card wide">
+        <section class="card">
             <h2>Log</h2>
             <div class="row">
                 {device.functions.map((one) => (
@@ -34,7 +36,7 @@ function Log({ device }: { device: Device }) {
             {device.functions.length === 0 ? <p class="quiet">This device runs no function.</p> : null}
             <Failure error={log.error} />
             {log.data === undefined ? null : (
-                <pre data-role="log" tabIndex={0} aria-label={`Log of ${wanted ?? ""}`}>
+                <pre ref={shown} data-role="log" tabIndex={0} aria-label={`Log of ${wanted ?? ""}`}>
                     {log.data.lines.length === 0
                         ? "It has written nothing."
                         : log.data.lines.map((line) => line.text).join("\n")}
@@ -54,7 +56,9 @@ function Facts({ device }: { device: Device }) {
             {device.reason ? <p class="notice warn">{device.reason}</p> : null}
             <dl class="facts">
                 <dt>State</dt>
-                <dd data-role="state">{device.state}</dd>
+                <dd data-role="state">
+                    <State value={device.state.toLowerCase()} />
+                </dd>
                 <dt>Generation</dt>
                 <dd data-role="generation">
                     {device.gen}
@@ -96,13 +100,13 @@ export function Devices({ only }: { only: string | undefined }) {
                 <p class="notice warn">No device is named {only}.</p>
             ) : null}
             {one !== undefined ? (
-                <>
+                <div class="stack">
                     <Facts device={one} />
                     <Log device={one} />
-                </>
+                </div>
             ) : only === undefined && devices.data !== undefined && devices.data.length > 0 ? (
                 <div class="card scroll">
-                    <table>
+                    <table class="fold">
                         <thead>
                             <tr>
                                 <th>Device</th>
@@ -119,9 +123,9 @@ export function Devices({ only }: { only: string | undefined }) {
                                         <a href={linkTo("devices", device.id)}>{device.id}</a>
                                     </td>
                                     <td>
-                                        <State value={device.online ? "online" : "offline"} /> {device.state}
+                                        <State value={device.online ? "online" : "offline"} /> <State value={device.state.toLowerCase()} />
                                     </td>
-                                    <td class="number">
+                                    <td class="number" data-name="Generation">
                                         {device.gen}
                                         {device.desired_gen !== device.gen ? ` of ${device.desired_gen}` : ""}
                                     </td>

@@ -72,8 +72,8 @@ export function Home() {
             <p class="lead" aria-live="polite" data-role="sentence">
                 {known?.sentence ?? ""}
             </p>
-            {known?.devices.total === 0 ? <JoinHelp /> : null}
             <div class="stack">
+                {known?.devices.total === 0 ? <JoinHelp title="Let the first one join" /> : null}
                 <section>
                     <h2>To do</h2>
                     {todo.length === 0 && known !== undefined ? (

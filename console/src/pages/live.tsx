@@ -10,9 +10,13 @@ import { ago, percent } from "../words";
 
 const WINDOW = 60; // seconds of the sparkline
 
-/** The rate each second of the last WINDOW, oldest first; 0 when the device has said nothing for 3 s. */
+/** The rate each second of the last WINDOW, oldest first: null before this page was opened, 0 when the device has said
+ * nothing for 3 s. */
 function useRate(device: Device, latest: PredictionEvent | undefined) {
-    const [rates, setRates] = useState<number[]>(() => new Array<number>(WINDOW).fill(0));
+    const [rates, setRates] = useState<(number | null)[]>(() => [
+        ...new Array<null>(WINDOW - 1).fill(null),
+        device.fps ?? 0,
+    ]);
     const now = useRef({ rate: device.fps ?? 0, heard: Date.now() });
     useEffect(() => {
         if (latest !== undefined) {
@@ -89,9 +93,9 @@ function Tile({ device }: { device: Device }) {
     );
 }
 
-export function JoinHelp() {
+export function JoinHelp({ title = "No device has joined yet" }: { title?: string }) {
     return (
-        <Empty title="No device has joined yet">
+        <Empty title={title}>
             <p>Make a one-time token, then enrol the device with it and start its agent:</p>
             <Command
                 text={`ledge device token cam-1\nledge-agent enroll --hub ${location.origin} --token TOKEN\nledge-agent run`}

@@ -12,7 +12,7 @@ import {
 } from "../api";
 import { useResource } from "../live";
 import { Command, Confirm, Empty, Failure, State } from "../parts/basics";
-import { ago, bytes, counted, percent, shortDigest } from "../words";
+import { ago, bytes, counted, figure, percent, shortDigest } from "../words";
 
 /** The newest version, when it runs nowhere and its gate did not refuse it. */
 export function newestReady(model: Model): ModelVersion | undefined {
@@ -45,7 +45,7 @@ function Report({ version }: { version: ModelVersion }) {
             {rows.length === 0 ? <p class="quiet">This version came without a gate report.</p> : null}
             {rows.length > 0 ? (
                 <div class="scroll">
-                    <table>
+                    <table class="fold">
                         <thead>
                             <tr>
                                 <th>Gate</th>
@@ -57,9 +57,13 @@ function Report({ version }: { version: ModelVersion }) {
                         <tbody>
                             {rows.map((row) => (
                                 <tr key={row.name}>
-                                    <td>{row.text ?? row.name}</td>
-                                    <td class="number">{String(Number(row.value.toPrecision(5)))}</td>
-                                    <td class="number">{String(Number(row.limit.toPrecision(5)))}</td>
+                                    <td class="whole">{row.text ?? row.name}</td>
+                                    <td class="number" data-name="Measured">
+                                        {figure(row.value)}
+                                    </td>
+                                    <td class="number" data-name="Limit">
+                                        {figure(row.limit)}
+                                    </td>
                                     <td>
                                         <State value={row.passed ? "passed" : "failed"} />
                                     </td>
@@ -72,7 +76,7 @@ function Report({ version }: { version: ModelVersion }) {
             <dl class="facts">
                 {numbers.map(([name, value]) => [
                     <dt key={`${name}-name`}>{name}</dt>,
-                    <dd key={`${name}-value`}>{String(Number(value.toPrecision(5)))}</dd>,
+                    <dd key={`${name}-value`}>{figure(value)}</dd>,
                 ])}
                 <dt>digest</dt>
                 <dd class="mono">{version.sha256}</dd>
@@ -84,23 +88,25 @@ function Report({ version }: { version: ModelVersion }) {
 function Version({ model, version, onDeploy }: { model: Model; version: ModelVersion; onDeploy: () => void }) {
     return (
         <tr data-version={version.version}>
-            <td>
+            <td class="whole">
                 <strong>v{version.version}</strong>
                 <div class="quiet">{ago(version.created)}</div>
-                <div class="quiet mono">{shortDigest(version.sha256)}</div>
+                <div class="quiet mono only-wide">{shortDigest(version.sha256)}</div>
                 {version.note ? <div class="quiet">{version.note}</div> : null}
             </td>
-            <td class="number">{percent(accuracyOf(version))}</td>
+            <td class="number" data-name="Top-1">
+                {percent(accuracyOf(version))}
+            </td>
             <td class="number only-wide">{bytes(version.size)}</td>
             <td>
                 <State value={gateWord(version)} />
             </td>
-            <td class="number" data-role="deployed">
+            <td class="number" data-role="deployed" data-name="Devices">
                 {version.deployed}
             </td>
-            <td>
+            <td class="end">
                 <button
-                    class="main"
+                    class={newestReady(model) === version ? "main" : ""}
                     type="button"
                     aria-label={`Deploy ${model.name} version ${version.version}`}
                     onClick={onDeploy}
@@ -118,10 +124,10 @@ function Rollouts({ items }: { items: Deployment[] }) {
         return null;
     }
     return (
-        <section class="card wide">
+        <section class="card">
             <h2>Roll-outs</h2>
             <div class="scroll">
-                <table>
+                <table class="fold">
                     <thead>
                         <tr>
                             <th>What</th>
@@ -139,18 +145,18 @@ function Rollouts({ items }: { items: Deployment[] }) {
                                         .map((part) => `${part.name} v${part.version}`)
                                         .join(", ")}
                                 </td>
-                                <td>{ago(one.created)}</td>
+                                <td class="quiet">{ago(one.created)}</td>
                                 <td class="number" data-role="done">
                                     {one.done} of {one.total}
                                 </td>
-                                <td>
+                                <td class="whole">
                                     {one.devices.map((device) => (
                                         <div key={device.id}>
                                             {device.id} <State value={device.state.toLowerCase()} /> {device.reason}
                                         </div>
                                     ))}
                                 </td>
-                                <td>
+                                <td class="end">
                                     <button type="button" onClick={() => setUndo(one)}>
                                         Undo
                                     </button>
@@ -200,7 +206,7 @@ export function Models({ only }: { only: string | undefined }) {
                     <section class="card" key={model.name} data-model={model.name}>
                         <h2>{model.name}</h2>
                         <div class="scroll">
-                            <table>
+                            <table class="fold">
                                 <thead>
                                     <tr>
                                         <th>Version</th>

@@ -26,7 +26,7 @@ export function Command({ text }: { text: string }) {
     return <pre>{text}</pre>;
 }
 
-const GOOD = new Set(["online", "confirmed", "passed", "completed", "running", "healthy", "ready"]);
+const GOOD = new Set(["online", "confirmed", "passed", "completed", "running", "healthy", "ready", "loaded"]);
 const BAD = new Set(["failed", "rolled_back", "rejected", "inconsistent", "crashed", "error", "revoked"]);
 const PLAIN = new Set(["no gate", "idle", "superseded", "stopped"]);
 

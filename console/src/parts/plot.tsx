@@ -5,7 +5,7 @@ import uPlot from "uplot";
 
 export interface PlotProps {
     times: number[]; // seconds
-    values: number[];
+    values: (number | null)[]; // null: not known
     title: string;
 }
 
@@ -17,7 +17,7 @@ export function Plot({ times, values, title }: PlotProps) {
         if (box === null) {
             return;
         }
-        const stroke = getComputedStyle(box).getPropertyValue("--main");
+        const stroke = () => getComputedStyle(box).getPropertyValue("--main"); // asked at each drawing: the theme may change
         const made = new uPlot(
             {
                 width: box.clientWidth,
