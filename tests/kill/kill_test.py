@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kill agent, hub, broker, serve and function with SIGKILL at random while records flow: none lost, none twice.
 
-Usage: kill_test.py BIN [--kills 20] [--devices 3] [--seed N] [--model FILE]
+Every record holds a prediction of a small model, so ledge-serve is part of it.
+
+Usage: kill_test.py BIN [--kills 20] [--devices 3] [--seed N]
 """
 import argparse
 import collections
@@ -14,8 +16,10 @@ import sys
 import time
 
 here = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(here.parent / "harness"))
+for folder in ("harness", "serve"):
+    sys.path.insert(0, str(here.parent / folder))
 from fleet import Fleet, children, command, wait_for  # noqa: E402
+from tiny_onnx import conv_of  # noqa: E402
 
 VICTIMS = ("agent", "hub", "broker", "serve", "function")
 
@@ -56,6 +60,12 @@ def stored(fleet):
     return collections.Counter((device, key) for device, key in rows)
 
 
+def predicted(fleet, device):
+    """Records of the device that hold an answer of the model."""
+    return fleet.database().execute("select count(*) from records where device = ? and json_extract(meta, '$.label') = '16'",
+                                    (device,)).fetchone()[0]
+
+
 def run(options):
     random.seed(options.seed)
     with Fleet(options.bin) as fleet:
@@ -63,13 +73,12 @@ def run(options):
         for device in devices:
             fleet.add_device(device)
         fleet.push_function("producer", here / "producer.py")
-        models = []
-        if options.model:
-            fleet.push_model("probe", options.model)
-            models = [{"name": "probe", "version": 1}]
-        fleet.deploy(functions=[{"name": "producer", "version": 1}], models=models)
-        wait_for(lambda: all(len(ledger(fleet, d)) > 5 for d in devices), "every device stores records")
-        left = {victim: options.kills for victim in VICTIMS if victim != "serve" or options.model}
+        model = fleet.root / "probe.onnx"
+        model.write_bytes(conv_of(1.0, 10.0, side=1))
+        fleet.push_model("probe", model)
+        fleet.deploy(functions=[{"name": "producer", "version": 1}], models=[{"name": "probe", "version": 1}])
+        wait_for(lambda: all(len(ledger(fleet, d)) > 5 and predicted(fleet, d) for d in devices), "every device predicts")
+        left = dict.fromkeys(VICTIMS, options.kills)
         started = time.monotonic()
         while any(left.values()):
             victim = random.choice([v for v, n in left.items() if n])
@@ -79,8 +88,9 @@ def run(options):
         print(f"killed {options.kills} times each: {', '.join(left)} in {time.monotonic() - started:.0f} s, seed {options.seed}")
         wait_for(fleet.healthy, "the hub is back", 60)
         wait_for(lambda: all(fleet.device(d)["online"] for d in devices), "every device is back", 90, 0.5)
-        marks = {d: len(ledger(fleet, d)) for d in devices}
-        wait_for(lambda: all(len(ledger(fleet, d)) > marks[d] + 3 for d in devices), "every device stores records again", 60)
+        marks = {d: (len(ledger(fleet, d)), predicted(fleet, d)) for d in devices}
+        wait_for(lambda: all(len(ledger(fleet, d)) > marks[d][0] + 3 for d in devices), "every device stores records again", 60)
+        wait_for(lambda: all(predicted(fleet, d) > marks[d][1] + 3 for d in devices), "every device predicts again", 60)
         promised = {(d, key) for d in devices for key in ledger(fleet, d)}
         wait_for(lambda: not promised - set(stored(fleet)), "the hub has every promised record", 90, 0.5)
         counts = stored(fleet)
@@ -100,7 +110,6 @@ def main():
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--devices", type=int, default=3)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--model")
     run(parser.parse_args())
 
 
