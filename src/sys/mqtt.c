@@ -54,7 +54,9 @@ struct sys_mqtt {
     bool connected;
     int watched; /* SYS_READ | SYS_WRITE the watch stands for */
     int failures;
-    int attempt; /* which address is next */
+    int attempt;     /* which address is next */
+    int64_t expires; /* our certificate, seconds since 1970; 0: none */
+    uint64_t events;
     char *patterns[MAX_PATTERNS];
     int n_patterns;
     char reason[160]; /* why the connection ended: the most telling line */
@@ -160,6 +162,9 @@ static void lost(struct sys_mqtt *m, const char *reason)
 
 static const char *text_of(int rc)
 {
+    if (rc == MOSQ_ERR_ERRNO && errno == EPROTO) { /* the alert was lost in a reset */
+        return "TLS: ended by the broker, the reason is lost";
+    }
     return rc == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(rc);
 }
 
@@ -184,6 +189,7 @@ static void on_event(void *arg, int events)
     struct sys_mqtt *m = arg;
     int rc = MOSQ_ERR_SUCCESS;
     int fd = mosquitto_socket(m->client);
+    m->events++;
     enter(m);
     if ((events & SYS_READ) != 0) {
         rc = mosquitto_loop_read(m->client, MAX_PACKETS);
@@ -401,10 +407,29 @@ static bool is_address(const char *host)
     return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
 }
 
+/* Looked at before the broker does: in TLS 1.3 its refusal comes behind the handshake, and is lost
+ * when a reset overtakes it. */
+static bool is_expired(struct sys_mqtt *m)
+{
+    char when[32];
+    char reason[sizeof m->reason];
+    if (m->expires == 0 || sys_now_ms() / 1000 <= m->expires) {
+        return false;
+    }
+    sys_time_text(m->expires * 1000, when);
+    (void)snprintf(reason, sizeof reason, "certificate expired at %s: %.100s", when,
+                   m->options.certificate);
+    lost(m, reason);
+    return true;
+}
+
 static void connect_now(void *arg)
 {
     struct sys_mqtt *m = arg;
     stop_timer(&m->retry);
+    if (is_expired(m)) {
+        return;
+    }
     if (is_address(m->options.host)) {
         connect_to(m, m->options.host);
         return;
@@ -431,6 +456,9 @@ static enum ledge_status make_tls(struct sys_mqtt *m, struct ledge_error *err)
                                       .ca = m->options.ca,
                                       .verify = SYS_TLS_VERIFY_REQUIRED};
     LEDGE_TRY(sys_tls_create(&options, &m->tls, err));
+    if (m->options.certificate != NULL) {
+        LEDGE_TRY(sys_certificate_expiry(m->options.certificate, &m->expires, err));
+    }
     X509_VERIFY_PARAM *rules = SSL_CTX_get0_param(sys_tls_ctx(m->tls));
     int good = is_address(m->options.host) ? X509_VERIFY_PARAM_set1_ip_asc(rules, m->options.host)
                                            : X509_VERIFY_PARAM_set1_host(rules, m->options.host, 0);
@@ -509,6 +537,11 @@ void sys_mqtt_free(struct sys_mqtt *m)
 bool sys_mqtt_connected(const struct sys_mqtt *m)
 {
     return m->connected && m->retry == NULL;
+}
+
+uint64_t sys_mqtt_events(const struct sys_mqtt *m)
+{
+    return m->events;
 }
 
 enum ledge_status sys_mqtt_subscribe(struct sys_mqtt *m, const char *pattern,

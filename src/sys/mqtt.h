@@ -28,7 +28,8 @@ struct sys_mqtt_options {
     void *arg;
 };
 
-/* Strings are copied. The first connection starts at once. OWNED: sys_mqtt_free(), also from inside
+/* Strings are copied. The first connection starts at once; none is tried with a certificate of ours
+ * that has expired (on_disconnect says so). OWNED: sys_mqtt_free(), also from inside
  * a callback; it may wait for a name being resolved. Errors: of sys_tls_create(). */
 LEDGE_NODISCARD enum ledge_status sys_mqtt_create(struct sys_loop *loop,
                                                   const struct sys_mqtt_options *options,
@@ -36,6 +37,9 @@ LEDGE_NODISCARD enum ledge_status sys_mqtt_create(struct sys_loop *loop,
 void sys_mqtt_free(struct sys_mqtt *mqtt);
 
 bool sys_mqtt_connected(const struct sys_mqtt *mqtt);
+
+/* How often the socket woke us since sys_mqtt_create(): an attempt takes a handful. */
+uint64_t sys_mqtt_events(const struct sys_mqtt *mqtt);
 
 /* QoS 1; remembered and repeated after each reconnect. */
 LEDGE_NODISCARD enum ledge_status sys_mqtt_subscribe(struct sys_mqtt *mqtt, const char *pattern,
