@@ -2,8 +2,8 @@
 /* gzip.c -- see gzip.h. */
 #include <errno.h>
 #include <limits.h>
-#include <stdint.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <zlib.h>
 
