@@ -3,12 +3,14 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/digest.h"
 #include "base/status.h"
 #include "hub/api.h"
 #include "hub_sql.h"
 #include "sys/file.h"
+#include "sys/log.h"
 
 const char *hub_blob_path(const struct hub *hub, const char *sha256, char out[HUB_PATH])
 {
@@ -19,10 +21,12 @@ enum ledge_status hub_blob_put(struct hub *hub, const void *bytes, size_t n, cha
                                struct ledge_error *err)
 {
     uint8_t digest[LEDGE_SHA256_BYTES];
-    char path[HUB_PATH], folder[HUB_PATH];
+    char path[HUB_PATH], folder[HUB_PATH], there[65];
     ledge_sha256(bytes, n, digest);
     ledge_hex(digest, sizeof digest, sha256);
-    if (!sys_file_exists(hub_blob_path(hub, sha256, path))) {
+    /* What has gone bad on disk is made whole by pushing it again. */
+    if (sys_file_sha256(hub_blob_path(hub, sha256, path), there, NULL) != LEDGE_OK ||
+        strcmp(there, sha256) != 0) {
         LEDGE_TRY(sys_dir_make(hub_path(hub, folder, "blobs/sha256/%.2s", sha256), err));
         LEDGE_TRY(sys_file_write(path, bytes, n, 0600, err));
     }
@@ -55,6 +59,19 @@ void hub_on_blob_push(struct hub_request *request)
     hub_reply_json(request, 201, json_pack("{s:s,s:I}", "sha256", sha256, "size", (json_int_t)n));
 }
 
+/* A file of another length has been damaged: better no answer than a wrong one. */
+static bool is_whole(const char *path, const char *sha256, int64_t size)
+{
+    struct stat st = {.st_size = 0};
+    if (stat(path, &st) == 0 && st.st_size == size) {
+        return true;
+    }
+    sys_log(SYS_LOG_ERROR,
+            "blob %.16s: %lld of %lld bytes are on disk; push it again, or restore %s", sha256,
+            (long long)st.st_size, (long long)size, path);
+    return false;
+}
+
 /* A device reads what its own documents name, and nothing else. */
 void hub_on_blob(struct hub_request *request)
 {
@@ -80,10 +97,13 @@ void hub_on_blob(struct hub_request *request)
         hub_reply_problem(request, 404, "there is no such blob");
         return;
     }
+    if (!is_whole(hub_blob_path(request->hub, sha256, path), sha256, size)) {
+        hub_reply_problem(request, 503, "blob %.16s is damaged in the hub's store", sha256);
+        return;
+    }
     hub_security_headers(request->http, false);
     (void)snprintf(digest, sizeof digest, "sha-256=%.64s", sha256);
     sys_http_reply_header(request->http, "Digest", digest);
     sys_http_reply_header(request->http, "Cache-Control", "private, max-age=31536000, immutable");
-    sys_http_reply_file(request->http, hub_blob_path(request->hub, sha256, path),
-                        "application/octet-stream", sha256);
+    sys_http_reply_file(request->http, path, "application/octet-stream", sha256);
 }

@@ -109,10 +109,34 @@ static bool read_token(void *arg, const struct sys_row *row)
     return false;
 }
 
-/* Every refusal in the same words, so that nothing is learned about tokens. */
+/* Why a claim is refused, for the hub's log; NULL: it is good. */
+static const char *token_fault(const struct claim *claim, char text[FLEET_NAME_SIZE + 64])
+{
+    char when[32];
+    if (!claim->found) {
+        return "there is no such token";
+    }
+    if (claim->used && !claim->same) {
+        (void)snprintf(text, FLEET_NAME_SIZE + 64, "the token was used by %s", claim->bound);
+        return text;
+    }
+    if (claim->bound[0] != '\0' && strcmp(claim->bound, claim->device) != 0) {
+        (void)snprintf(text, FLEET_NAME_SIZE + 64, "the token is for %s", claim->bound);
+        return text;
+    }
+    if (claim->expires < sys_now_ms()) {
+        sys_time_text(claim->expires, when);
+        (void)snprintf(text, FLEET_NAME_SIZE + 64, "the token expired at %s", when);
+        return text;
+    }
+    return NULL;
+}
+
+/* To the caller every refusal has the same words, so that nothing is learned about tokens. */
 static enum ledge_status check_token(struct hub *hub, const char *text, struct claim *claim,
                                      struct ledge_error *err)
 {
+    char fault[FLEET_NAME_SIZE + 64];
     struct fleet_token token;
     int64_t revoked = 0;
     if (fleet_token_parse(text, &token, NULL) == LEDGE_OK) {
@@ -121,15 +145,19 @@ static enum ledge_status check_token(struct hub *hub, const char *text, struct c
         LEDGE_TRY(
             sys_sql_do(hub->sql, err, read_token, claim, hub_sql_token_find, "s", claim->hash));
     }
-    bool named = claim->bound[0] == '\0' || strcmp(claim->bound, claim->device) == 0;
-    if (!claim->found || !named || claim->expires < sys_now_ms() || (claim->used && !claim->same)) {
+    const char *why = token_fault(claim, fault);
+    if (why != NULL) {
+        sys_log(SYS_LOG_WARNING, "enrolment of %s refused: %s", claim->device, why);
         return ledge_fail(err, LEDGE_ERR_AUTH,
                           "the token is wrong, for another device, used or expired");
     }
     LEDGE_TRY(
         sys_sql_do(hub->sql, err, hub_row_int, &revoked, hub_sql_device_known, "s", claim->device));
-    return revoked == 0 ? LEDGE_OK
-                        : ledge_fail(err, LEDGE_ERR_AUTH, "%s was revoked", claim->device);
+    if (revoked == 0) {
+        return LEDGE_OK;
+    }
+    sys_log(SYS_LOG_WARNING, "enrolment of %s refused: it was revoked", claim->device);
+    return ledge_fail(err, LEDGE_ERR_AUTH, "%s was revoked", claim->device);
 }
 
 /* Inside a transaction: a certificate for the claim, new or as before. *pem OWNED. */
@@ -214,7 +242,6 @@ static void enroll(struct hub_request *request, const char *token, struct claim 
     status = hub_end(hub, status, &err);
     if (refused) {
         hub_auth_failed(hub, request->http);
-        sys_log(SYS_LOG_WARNING, "enrolment of %s refused: %s", claim->device, err.text);
         hub_reply_problem(request, 401, "%s", err.text);
     } else if (status == LEDGE_ERR_AUTH) { /* the request's own signature */
         hub_reply_problem(request, 400, "%s", err.text);
