@@ -36,6 +36,7 @@ struct agent {
     char boot[33];           /* of this start of the agent */
     int64_t started_ms;      /* monotonic */
     bool greeted;            /* connected at least once */
+    char offline[160];       /* why it is not connected, as the log has said it last */
     bool ending;
 };
 

@@ -237,6 +237,7 @@ static enum ledge_status peek(const struct ledge_buf *payload, const char **devi
     return sys_json_int(*root, "desired document", "gen", 1, INT64_MAX / 2, gen, err);
 }
 
+/* gen 0: it cannot be told, or is none of ours; what the hub knows of real ones stays. */
 static void refuse(struct agent_deploy *d, int64_t gen, const char *reason)
 {
     sys_log(SYS_LOG_ERROR, "desired document refused: %s", reason);
@@ -307,7 +308,7 @@ static void consider(struct agent_deploy *d, const void *envelope, size_t n,
         refuse(d, gen, err.text);
     } else if (strcmp(device, d->device) != 0) {
         (void)ledge_fail(&err, LEDGE_ERR_AUTH, "it is for device %.64s", device);
-        refuse(d, gen, err.text);
+        refuse(d, 0, err.text);
     } else if (gen <= d->j.current || gen < d->j.target) {
         (void)ledge_fail(&err, LEDGE_ERR_RANGE,
                          "generation %" PRId64 " is not greater than %" PRId64, gen,
@@ -328,7 +329,7 @@ void agent_deploy_receive(struct agent_deploy *d, const void *envelope, size_t n
     struct fleet_envelope read;
     struct ledge_error err;
     if (verify(d, envelope, n, &read, &err) != LEDGE_OK) {
-        refuse(d, d->j.target, err.text);
+        refuse(d, 0, err.text);
         return;
     }
     consider(d, envelope, n, &read.payload);

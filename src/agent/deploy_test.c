@@ -514,7 +514,7 @@ static void what_is_refused(void **state)
     wrong.device = "cam-2";
     send_order(&d, &wrong);
     assert_true(wait_end(&d));
-    assert_string_equal(d.line, "REJECTED gen 2: it is for device cam-2");
+    assert_string_equal(d.line, "REJECTED gen 0: it is for device cam-2");
     wrong = order(1, "GOOD 9", NULL);
     send_order(&d, &wrong);
     assert_true(wait_end(&d));

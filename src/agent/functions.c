@@ -36,6 +36,7 @@ struct unit {
     bool stopping;
     bool wanted; /* named by the set() in work */
     int32_t restarts_mark;
+    char ended[48];    /* how it ended last, for people; "" while it has not */
     const char *state; /* "running", "backoff", "stopping", "failed" */
 };
 
@@ -193,9 +194,10 @@ static void on_exit_of(void *arg, int status, bool restarting)
 {
     struct unit *unit = arg;
     char text[96];
-    (void)snprintf(text, sizeof text, "ledge-agent: ended by %s %d%s",
+    (void)snprintf(unit->ended, sizeof unit->ended, "ended by %s %d",
                    WIFSIGNALED(status) ? "signal" : "itself, exit code",
-                   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+                   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    (void)snprintf(text, sizeof text, "ledge-agent: %s%s", unit->ended,
                    restarting ? "; it is started again" : "");
     on_line(unit, text);
     if (restarting) {
@@ -236,6 +238,7 @@ static void run_spec(struct unit *unit, struct spec *spec)
     free_spec(unit->spec);
     unit->spec = spec;
     unit->restarts_mark = 0;
+    unit->ended[0] = '\0';
     if (start_unit(unit, &err) != LEDGE_OK) {
         unit->state = "failed";
         sys_log(SYS_LOG_ERROR, "function %s: %s", unit->name, err.text);
@@ -439,7 +442,8 @@ bool agent_functions_healthy(const struct agent_functions *functions, char why[2
     for (const struct unit *unit = functions->units; unit != NULL; unit = unit->next) {
         if (unit->process == NULL || sys_process_pid(unit->process) == 0 ||
             sys_process_restarts(unit->process) != unit->restarts_mark) {
-            (void)snprintf(why, 200, "function %s did not stay up", unit->name);
+            (void)snprintf(why, 200, "function %s did not stay up%s%s", unit->name,
+                           unit->ended[0] != '\0' ? ": " : "", unit->ended);
             return false;
         }
     }

@@ -81,6 +81,7 @@ static void on_connect(void *arg)
         sys_log(SYS_LOG_INFO, "connected again");
     }
     agent->greeted = true;
+    agent->offline[0] = '\0';
     send_hello(agent);
     LEDGE_CLEANUP(sys_json_free) json_t *status = agent_deploy_status(agent->deploy);
     if (status != NULL && agent_deploy_seen(agent->deploy) > 0) {
@@ -95,8 +96,11 @@ static void on_connect(void *arg)
 static void on_disconnect(void *arg, const char *reason)
 {
     struct agent *agent = arg;
-    sys_log(SYS_LOG_WARNING, "broker %s:%u: %s", agent->config.broker_host,
+    /* Once, not at every attempt of a week without a network. */
+    bool known = strcmp(reason, agent->offline) == 0;
+    sys_log(known ? SYS_LOG_DEBUG : SYS_LOG_WARNING, "broker %s:%u: %s", agent->config.broker_host,
             agent->config.broker_port, reason);
+    (void)snprintf(agent->offline, sizeof agent->offline, "%s", reason);
     sys_timer_free(agent->hello);
     agent->hello = NULL;
     agent_uplink_disconnected(agent->uplink);
