@@ -159,6 +159,7 @@ static void Pow_f32(const void *pa, const void *pb, void *po, int64_t n, int sa,
 #define COMPARE_ROWS(NAME, EXPR)                                                                   \
     ROW(NAME, f32, F32, BOOL)                                                                      \
     ROW(NAME, f64, F64, BOOL) ROW(NAME, f16, F16, BOOL) ROW(NAME, bf16, BF16, BOOL)
+/* clang-format off */
 #define WHOLE_ROWS(D, name, T, U)                                                                  \
     ROW(Add, name, D, D)                                                                           \
     ROW(Sub, name, D, D) ROW(Mul, name, D, D) ROW(Max, name, D, D) ROW(Min, name, D, D)            \
@@ -167,6 +168,7 @@ static void Pow_f32(const void *pa, const void *pb, void *po, int64_t n, int sa,
                 ROW(Greater, name, D, BOOL) ROW(GreaterOrEqual, name, D, BOOL)                     \
                     ROW(Div, name, D, D) ROW(ModF, name, D, D) ROW(Mod, name, D, D)                \
                         ROW(PRelu, name, D, D)
+/* clang-format on */
 #define UNSIGNED_ROWS(D, name, T, U)                                                               \
     WHOLE_ROWS(D, name, T, U) ROW(BitShiftLeft, name, D, D) ROW(BitShiftRight, name, D, D)
 

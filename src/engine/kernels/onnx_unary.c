@@ -171,10 +171,12 @@ DEFINE_TESTS(IsInf, isinf(x) && (x < 0 ? p[0] : p[1]) != 0)
 #define REAL_ROWS(NAME, EXPR)                                                                      \
     ROW(NAME, f32, F32, F32)                                                                       \
     ROW(NAME, f64, F64, F64) ROW(NAME, f16, F16, F16) ROW(NAME, bf16, BF16, BF16)
+/* clang-format off */
 #define SIGNED_ROWS(D, name, T, U)                                                                 \
     ROW(Abs, name, D, D)                                                                           \
     ROW(Neg, name, D, D) ROW(Sign, name, D, D) ROW(Relu, name, D, D) ROW(Shrink, name, D, D)       \
         ROW(BitwiseNot, name, D, D)
+/* clang-format on */
 #define UNSIGNED_ROWS(D, name, T, U)                                                               \
     ROW(Abs, name, D, D) ROW(Sign, name, D, D) ROW(BitwiseNot, name, D, D)
 #define TEST_ROWS(NAME)                                                                            \
