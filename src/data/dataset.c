@@ -170,6 +170,9 @@ static enum ledge_status final_classes(const struct data_set *set, const struct 
     }
     if (!listed) {
         qsort(list, (size_t)count, sizeof *list, whole ? by_value : by_text);
+        while (spec->first_classes > 0 && count > spec->first_classes) {
+            free(list[--count]);
+        }
     }
     *names = list;
     *n = count;

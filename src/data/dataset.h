@@ -50,6 +50,7 @@ struct data_set_spec {
     bool stratified;
     const char *const *classes; /* only these, in this order */
     int32_t n_classes;
+    int32_t first_classes; /* without a list: only the first so many; 0: all */
     bool may_lack_classes; /* a listed class without a sample is no error */
     int64_t limit;         /* at most this many of the part, chosen by content and seed; 0: all */
     /* How a picture becomes a tensor; NULL: as large as the first picture, its channels, mean 0,

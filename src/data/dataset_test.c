@@ -140,6 +140,14 @@ static void test_split(void **state)
         assert_true(has_key(val, data_set_key(few, i)));
     }
     data_set_close(few);
+    spec.n_classes = 0;
+    spec.first_classes = 2;
+    few = open_set(&spec);
+    assert_int_equal(data_set_n_classes(few), 2);
+    assert_string_equal(data_set_class(few, 1), "9");
+    data_set_close(few);
+    spec.first_classes = 0;
+    spec.n_classes = 2;
     /* Stratified: exactly a quarter of each class. */
     spec.stratified = true;
     few = open_set(&spec);

@@ -34,6 +34,9 @@ struct train_hot {
     void (*taps)(int32_t n_taps, const float *w, const float *x, const int32_t *off, float init,
                  float *y, int64_t n);
 
+    /* Copy n floats, few: a call that costs less than memcpy's. */
+    void (*copy)(const float *from, float *to, int64_t n);
+
     float (*sum)(const float *x, int64_t n);
     float (*dot)(const float *x, const float *y, int64_t n);
     /* sum of (x - mean)^2 */

@@ -21,6 +21,8 @@ static const struct sys_yaml_key keys[] = {
     {"data.labels", SYS_YAML_TEXT, 0, 0, NULL, NULL,
      "folder: file of labels by path (CSV or JSON); CSV: name of the label column"},
     {"data.classes", SYS_YAML_TEXTS, 0, 0, NULL, NULL, "only these classes, in this order"},
+    {"data.first_classes", SYS_YAML_INT, 0, 10000, NULL, "0",
+     "only the first so many classes in the data's own order; 0: all"},
     {"data.limit", SYS_YAML_INT, 0, 1e9, NULL, "0", "at most this many training samples; 0: all"},
     {"data.val_fraction", SYS_YAML_NUMBER, 0, 0.9, NULL, "0.2",
      "part of the samples kept for validation, chosen by content"},
@@ -192,6 +194,7 @@ static enum ledge_status read_data(struct train_recipe *r, struct ledge_error *e
         .stratified = sys_yaml_bool(d, "data.stratified", false),
         .classes = r->classes,
         .n_classes = (int32_t)n,
+        .first_classes = (int32_t)sys_yaml_int(d, "data.first_classes", 0),
         .limit = sys_yaml_int(d, "data.limit", 0),
         .cache_bytes = (size_t)sys_yaml_int(d, "data.cache_mb", 1) << 20,
     };

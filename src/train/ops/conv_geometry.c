@@ -143,15 +143,15 @@ static int32_t runs_of(const struct train_gather *g, int32_t q, int32_t width, s
     return n;
 }
 
-static void put(const struct train_gather *g, const float *tile, int32_t width,
-                const struct run *runs, int32_t n_runs, int32_t rows, float *out)
+static void put(const struct train_hot *hot, const struct train_gather *g, const float *tile,
+                int32_t width, const struct run *runs, int32_t n_runs, int32_t rows, float *out)
 {
     for (int32_t r = 0; r < rows; r++) {
         for (int32_t i = 0; i < n_runs; i++) {
             const float *from = tile + r * width + runs[i].from;
             float *to = out + r * g->channel + runs[i].to;
             if (g->col_step == 1) {
-                memcpy(to, from, (size_t)runs[i].n * sizeof(float));
+                hot->copy(from, to, runs[i].n);
                 continue;
             }
             for (int32_t x = 0; x < runs[i].n; x++) {
@@ -176,7 +176,7 @@ void train_gather_run(const struct train_hot *hot, const struct train_gather *g,
             int32_t rows = g->m - m < TRAIN_MR ? g->m - m : TRAIN_MR;
             hot->tile(g->k, a + (int64_t)m * g->k, planes + q, g->off,
                       init != NULL ? init + m : NULL, n_vec, tile, width);
-            put(g, tile, width, runs, n_runs, rows, out + m * g->channel);
+            put(hot, g, tile, width, runs, n_runs, rows, out + m * g->channel);
         }
     }
 }

@@ -94,30 +94,37 @@ static void weight_chunk(void *arg, int32_t chunk, int32_t worker)
     }
 }
 
-/* Output channel number i (over all groups): the chunks' partials in order. */
-static void add_partials(void *arg, int32_t i, int32_t worker)
+/* Taps TRAIN_MR * i and on of group g: the chunks' partials in order, a whole row of channels at a
+ * time. */
+static void add_partials(void *arg, int32_t index, int32_t worker)
 {
     const struct weight_job *job = arg;
     const struct weight *p = job->p;
     const struct train_conv *s = &p->s;
+    int32_t panels = p->k_pad / TRAIN_MR;
+    int32_t g = index / panels;
+    int32_t first = index % panels * TRAIN_MR;
+    float *dw = job->dw + (int64_t)g * s->o * p->k;
     (void)worker;
-    float *dw = job->dw + (int64_t)i * p->k;
-    size_t start = (size_t)(i / s->o) * (size_t)p->k_pad * (size_t)p->o_pad + (size_t)(i % s->o);
-    for (int32_t k = 0; k < p->k; k++) {
-        const float *from = job->partials + start + (size_t)k * (size_t)p->o_pad;
-        float total = 0;
-        for (int32_t chunk = 0; chunk < p->chunks; chunk++) {
-            total += from[(size_t)chunk * p->partial];
+    for (int32_t k = first; k < first + TRAIN_MR && k < p->k; k++) {
+        float *row = job->partials + ((int64_t)g * p->k_pad + k) * p->o_pad;
+        for (int32_t chunk = 1; chunk < p->chunks; chunk++) {
+            s->hot->add(row, row + (size_t)chunk * p->partial, row, s->o);
         }
-        dw[k] = total;
+        for (int32_t o = 0; o < s->o; o++) {
+            dw[(int64_t)o * p->k + k] = row[o];
+        }
     }
-    if (job->db != NULL) {
-        size_t at = (size_t)s->groups * (size_t)p->k_pad * (size_t)p->o_pad + (size_t)i;
-        float total = 0;
-        for (int32_t chunk = 0; chunk < p->chunks; chunk++) {
-            total += job->partials[(size_t)chunk * p->partial + at];
-        }
-        job->db[i] = total;
+}
+
+static void add_biases(const struct weight_job *job)
+{
+    const struct weight *p = job->p;
+    int32_t n = p->s.groups * p->s.o;
+    const float *from = job->partials + (size_t)p->s.groups * (size_t)p->k_pad * (size_t)p->o_pad;
+    memcpy(job->db, from, (size_t)n * sizeof(float));
+    for (int32_t chunk = 1; chunk < p->chunks; chunk++) {
+        p->s.hot->add(job->db, from + (size_t)chunk * p->partial, job->db, n);
     }
 }
 
@@ -133,7 +140,10 @@ static enum ledge_status weight_run(const struct ledge_kernel_call *call)
                              .dw = call->out[0]->data};
     job.db = call->n_out > 1 && call->out[1] != NULL ? call->out[1]->data : NULL;
     ledge_pool_run(call->pool, p->chunks, weight_chunk, &job);
-    ledge_pool_run(call->pool, p->s.groups * p->s.o, add_partials, &job);
+    ledge_pool_run(call->pool, p->s.groups * (p->k_pad / TRAIN_MR), add_partials, &job);
+    if (job.db != NULL) {
+        add_biases(&job);
+    }
     return LEDGE_OK;
 }
 
