@@ -36,7 +36,7 @@ int data_csv_field(const char **text, const char *end, struct ledge_buf *field)
         } else if (!quoted && *at == '\r') {
             continue;
         }
-        if (!ledge_buf_add(field, at, 1)) {
+        if (*at == '\0' || !ledge_buf_add(field, at, 1)) {
             return -1;
         }
     }
@@ -85,7 +85,7 @@ static enum ledge_status look_at_first(struct table *t, const char *label_column
         float value;
         stop = data_csv_field(&at, t->end, t->field);
         if (stop < 0 || t->n_columns == DATA_MAX_FEATURES) {
-            return fail_row(t, stop < 0 ? "a quote is not closed, or a field is too long"
+            return fail_row(t, stop < 0 ? "a quote is not closed, a field is too long, or a NUL"
                                         : "too many columns");
         }
         if (label_column != NULL && strcmp(t->field->data, label_column) == 0) {
@@ -136,7 +136,7 @@ static enum ledge_status read_row(struct table *t)
         }
         stop = data_csv_field(&t->at, t->end, t->field);
         if (stop < 0) {
-            return fail_row(t, "a quote is not closed, or a field is too long");
+            return fail_row(t, "a quote is not closed, a field is too long, or a NUL");
         }
         if (column == t->label) {
             label = data_source_class(t->set, t->field->data, t->field->len);

@@ -41,7 +41,7 @@ bool data_kind_parse(const char *text, enum data_kind *kind)
 int32_t data_source_class(struct data_set *set, const char *name, size_t length)
 {
     for (int32_t i = 0; i < set->n_classes; i++) {
-        if (strncmp(set->classes[i], name, length) == 0 && set->classes[i][length] == '\0') {
+        if (strlen(set->classes[i]) == length && memcmp(set->classes[i], name, length) == 0) {
             return i;
         }
     }

@@ -81,7 +81,8 @@ LEDGE_NODISCARD enum ledge_status data_csv_parse(struct data_set *set, const cha
                                                  struct ledge_error *err);
 
 /* One field of a CSV row. field is FILLED (a growing buffer, cleared first). Returns what ended it:
- * ',', '\n' or 0 at the end of the text, -1 when a quote is not closed or the field is too long. */
+ * ',', '\n' or 0 at the end of the text, -1 when a quote is not closed, the field is too long or
+ * holds a NUL. */
 int data_csv_field(const char **text, const char *end, struct ledge_buf *field);
 
 /* Free what the sources hold; for data_set_close() and fuzzers. */

@@ -290,6 +290,10 @@ static void test_csv(void **state)
     assert_int_equal(csv("1,2,0\n3,1,0,9\n", &set, &err), LEDGE_ERR_FORMAT);
     assert_int_equal(csv("1,\"2,0\n", &set, &err), LEDGE_ERR_FORMAT);
     assert_int_equal(csv("", &set, &err), LEDGE_ERR_FORMAT);
+    /* A NUL in a name: a class once ended there and the next comparison read past it. */
+    must(sys_file_write(in_folder("table.csv"), "1,a\n2,a\0bcdefgh\n", 17, 0600, &err), &err);
+    struct data_set_spec spec = {.path = in_folder("table.csv")};
+    assert_int_equal(data_set_open(&spec, &set, &err), LEDGE_ERR_FORMAT);
 }
 
 static void test_refusals(void **state)
