@@ -45,6 +45,21 @@ void hub_deploy_send_if_behind(struct hub *hub, const char *device, int64_t seen
     }
 }
 
+static bool send_row(void *arg, const struct sys_row *row)
+{
+    const char *envelope = sys_row_text(row, 1);
+    return envelope == NULL ||
+           hub_link_send(arg, sys_row_text(row, 0), "desired", envelope, strlen(envelope));
+}
+
+void hub_deploy_send_unseen(struct hub *hub)
+{
+    struct ledge_error err;
+    if (sys_sql_do(hub->sql, &err, send_row, hub, hub_sql_desired_unseen, "") != LEDGE_OK) {
+        sys_log(SYS_LOG_ERROR, "documents cannot be read: %s", err.text);
+    }
+}
+
 /* -- shown ------------------------------------------------------------------------------------- */
 
 struct devices {

@@ -199,6 +199,10 @@ bool hub_deploy_state(struct hub *hub, const char *device, int64_t gen, const ch
 /* Send the newest document to the device when it has seen less. */
 void hub_deploy_send_if_behind(struct hub *hub, const char *device, int64_t seen);
 
+/* To every device that has not seen its newest document: the broker is there again, and what was
+ * sent meanwhile, or a hello that came before us, has not arrived. */
+void hub_deploy_send_unseen(struct hub *hub);
+
 /* -- logs.c ------------------------------------------------------------------------------------ */
 
 LEDGE_NODISCARD enum ledge_status hub_logs_create(struct hub *hub, struct ledge_error *err);

@@ -100,8 +100,8 @@ static void on_message(void *arg, const char *topic, const void *payload, size_t
 
 static void on_connect(void *arg)
 {
-    (void)arg;
     sys_log(SYS_LOG_INFO, "connected to the broker");
+    hub_deploy_send_unseen(arg);
 }
 
 static void on_disconnect(void *arg, const char *reason)
