@@ -152,6 +152,8 @@ static void on_message(void *arg, const char *topic, const void *payload, size_t
         handle_ack(agent, payload, n);
     } else if (strcmp(parts.channel, "log-request") == 0) {
         handle_log_request(agent, payload, n);
+    } else if (strcmp(parts.channel, "hello-request") == 0) {
+        send_hello(agent);
     }
 }
 

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "fleet/messages.h"
 #include "hub/hub.h"
+#include "hub_sql.h"
 #include "sys/json.h"
 #include "sys/log.h"
 #include "sys/mqtt.h"
@@ -98,10 +99,23 @@ static void on_message(void *arg, const char *topic, const void *payload, size_t
     }
 }
 
+static bool ask_for_hello(void *arg, const struct sys_row *row)
+{
+    (void)hub_link_send(arg, sys_row_text(row, 0), "hello-request", "{\"v\":1}", 7);
+    return true;
+}
+
+/* A device that was connected before the hub said its hello to nobody: every device is asked again.
+ */
 static void on_connect(void *arg)
 {
+    struct hub *hub = arg;
+    struct ledge_error err;
     sys_log(SYS_LOG_INFO, "connected to the broker");
-    hub_deploy_send_unseen(arg);
+    if (sys_sql_do(hub->sql, &err, ask_for_hello, hub, hub_sql_device_names, "") != LEDGE_OK) {
+        sys_log(SYS_LOG_ERROR, "devices cannot be read: %s", err.text);
+    }
+    hub_deploy_send_unseen(hub);
 }
 
 static void on_disconnect(void *arg, const char *reason)
