@@ -153,7 +153,9 @@ static void on_message(void *arg, const char *topic, const void *payload, size_t
     } else if (strcmp(parts.channel, "log-request") == 0) {
         handle_log_request(agent, payload, n);
     } else if (strcmp(parts.channel, "hello-request") == 0) {
+        /* The hub was away: what was on its way then had no reader. */
         send_hello(agent);
+        agent_uplink_connected(agent->uplink);
     }
 }
 

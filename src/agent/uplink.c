@@ -175,7 +175,9 @@ static bool send_one(struct agent_uplink *u, const struct agent_outbox_stats *st
     u->window[u->n_window++] = u->next - 1;
     u->caught_up = u->next > stats->synced;
     u->gathered = stats->appended;
-    watch_overdue(u);
+    if (u->timer == NULL) { /* runs from the oldest segment: what follows may not put it off */
+        watch_overdue(u);
+    }
     return true;
 }
 

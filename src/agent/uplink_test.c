@@ -183,6 +183,27 @@ static void what_is_not_acknowledged_is_sent_again(void **state)
     close_bench(&b);
 }
 
+/* A segment in the middle is lost while new ones keep leaving: it may not wait for a pause. */
+static void a_steady_stream_does_not_put_off_what_was_lost(void **state)
+{
+    struct bench b;
+    (void)state;
+    open_bench(&b);
+    agent_uplink_connected(b.uplink);
+    for (int i = 0; i < 14; i++) {
+        add(&b, 1, 60000); /* each a segment of its own, every 10 ms: half of the time allowed */
+        b.timer = sys_timer_start(b.loop, 10, 0, stop, b.loop);
+        sys_loop_run(b.loop);
+        sys_timer_free(b.timer);
+    }
+    bool again = false;
+    for (int i = 1; i < b.n; i++) {
+        again |= b.sent[i].first == 1;
+    }
+    assert_true(again);
+    close_bench(&b);
+}
+
 static int make_root(void **state)
 {
     (void)state;
@@ -201,6 +222,7 @@ int main(void)
         cmocka_unit_test(small_amounts_gather_behind_the_first),
         cmocka_unit_test(a_backlog_fills_the_window_and_no_more),
         cmocka_unit_test(what_is_not_acknowledged_is_sent_again),
+        cmocka_unit_test(a_steady_stream_does_not_put_off_what_was_lost),
     };
     return cmocka_run_group_tests(tests, make_root, drop_root);
 }
