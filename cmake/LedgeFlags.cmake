@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-# One set of warnings for the whole tree; every warning is an error.
+# One set of warnings for the whole tree; every warning is an error, unless a compiler we do not know builds it.
 add_compile_options(
-    -Wall -Wextra -Werror -Wshadow -Wundef -Wvla -Wwrite-strings -Wpointer-arith
+    -Wall -Wextra $<$<BOOL:${LEDGE_WERROR}>:-Werror> -Wshadow -Wundef -Wvla -Wwrite-strings -Wpointer-arith
     $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes> $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>
     $<$<COMPILE_LANGUAGE:C>:-Wold-style-definition>
     # Out-parameters are untouched on failure; gcc's guess across such calls is wrong more often than right. clang's
     # exact -Wuninitialized (preset fuzz) stays on.
     $<$<C_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>
     -fno-common -fstack-protector-strong -ffp-contract=off)
-if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
+if(CMAKE_BUILD_TYPE MATCHES "^Rel")
     add_compile_options(-D_FORTIFY_SOURCE=2 -ffunction-sections -fdata-sections)
     add_link_options(-Wl,--gc-sections -Wl,-z,relro -Wl,-z,now)
 endif()

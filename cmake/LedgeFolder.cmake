@@ -7,8 +7,10 @@
 # - every <x>_test.c becomes a cmocka test `<folder>/<x>` linked against the folder's library;
 # - headers of a folder are reached as "<folder>/x.h", and only the folders named by USES (and the folder itself) are on
 #   the path, so an #include across a forbidden border does not compile.
-find_package(PkgConfig REQUIRED)
-pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
+if(NOT LEDGE_LIBRARY_ONLY)
+    find_package(PkgConfig REQUIRED)
+    pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
+endif()
 find_package(Threads REQUIRED)
 
 function(ledge_expose folder)
