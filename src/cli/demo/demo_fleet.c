@@ -236,7 +236,6 @@ enum ledge_status demo_fleet_dataset(struct demo_run *run, struct demo_hub *hub,
 {
     char folder[SYS_PATH], junior[SYS_PATH], version[32];
     int code = 0;
-    LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf output = LEDGE_BUF_INIT(65536);
     LEDGE_CLEANUP(sys_json_free) json_t *body = json_pack("{s:s}", "from", "labels");
     LEDGE_CLEANUP(sys_json_free) json_t *frozen = NULL;
     LEDGE_TRY(sys_path(folder, err, "%s/%s", run->work, name));

@@ -45,19 +45,21 @@ enum ledge_status ledge_gather_c(const struct ledge_kernel_call *call)
 }
 
 /* Offset in data of element k of the index tensor, its coordinate on axis replaced by the index
- * held there. */
+ * held there; false, offset untouched, when that is off the axis. */
 static bool element_offset(const struct ledge_view *data, const struct ledge_view *indices,
                            int32_t axis, int64_t k, int64_t *offset, int64_t *index)
 {
     int64_t left = k, step = 1, at = 0;
-    bool good = index_at(indices, k, data->dims[axis], index);
+    if (!index_at(indices, k, data->dims[axis], index)) {
+        return false;
+    }
     for (int32_t i = indices->rank - 1; i >= 0; i--) {
         at += (i == axis ? *index : left % indices->dims[i]) * step;
         left /= indices->dims[i];
         step *= data->dims[i];
     }
     *offset = at;
-    return good;
+    return true;
 }
 
 enum ledge_status ledge_gather_elements_c(const struct ledge_kernel_call *call)
