@@ -37,7 +37,9 @@ struct ledge_step_info {
     size_t out_offset;   /* its place in the arena; SIZE_MAX when it is not there */
     int32_t out_rank;
     int64_t out_dims[LEDGE_MAX_RANK];
-    double seconds; /* of the last run when profiling, else 0 */
+    double seconds;         /* of the last run when profiling, else 0 */
+    size_t in_bytes;        /* bytes of all inputs that are not constants */
+    enum ledge_dtype dtype; /* of the first input: what is multiplied; LEDGE_DTYPE_NONE: no input */
 };
 
 /* Open a session on a model.

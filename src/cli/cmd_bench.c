@@ -4,37 +4,64 @@
  * Inputs are seeded random numbers. Percentiles are of single runs after a warm-up (nearest rank).
  * With --profile every step is timed too; its share of the core's multiply-add peak is measured in
  * the same process (peak.h). */
+#define _GNU_SOURCE /* sched_setaffinity */
+#include <ctype.h>
 #include <math.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/status.h"
-#include "cli/model_io.h"
-#include "cli/peak.h"
-#include "sys/table.h"
+#include "cli/bench.h"
 
 enum { MAX_TENSORS = 256, MAX_RUNS = 1000000 };
 
-struct bench {
-    const char *path;
-    struct cli_session_options session;
-    int64_t warmup, runs;
-    double seconds;
-    bool json;
-    struct ledge_model *model;
-    struct ledge_session *opened;
-    double open_seconds; /* model and session */
-    double *times;       /* of each run, sorted */
-    size_t n_times;
-    double *steps; /* seconds of each step, summed over the runs; NULL without --profile */
-    int64_t macs;
-    double peak; /* FLOP/s of one core */
-    const char *peak_name;
-};
-
 int cli_cmd_bench(int argc, char **argv);
+
+/* -- the machine
+ * ------------------------------------------------------------------------------------------- */
+
+/* "1", "0,1" or "0-3": the CPUs that this process may use from now on. */
+static enum ledge_status pin_to(const char *text, struct ledge_error *err)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    const char *at = text;
+    while (isdigit((unsigned char)*at)) {
+        char *end = NULL;
+        unsigned long first = strtoul(at, &end, 10), last = first;
+        if (*end == '-' && isdigit((unsigned char)end[1])) {
+            last = strtoul(end + 1, &end, 10);
+        }
+        for (unsigned long cpu = first; cpu <= last && last < CPU_SETSIZE; cpu++) {
+            CPU_SET(cpu, &set);
+        }
+        at = *end == ',' ? end + 1 : end;
+    }
+    if (*at != '\0' || sched_setaffinity(0, sizeof set, &set) != 0) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "--pin %s: not a list of this machine's CPUs", text);
+    }
+    return LEDGE_OK;
+}
+
+/* A line of /proc/self/status in kB; 0 where the system has no such file. */
+static int64_t memory_kb(const char *field)
+{
+    char line[256];
+    long long kb = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, field, strlen(field)) == 0) {
+            kb = strtoll(line + strlen(field), NULL, 10);
+        }
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return kb;
+}
 
 /* -- measuring
  * ------------------------------------------------------------------------------------------------------
@@ -46,18 +73,58 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double percentile(const struct bench *c, double share)
+double bench_percentile(const struct bench *c, double share)
 {
     size_t rank = (size_t)ceil(share * (double)c->n_times);
     return c->times[rank > 0 ? rank - 1 : 0];
 }
 
-static void add_steps(struct bench *c)
+int64_t bench_threads(const struct bench *c)
 {
-    for (int32_t i = 0; c->steps != NULL && i < ledge_session_n_steps(c->opened); i++) {
+    return c->session.threads > 1 ? c->session.threads : 1;
+}
+
+static double peak_of(const struct bench *c, enum ledge_dtype dtype)
+{
+    double one = dtype == LEDGE_U8 || dtype == LEDGE_I8 ? c->peak.i8 : c->peak.f32;
+    return one * (double)bench_threads(c);
+}
+
+bool bench_step_at(const struct bench *c, int32_t index, struct bench_step *step)
+{
+    *step = (struct bench_step){.kernel = "-"};
+    if (ledge_session_step(c->opened, index, &step->info) != LEDGE_OK) {
+        return false;
+    }
+    step->kernel = step->info.kernel != NULL ? step->info.kernel : "-";
+    step->bytes = step->info.in_bytes + step->info.weight_bytes + step->info.out_bytes;
+    if (c->steps != NULL && c->n_times > 0) {
+        step->seconds = c->steps[index] / (double)c->n_times;
+    }
+    if (step->seconds > 0) {
+        double rate = (double)step->info.macs / step->seconds;
+        step->gmacs = rate / 1e9;
+        step->percent = 100 * rate / peak_of(c, step->info.dtype);
+    }
+    return true;
+}
+
+static void add_steps(struct bench *c, double from)
+{
+    int32_t n = ledge_session_n_steps(c->opened);
+    double *traced = NULL;
+    if (c->traced != NULL) {
+        traced = c->traced + c->n_times % BENCH_TRACED_RUNS * ((size_t)n + 2);
+        traced[0] = from;
+        traced[1] = c->times[c->n_times];
+    }
+    for (int32_t i = 0; c->steps != NULL && i < n; i++) {
         struct ledge_step_info step;
         if (ledge_session_step(c->opened, i, &step) == LEDGE_OK) {
             c->steps[i] += step.seconds;
+        }
+        if (traced != NULL) {
+            traced[2 + i] = step.seconds;
         }
     }
 }
@@ -76,19 +143,17 @@ static enum ledge_status measure(struct bench *c, const struct ledge_tensor *inp
             break;
         }
         LEDGE_TRY(ledge_session_run(c->opened, inputs, n_in, outputs, n_out, err));
-        c->times[c->n_times++] = ledge_port_seconds() - from;
-        add_steps(c);
+        c->times[c->n_times] = ledge_port_seconds() - from;
+        add_steps(c, from);
+        c->n_times++;
     }
     qsort(c->times, c->n_times, sizeof *c->times, by_value);
     return LEDGE_OK;
 }
 
-static enum ledge_status prepare(struct bench *c, struct cli_tensors *noise,
-                                 struct ledge_tensor *inputs, struct ledge_error *err)
+static enum ledge_status make_inputs(struct bench *c, struct cli_tensors *noise,
+                                     struct ledge_tensor *inputs, struct ledge_error *err)
 {
-    double from = ledge_port_seconds();
-    LEDGE_TRY(cli_session_open(c->path, &c->session, NULL, &c->model, &c->opened, err));
-    c->open_seconds = ledge_port_seconds() - from;
     if (ledge_model_n_inputs(c->model) > MAX_TENSORS ||
         ledge_model_n_outputs(c->model) > MAX_TENSORS) {
         return ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "more than %d inputs or outputs",
@@ -103,14 +168,37 @@ static enum ledge_status prepare(struct bench *c, struct cli_tensors *noise,
                                           .rank = view->rank};
         memcpy(inputs[i].dims, view->dims, sizeof view->dims);
     }
+    return LEDGE_OK;
+}
+
+static enum ledge_status prepare(struct bench *c, struct cli_tensors *noise,
+                                 struct ledge_tensor *inputs, struct ledge_error *err)
+{
+    if (c->pin != NULL) {
+        LEDGE_TRY(pin_to(c->pin, err));
+    }
+    c->peak = cli_peak_measure();
+    c->memory.before = memory_kb("VmRSS:");
+    c->from = ledge_port_seconds();
+    LEDGE_TRY(cli_session_open(c->path, &c->session, NULL, &c->model, &c->opened, err));
+    c->open_seconds = ledge_port_seconds() - c->from;
+    c->memory.opened = memory_kb("VmRSS:");
+    LEDGE_TRY(make_inputs(c, noise, inputs, err));
     int32_t n_steps = ledge_session_n_steps(c->opened);
     for (int32_t i = 0; i < n_steps; i++) {
-        struct ledge_step_info step;
-        c->macs += ledge_session_step(c->opened, i, &step) == LEDGE_OK ? step.macs : 0;
+        struct bench_step step;
+        if (bench_step_at(c, i, &step)) {
+            c->macs += step.info.macs;
+            c->floor_seconds += (double)step.info.macs / peak_of(c, step.info.dtype);
+        }
     }
     c->times = calloc((size_t)c->runs, sizeof *c->times);
     c->steps = c->session.profile ? calloc((size_t)n_steps + 1, sizeof *c->steps) : NULL;
-    bool failed = c->times == NULL || (c->session.profile && c->steps == NULL);
+    c->traced = c->trace != NULL
+                    ? calloc(BENCH_TRACED_RUNS * ((size_t)n_steps + 2), sizeof *c->traced)
+                    : NULL;
+    bool failed = c->times == NULL || (c->session.profile && c->steps == NULL) ||
+                  (c->trace != NULL && c->traced == NULL);
     return failed ? ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for the times") : LEDGE_OK;
 }
 
@@ -120,112 +208,10 @@ static enum ledge_status execute(struct bench *c, struct ledge_error *err)
     struct ledge_tensor inputs[MAX_TENSORS], outputs[MAX_TENSORS];
     cli_tensors_init(&noise);
     LEDGE_TRY(prepare(c, &noise, inputs, err));
-    c->peak = cli_peak_flops(&c->peak_name);
-    return measure(c, inputs, (int32_t)noise.n, outputs, ledge_model_n_outputs(c->model), err);
-}
-
-/* -- reports
- * --------------------------------------------------------------------------------------------------------
- */
-
-static double rate(int64_t macs, double seconds)
-{
-    return seconds > 0 ? 2.0 * (double)macs / seconds : 0;
-}
-
-/* Share of what the threads in use could do at most. */
-static double share(const struct bench *c, double flops)
-{
-    double threads = c->session.threads > 1 ? (double)c->session.threads : 1;
-    return 100.0 * flops / (c->peak * threads);
-}
-
-static json_t *steps_json(const struct bench *c)
-{
-    json_t *list = json_array();
-    for (int32_t i = 0; c->steps != NULL && i < ledge_session_n_steps(c->opened); i++) {
-        struct ledge_step_info s;
-        double seconds = c->steps[i] / (double)c->n_times;
-        if (ledge_session_step(c->opened, i, &s) != LEDGE_OK) {
-            break;
-        }
-        json_array_append_new(
-            list, json_pack("{s:s, s:s, s:s, s:f, s:I, s:f, s:f}", "node", s.node, "op", s.op,
-                            "kernel", s.kernel != NULL ? s.kernel : "", "ms", seconds * 1e3, "macs",
-                            (json_int_t)s.macs, "gflops", rate(s.macs, seconds) / 1e9,
-                            "percent_of_peak", share(c, rate(s.macs, seconds))));
-    }
-    return list;
-}
-
-static int report_json(const struct bench *c)
-{
-    double p50 = percentile(c, 0.5);
-    json_t *root = json_pack(
-        "{s:s, s:s, s:I, s:I, s:{s:f, s:f, s:f, s:f, s:f}, s:f, s:I, s:f, s:f, s:f, s:s, s:I, s:I}",
-        "model", c->path, "rung", ledge_cpu_rung(), "threads",
-        (json_int_t)(c->session.threads > 1 ? c->session.threads : 1), "runs",
-        (json_int_t)c->n_times, "ms", "min", c->times[0] * 1e3, "p50", p50 * 1e3, "p90",
-        percentile(c, 0.9) * 1e3, "p99", percentile(c, 0.99) * 1e3, "max",
-        c->times[c->n_times - 1] * 1e3, "open_ms", c->open_seconds * 1e3, "macs",
-        (json_int_t)c->macs, "gflops", rate(c->macs, p50) / 1e9, "percent_of_peak",
-        share(c, rate(c->macs, p50)), "peak_gflops_per_core", c->peak / 1e9, "peak_measured_with",
-        c->peak_name, "arena_bytes", (json_int_t)ledge_session_arena_bytes(c->opened),
-        "memory_bytes", (json_int_t)ledge_session_memory_bytes(c->opened));
-    if (c->steps != NULL) {
-        json_object_set_new(root, "steps", steps_json(c));
-    }
-    return cli_print_json(root);
-}
-
-static int print_steps(const struct bench *c)
-{
-    const char *heads[] = {">ms",      ">share", ">GFLOP/s", ">% peak",
-                           "operator", "kernel", "output",   "node"};
-    struct sys_table *table = sys_table_create(heads, CLI_COUNT(heads));
-    double total = 0;
-    if (table == NULL) {
-        return cli_failf(CLI_FAILED, "no memory for a table");
-    }
-    for (int32_t i = 0; i < ledge_session_n_steps(c->opened); i++) {
-        total += c->steps[i];
-    }
-    for (int32_t i = 0; i < ledge_session_n_steps(c->opened); i++) {
-        struct ledge_step_info s;
-        char shape[CLI_SHAPE_TEXT];
-        double seconds = c->steps[i] / (double)c->n_times;
-        if (ledge_session_step(c->opened, i, &s) != LEDGE_OK) {
-            break;
-        }
-        sys_table_rowf(table, "%.4f\t%.1f %%\t%.2f\t%.1f\t%s\t%s\t%s\t%s", seconds * 1e3,
-                       total > 0 ? 100 * c->steps[i] / total : 0, rate(s.macs, seconds) / 1e9,
-                       share(c, rate(s.macs, seconds)), s.op, s.kernel != NULL ? s.kernel : "-",
-                       cli_shape_text(LEDGE_F32, s.out_rank, s.out_dims, shape) + 3, s.node);
-    }
-    int failed = sys_table_print(table, stdout);
-    sys_table_free(table);
-    return failed == 0 ? CLI_OK : CLI_FAILED;
-}
-
-static int report_text(const struct bench *c)
-{
-    char a[CLI_TEXT_BYTES], b[CLI_TEXT_BYTES];
-    double p50 = percentile(c, 0.5);
-    int code = c->steps != NULL ? print_steps(c) : CLI_OK;
-    printf(
-        "%s: min %.3f  p50 %.3f  p90 %.3f  p99 %.3f  max %.3f ms  (%zu runs, %lld thread%s, %s)\n",
-        c->path, c->times[0] * 1e3, p50 * 1e3, percentile(c, 0.9) * 1e3, percentile(c, 0.99) * 1e3,
-        c->times[c->n_times - 1] * 1e3, c->n_times,
-        (long long)(c->session.threads > 1 ? c->session.threads : 1),
-        c->session.threads > 1 ? "s" : "", ledge_cpu_rung());
-    printf(
-        "%s MACs: %.2f GFLOP/s at p50, %.1f %% of the measured peak of %.1f GFLOP/s a core (%s)\n",
-        cli_text_count((double)c->macs, a), rate(c->macs, p50) / 1e9, share(c, rate(c->macs, p50)),
-        c->peak / 1e9, c->peak_name);
-    printf("opened in %.2f ms, arena %s, memory in all %s\n", c->open_seconds * 1e3,
-           cli_text_bytes((double)ledge_session_arena_bytes(c->opened), a),
-           cli_text_bytes((double)ledge_session_memory_bytes(c->opened), b));
-    return code;
+    LEDGE_TRY(measure(c, inputs, (int32_t)noise.n, outputs, ledge_model_n_outputs(c->model), err));
+    c->memory.after = memory_kb("VmRSS:");
+    c->memory.most = memory_kb("VmHWM:");
+    return LEDGE_OK;
 }
 
 static int bench_model(struct bench *c)
@@ -236,15 +222,20 @@ static int bench_model(struct bench *c)
         return cli_failf(CLI_USAGE, "--runs is 1 to %d, --warmup and --seconds not negative",
                          MAX_RUNS);
     }
+    c->session.profile = c->session.profile || c->trace != NULL;
     if (execute(c, &err) != LEDGE_OK) {
         code = cli_fail(&err);
     } else {
-        code = c->json ? report_json(c) : report_text(c);
+        code = c->json ? bench_report_json(c) : bench_report_text(c);
+        if (code == CLI_OK && c->trace != NULL) {
+            code = bench_trace_write(c);
+        }
     }
     ledge_session_close(c->opened);
     ledge_model_close(c->model);
     free(c->times);
     free(c->steps);
+    free(c->traced);
     return code;
 }
 
@@ -256,7 +247,12 @@ int cli_cmd_bench(int argc, char **argv)
         {"seconds", 's', CLI_NUMBER, &c.seconds, "S", "at most so long (3)"},
         {"warmup", 'w', CLI_INT, &c.warmup, "N", "runs before the clock counts (5)"},
         {"profile", 'p', CLI_FLAG, &c.session.profile, NULL,
-         "time of every step, share of the peak"},
+         "every step: kernel, time, GMAC/s, share of the peak, bytes moved"},
+        {"compare", 'c', CLI_TEXT, &c.compare, "FILE",
+         "ratios to an earlier --json, in all and for each step"},
+        {"trace", 0, CLI_TEXT, &c.trace, "FILE", "write a timeline for Perfetto"},
+        {"peak-mem", 0, CLI_FLAG, &c.peak_mem, NULL, "memory of the process, and its growth"},
+        {"pin", 0, CLI_TEXT, &c.pin, "CPUS", "use only these CPUs: 1, or 0,1, or 0-3"},
         {"json", 0, CLI_FLAG, &c.json, NULL, "everything as JSON"},
         CLI_SESSION_OPTIONS(&c.session),
     };
@@ -272,7 +268,9 @@ int cli_cmd_bench(int argc, char **argv)
         .min_args = 1,
         .max_args = 1,
         .examples = "  ledge bench mobilenet.onnx --threads 2\n"
-                    "  ledge bench detector.onnx --shape 1x3x320x320 --profile",
+                    "  ledge bench detector.onnx --shape 1x3x320x320 --profile\n"
+                    "  ledge bench net.onnx --profile --json >old.json   # change something, then\n"
+                    "  ledge bench net.onnx --profile --compare old.json --trace steps.json",
     };
     struct cli_args args;
     int code = cli_parse(&command, argc, argv, &args);

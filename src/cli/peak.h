@@ -4,9 +4,15 @@
 #ifndef CLI_PEAK_H
 #define CLI_PEAK_H
 
-/* f32 FLOP per second of one core (a fused multiply-add is two), the best of several short runs,
- * about 50 ms in all; the widest vectors that the CPU has. what is FILLED with their name
- * ("AVX-512", "AVX2", "plain C"). */
-double cli_peak_flops(const char **what);
+/* Multiply-accumulates per second of one core, the best of several short runs, with the widest
+ * vectors of the rung in use (LEDGE_CPU lowers it). */
+struct cli_peak {
+    double f32;      /* fused multiply-adds */
+    double i8;       /* u8 times s8 into 32 bits */
+    const char *how; /* static: "AVX-512 and VNNI", "AVX2", ... */
+};
+
+/* About 30 ms. */
+struct cli_peak cli_peak_measure(void);
 
 #endif

@@ -115,7 +115,55 @@ class ModelVerbs(unittest.TestCase):
         self.assertEqual(len(report["steps"]), 4)
         times = report["ms"]
         self.assertTrue(0 < times["min"] <= times["p50"] <= times["p90"] <= times["p99"] <= times["max"])
-        self.assertGreater(report["peak_gflops_per_core"], 0.1)
+        self.assertGreater(report["peak_gmacs_per_core_f32"], 0.1)
+        self.assertGreater(report["peak_gmacs_per_core_i8"], 0.1)
+        self.assertAlmostEqual(report["floor_ms"], report["macs"] / report["peak_gmacs_per_core_f32"] / 2 / 1e6, places=9)
+        conv = report["steps"][0]
+        self.assertEqual((conv["op"], conv["dtype"], conv["macs"]), ("Conv", "f32", 2 * 9 * 16))
+        self.assertEqual(conv["bytes_moved"], 4 * (16 + 2 * 9 + 2 + 2 * 16))  # picture, weights, bias, maps
+        memory = report["process_kb"]
+        self.assertTrue(0 < memory["before"] <= memory["opened"] <= memory["most"])
+        self.assertIn("never more than", ledge("bench", MODELS / "conv.onnx", "--runs", 2, "--peak-mem").stdout)
+
+    def test_bench_pin(self):
+        self.assertEqual(as_json("bench", MODELS / "conv.onnx", "--runs", 2, "--pin", "0")["runs"], 2)
+        for wrong in ("", "x", "0,y", "99999", "-1", "0-99999"):
+            line = ledge("bench", MODELS / "conv.onnx", "--runs", 2, f"--pin={wrong}", code=1).stderr
+            self.assertIn("not a list of this machine's CPUs", line)
+
+    def test_bench_compare(self):
+        """Against a file whose times are known: each ratio is old over new."""
+        new = ledge("bench", MODELS / "conv.onnx", "--runs", 5, "--profile", "--json").stdout
+        old = json.loads(new)
+        old["ms"]["p50"] = 1000
+        old["steps"][0]["ms"] = 500
+        old["steps"][3]["node"] = "another"
+        path = self.write("old.json", json.dumps(old).encode())
+        done = as_json("bench", MODELS / "conv.onnx", "--runs", 5, "--profile", "--compare", path)
+        self.assertAlmostEqual(done["compare"]["p50_ratio"] * done["ms"]["p50"], 1000, places=3)
+        steps = done["compare"]["steps"]
+        self.assertAlmostEqual(steps[0]["ratio"] * steps[0]["ms"], 500, places=3)
+        self.assertEqual([s.get("old_ms") is None for s in steps], [False, False, False, True])
+        text = ledge("bench", MODELS / "conv.onnx", "--runs", 5, "--profile", "--compare", path).stdout
+        self.assertRegex(text, r"against .*old.json .*p50 \d+\.\d\dx")
+        self.assertRegex(text, r"500\.0000 +0\.\d+ +\d+\.\d\d Conv")
+        for wrong in (b"", b"[]", b"{}", b'{"ms": {"p50": "x"}}'):
+            bad = self.write("bad.json", wrong)
+            self.assertIn("--compare", ledge("bench", MODELS / "conv.onnx", "--runs", 2, "--compare", bad, code=1).stderr)
+
+    def test_bench_trace(self):
+        """One event for opening, one a run, and the steps inside their run, one after another."""
+        path = self.path / "trace.json"
+        ledge("bench", MODELS / "conv.onnx", "--runs", 3, "--trace", path)
+        events = json.loads(path.read_text())
+        self.assertEqual([e["cat"] for e in events], ["open"] + ["run", "Conv", "MaxPool", "Flatten", "Gemm"] * 3)
+        self.assertTrue(all(e["ph"] == "X" and e["dur"] >= 0 and e["pid"] == e["tid"] for e in events))
+        for run in range(3):
+            whole, steps = events[1 + 5 * run], events[2 + 5 * run:6 + 5 * run]
+            for before, after in zip([whole] + steps, steps):
+                self.assertGreaterEqual(after["ts"], before["ts"])
+            self.assertLessEqual(steps[-1]["ts"] + steps[-1]["dur"], whole["ts"] + whole["dur"] + 1e-3)
+        ledge("bench", MODELS / "conv.onnx", "--runs", 3, "--trace", self.path / "no" / "such.json", code=1)
 
     def test_verify(self):
         for name, answer in (("right", [0, 1.25]), ("wrong", [0, 1.5])):

@@ -133,6 +133,10 @@ static void sessions_run(void **state)
             assert_string_not_equal(info.op, "Identity"); /* the passes took it out */
             seconds += info.seconds;
             macs += info.macs;
+            if (i == 0) { /* the convolution reads the picture and its weights */
+                assert_int_equal(info.dtype, LEDGE_F32);
+                assert_int_equal(info.in_bytes, batch * 192 * 4);
+            }
         }
         assert_int_equal(seconds > 0, batch == 3);
         assert_int_equal(macs, batch * (4 * 27 * 64 + 5 * 4 * 16));

@@ -249,7 +249,12 @@ enum ledge_status ledge_session_step(const struct ledge_session *session, int32_
     for (int32_t i = 0; i < node->n_in; i++) {
         if (node->in[i] >= 0 && plan->graph.values[node->in[i]].data != NULL) {
             info->weight_bytes += plan->graph.values[node->in[i]].bytes;
+        } else if (node->in[i] >= 0) {
+            info->in_bytes += ledge_value_bytes(&plan->graph.values[node->in[i]]);
         }
+    }
+    if (node->n_in > 0 && node->in[0] >= 0) {
+        info->dtype = plan->graph.values[node->in[0]].dtype;
     }
     if (node->n_out > 0 && node->out[0] >= 0) {
         const struct ledge_value *out = &plan->graph.values[node->out[0]];
