@@ -14,8 +14,9 @@ extern "C" {
 
 #define LEDGE_MAX_RANK 8
 
-/* Element types. Values are those of ONNX TensorProto.DataType (IR 10). X(name, value, bytes, text,
- * oip_text) */
+/* Element types. Values are those of ONNX TensorProto.DataType (IR 13). X(name, value, bytes, text,
+ * oip_text). Types of fewer than 8 bits take a byte an element, whole ones sign-extended, f4e2m1 in
+ * the low four bits. */
 #define LEDGE_DTYPE_LIST(X)                                                                        \
     X(F32, 1, 4, "f32", "FP32")                                                                    \
     X(U8, 2, 1, "u8", "UINT8")                                                                     \
@@ -29,7 +30,17 @@ extern "C" {
     X(F64, 11, 8, "f64", "FP64")                                                                   \
     X(U32, 12, 4, "u32", "UINT32")                                                                 \
     X(U64, 13, 8, "u64", "UINT64")                                                                 \
-    X(BF16, 16, 2, "bf16", "BF16")
+    X(BF16, 16, 2, "bf16", "BF16")                                                                 \
+    X(F8E4M3FN, 17, 1, "f8e4m3fn", "FP8E4M3FN")                                                    \
+    X(F8E4M3FNUZ, 18, 1, "f8e4m3fnuz", "FP8E4M3FNUZ")                                              \
+    X(F8E5M2, 19, 1, "f8e5m2", "FP8E5M2")                                                          \
+    X(F8E5M2FNUZ, 20, 1, "f8e5m2fnuz", "FP8E5M2FNUZ")                                              \
+    X(U4, 21, 1, "u4", "UINT4")                                                                    \
+    X(I4, 22, 1, "i4", "INT4")                                                                     \
+    X(F4E2M1, 23, 1, "f4e2m1", "FP4E2M1")                                                          \
+    X(F8E8M0, 24, 1, "f8e8m0", "FP8E8M0")                                                          \
+    X(U2, 25, 1, "u2", "UINT2")                                                                    \
+    X(I2, 26, 1, "i2", "INT2")
 
 enum ledge_dtype {
     LEDGE_DTYPE_NONE = 0,

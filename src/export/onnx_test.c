@@ -178,13 +178,47 @@ static void test_tensor(void **state)
     ledge_buf_done(&file);
 }
 
+/* Types of 4 and 2 bits are packed in the file and a byte an element here, whatever the count. */
+static void test_packed_tensor(void **state)
+{
+    (void)state;
+    static const struct {
+        enum ledge_dtype dtype;
+        int8_t data[5];
+    } rows[] = {{LEDGE_I4, {-8, 7, -1, 0, 3}},
+                {LEDGE_U4, {15, 0, 8, 1, 9}},
+                {LEDGE_I2, {-2, 1, -1, 0, -2}},
+                {LEDGE_U2, {3, 0, 1, 2, 3}},
+                {LEDGE_F4E2M1, {15, 7, 8, 0, 1}}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        for (int64_t n = 0; n <= 5; n++) {
+            struct ledge_view view = {.data = (void *)rows[i].data,
+                                      .dtype = rows[i].dtype,
+                                      .rank = 1,
+                                      .dims = {n}},
+                              back;
+            struct ledge_buf file = LEDGE_BUF_INIT(4096);
+            struct ledge_graph owner;
+            struct ledge_error err = {0};
+            ledge_graph_init(&owner, NULL);
+            assert_int_equal(ledge_export_tensor_proto(&view, "t", &file, &err), LEDGE_OK);
+            assert_int_equal(
+                ledge_import_tensor_proto(file.data, file.len, &owner.arena, &back, NULL, &err),
+                LEDGE_OK);
+            assert_int_equal(back.dtype, rows[i].dtype);
+            assert_memory_equal(back.data, rows[i].data, (size_t)n);
+            ledge_graph_done(&owner);
+            ledge_buf_done(&file);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_refuses_foreign),
-        cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_tensor),
+        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_refuses_foreign),
+        cmocka_unit_test(test_damage),        cmocka_unit_test(test_tensor),
+        cmocka_unit_test(test_packed_tensor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

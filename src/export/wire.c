@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "engine/kernels/onnx_tiny.h"
+
 #include "base/banned.h"
 
 enum { WIRE_VARINT = 0, WIRE_BYTES = 2, WIRE_32 = 5 };
@@ -58,6 +60,31 @@ void ledge_put_message(struct ledge_buf *out, uint32_t field, struct ledge_buf *
     ledge_buf_clear(child);
 }
 
+/* Types of 4 and 2 bits are packed, the first element in the low bits. */
+static size_t tensor_bytes(const struct ledge_view *view)
+{
+    size_t bits = (size_t)ledge_dtype_bits(view->dtype), n = (size_t)ledge_view_count(view);
+    return bits >= 8 ? n * (bits / 8) : n / (8 / bits) + (n % (8 / bits) != 0);
+}
+
+static void put_elements(struct ledge_buf *out, const struct ledge_view *view)
+{
+    int32_t bits = ledge_dtype_bits(view->dtype);
+    const uint8_t *data = view->data;
+    int64_t n = ledge_view_count(view), per = 8 / bits;
+    if (bits >= 8) {
+        (void)ledge_buf_add(out, view->data, ledge_view_bytes(view));
+        return;
+    }
+    for (int64_t at = 0; at < n; at += per) {
+        uint8_t byte = 0;
+        for (int64_t k = 0; k < per && at + k < n; k++) {
+            byte |= (uint8_t)((data[at + k] & ((1 << bits) - 1)) << (k * bits));
+        }
+        (void)ledge_buf_add(out, &byte, 1);
+    }
+}
+
 static void put_tensor_head(struct ledge_buf *out, const struct ledge_view *view, const char *name)
 {
     for (int32_t i = 0; i < view->rank; i++) {
@@ -68,13 +95,13 @@ static void put_tensor_head(struct ledge_buf *out, const struct ledge_view *view
         ledge_put_text(out, T_NAME, name);
     }
     put_key(out, T_RAW, WIRE_BYTES);
-    ledge_put_varint(out, ledge_view_bytes(view));
+    ledge_put_varint(out, tensor_bytes(view));
 }
 
 void ledge_put_tensor_body(struct ledge_buf *out, const struct ledge_view *view, const char *name)
 {
     put_tensor_head(out, view, name);
-    (void)ledge_buf_add(out, view->data, ledge_view_bytes(view));
+    put_elements(out, view);
 }
 
 void ledge_put_tensor(struct ledge_buf *out, uint32_t field, const struct ledge_view *view,
@@ -84,8 +111,8 @@ void ledge_put_tensor(struct ledge_buf *out, uint32_t field, const struct ledge_
     put_tensor_head(&head, view, name);
     out->failed = out->failed || head.failed;
     put_key(out, field, WIRE_BYTES);
-    ledge_put_varint(out, head.len + ledge_view_bytes(view));
+    ledge_put_varint(out, head.len + tensor_bytes(view));
     (void)ledge_buf_add(out, head.data, head.len);
-    (void)ledge_buf_add(out, view->data, ledge_view_bytes(view));
+    put_elements(out, view);
     ledge_buf_done(&head);
 }

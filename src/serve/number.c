@@ -103,7 +103,9 @@ static bool store_whole(int64_t value, enum ledge_dtype dtype, uint8_t *at)
         {LEDGE_U16, 0, UINT16_MAX}, {LEDGE_I16, INT16_MIN, INT16_MAX},
         {LEDGE_U32, 0, UINT32_MAX}, {LEDGE_I32, INT32_MIN, INT32_MAX},
         {LEDGE_U64, 0, INT64_MAX},  {LEDGE_I64, INT64_MIN, INT64_MAX},
-        {LEDGE_BOOL, 0, 1},
+        {LEDGE_BOOL, 0, 1},         {LEDGE_U4, 0, 15},
+        {LEDGE_I4, -8, 7},          {LEDGE_U2, 0, 3},
+        {LEDGE_I2, -2, 1},
     };
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
         if (ranges[i].dtype == dtype) {
@@ -144,7 +146,8 @@ static uint64_t load_whole(enum ledge_dtype dtype, const uint8_t *at)
     uint64_t bits = 0;
     size_t size = ledge_dtype_size(dtype);
     memcpy(&bits, at, size);
-    bool is_signed = dtype == LEDGE_I8 || dtype == LEDGE_I16 || dtype == LEDGE_I32;
+    bool is_signed = dtype == LEDGE_I8 || dtype == LEDGE_I16 || dtype == LEDGE_I32 ||
+                     dtype == LEDGE_I4 || dtype == LEDGE_I2;
     if (is_signed && (bits >> (8 * size - 1)) != 0) {
         bits |= ~(uint64_t)0 << (8 * size);
     }

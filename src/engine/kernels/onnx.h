@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "engine/kernels/kernel.h"
+#include "engine/kernels/onnx_tiny.h"
 
 /* -- moving: Transpose, Concat, Split, Slice, Expand, Tile, Pad (constant), DepthToSpace, ...
  * ---------------------- */
@@ -132,7 +133,11 @@ struct ledge_where {
 
 enum ledge_status ledge_where_c(const struct ledge_kernel_call *call);
 
-/* Element type to element type. */
+/* Element type to element type; NULL or how 8-bit floats are made. */
+struct ledge_cast {
+    bool saturate;
+    enum ledge_tiny_round round; /* f8e8m0 */
+};
 enum ledge_status ledge_cast_c(const struct ledge_kernel_call *call);
 
 /* Clip with bounds in inputs 1 and 2 (either may be absent), any number type. */
@@ -315,6 +320,7 @@ struct ledge_quantize {
     int64_t outer, n, inner;
     int64_t block; /* 0: none */
     bool per_axis;
+    bool saturate; /* to 8-bit floats */
 };
 enum ledge_status ledge_quantize_linear_c(const struct ledge_kernel_call *call);
 enum ledge_status ledge_dequantize_linear_c(const struct ledge_kernel_call *call);

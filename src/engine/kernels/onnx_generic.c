@@ -11,6 +11,18 @@
 
 enum { CHUNK = 256 };
 
+static void store_cast(const struct ledge_cast *p, const double *v, int64_t n,
+                       const struct ledge_view *out, int64_t at)
+{
+    if (!ledge_is_tiny_real(out->dtype)) {
+        ledge_store_real(v, n, out->data, out->dtype, at);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        ((uint8_t *)out->data)[at + i] = ledge_tiny_encode(v[i], out->dtype, p->saturate, p->round);
+    }
+}
+
 enum ledge_status ledge_cast_c(const struct ledge_kernel_call *call)
 {
     const struct ledge_view *in = call->in[0], *out = call->out[0];
@@ -24,7 +36,7 @@ enum ledge_status ledge_cast_c(const struct ledge_kernel_call *call)
         } buffer;
         if (real) {
             ledge_load_real(in->data, in->dtype, at, n, buffer.real);
-            ledge_store_real(buffer.real, n, out->data, out->dtype, at);
+            store_cast(call->params, buffer.real, n, out, at);
         } else {
             ledge_load_whole(in->data, in->dtype, at, n, buffer.whole);
             ledge_store_whole(buffer.whole, n, out->data, out->dtype, at);

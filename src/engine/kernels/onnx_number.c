@@ -29,6 +29,29 @@ static uint16_t bf16_of(double value)
     return ledge_to_bf16((float)value);
 }
 
+static bool is_tiny_whole(enum ledge_dtype dtype)
+{
+    return dtype == LEDGE_U4 || dtype == LEDGE_I4 || dtype == LEDGE_U2 || dtype == LEDGE_I2;
+}
+
+static double load_tiny(const void *data, enum ledge_dtype dtype, int64_t at)
+{
+    uint8_t bits = ((const uint8_t *)data)[at];
+    return is_tiny_whole(dtype)        ? (double)ledge_tiny_whole(bits, dtype)
+           : ledge_is_tiny_real(dtype) ? ledge_tiny_decode(bits, dtype)
+                                       : 0;
+}
+
+static void store_tiny(double value, void *data, enum ledge_dtype dtype, int64_t at)
+{
+    uint8_t *to = (uint8_t *)data + at;
+    if (is_tiny_whole(dtype)) {
+        *to = (uint8_t)ledge_tiny_whole(cut(value), dtype);
+    } else if (ledge_is_tiny_real(dtype)) {
+        *to = ledge_tiny_encode(value, dtype, true, LEDGE_ROUND_UP);
+    }
+}
+
 /* X(dtype, T, load as double, store from double) */
 #define REAL_TYPES(X)                                                                              \
     X(F32, float, (double), (float))                                                               \
@@ -70,6 +93,9 @@ void ledge_load_real(const void *data, enum ledge_dtype dtype, int64_t at, int64
     case LEDGE_BOOL:
         EACH(uint8_t, v[i] != 0)
     default:
+        for (int64_t i = 0; i < n; i++) {
+            out[i] = load_tiny(data, dtype, at + i);
+        }
         return;
     }
 }
@@ -90,6 +116,9 @@ void ledge_load_whole(const void *data, enum ledge_dtype dtype, int64_t at, int6
     case LEDGE_BOOL:
         EACH(uint8_t, v[i] != 0)
     default:
+        for (int64_t i = 0; i < n; i++) {
+            out[i] = cut(load_tiny(data, dtype, at + i));
+        }
         return;
     }
 }
@@ -120,6 +149,9 @@ void ledge_store_real(const double *in, int64_t n, void *data, enum ledge_dtype 
     case LEDGE_BOOL:
         EACH(uint8_t, in[i] != 0)
     default:
+        for (int64_t i = 0; i < n; i++) {
+            store_tiny(in[i], data, dtype, at + i);
+        }
         return;
     }
 }
@@ -140,6 +172,9 @@ void ledge_store_whole(const int64_t *in, int64_t n, void *data, enum ledge_dtyp
     case LEDGE_BOOL:
         EACH(uint8_t, in[i] != 0)
     default:
+        for (int64_t i = 0; i < n; i++) {
+            store_tiny((double)in[i], data, dtype, at + i);
+        }
         return;
     }
 }

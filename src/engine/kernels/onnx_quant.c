@@ -28,11 +28,11 @@ static inline int32_t quantize(float x, float scale, int32_t zero, int32_t low, 
 
 static void limits(enum ledge_dtype dtype, int32_t *low, int32_t *high)
 {
-    *low = dtype == LEDGE_I8 ? INT8_MIN : dtype == LEDGE_I16 ? INT16_MIN : 0;
-    *high = dtype == LEDGE_I8    ? INT8_MAX
-            : dtype == LEDGE_U8  ? UINT8_MAX
-            : dtype == LEDGE_I16 ? INT16_MAX
-                                 : UINT16_MAX;
+    int32_t bits = ledge_dtype_bits(dtype);
+    bool is_signed =
+        dtype == LEDGE_I8 || dtype == LEDGE_I16 || dtype == LEDGE_I4 || dtype == LEDGE_I2;
+    *low = is_signed ? -(1 << (bits - 1)) : 0;
+    *high = (1 << (is_signed ? bits - 1 : bits)) - 1;
 }
 
 static int32_t whole_at(const struct ledge_view *view, int64_t at)
@@ -63,9 +63,16 @@ static int64_t scale_index(const struct ledge_quantize *p, int64_t o, int64_t k,
 
 /* A run of elements that share a scale. */
 static void quantize_run(const struct ledge_view *x, const struct ledge_view *y, int64_t at,
-                         int64_t n, float scale, int32_t zero)
+                         int64_t n, float scale, int32_t zero, bool saturate)
 {
     int32_t low, high;
+    if (ledge_is_tiny_real(y->dtype)) { /* a zero point of such a type is 0 */
+        for (int64_t i = 0; i < n; i++) {
+            ((uint8_t *)y->data)[at + i] = ledge_tiny_encode(
+                (double)(real_at(x, at + i) / scale), y->dtype, saturate, LEDGE_ROUND_NEAREST);
+        }
+        return;
+    }
     limits(y->dtype, &low, &high);
     if (x->dtype == LEDGE_F32 && (y->dtype == LEDGE_I8 || y->dtype == LEDGE_U8)) {
         const float *in = (const float *)x->data + at;
@@ -91,7 +98,7 @@ enum ledge_status ledge_quantize_linear_c(const struct ledge_kernel_call *call)
             for (int64_t i = 0; i < p->inner; i += run) {
                 int64_t s = scale_index(p, o, k, i);
                 quantize_run(call->in[0], call->out[0], (o * p->n + k) * p->inner + i, run,
-                             real_at(call->in[1], s), whole_at(zeros, s));
+                             real_at(call->in[1], s), whole_at(zeros, s), p->saturate);
             }
         }
     }
@@ -113,8 +120,10 @@ static void dequantize_run(const struct ledge_view *x, const struct ledge_view *
             out[i] = (float)(in[i] - zero) * scale;
         }
     } else {
+        bool real = ledge_is_real(x->dtype);
         for (int64_t i = 0; i < n; i++) {
-            double v = (double)((float)((int64_t)whole_at(x, at + i) - zero) * scale);
+            double v = real ? (double)(real_at(x, at + i) * scale)
+                            : (double)((float)((int64_t)whole_at(x, at + i) - zero) * scale);
             ledge_store_real(&v, 1, y->data, y->dtype, at + i);
         }
     }

@@ -351,7 +351,12 @@ enum ledge_status ledge_onnx_cast_prepare(struct ledge_op_prepare *prepare)
         prepare->alias = 0;
         return LEDGE_OK;
     }
-    return ledge_onnx_ready(prepare, ledge_cast_c, "Cast_c", NULL, 0);
+    const char *round = ledge_node_string(prepare->node, "round_mode", "up");
+    struct ledge_cast params = {.saturate = ledge_node_int(prepare->node, "saturate", 1) != 0,
+                                .round = strcmp(round, "down") == 0      ? LEDGE_ROUND_DOWN
+                                         : strcmp(round, "nearest") == 0 ? LEDGE_ROUND_NEAREST
+                                                                         : LEDGE_ROUND_UP};
+    return ledge_onnx_ready(prepare, ledge_cast_c, "Cast_c", &params, sizeof params);
 }
 
 enum ledge_status ledge_onnx_bit_cast_infer(struct ledge_op_infer *infer)
@@ -360,7 +365,7 @@ enum ledge_status ledge_onnx_bit_cast_infer(struct ledge_op_infer *infer)
     LEDGE_TRY(ledge_onnx_need(infer, 1));
     LEDGE_TRY(target_dtype(infer, &dtype));
     const struct ledge_value *x = ledge_infer_in(infer, 0);
-    if (ledge_dtype_size(dtype) != ledge_dtype_size(x->dtype)) {
+    if (ledge_dtype_bits(dtype) != ledge_dtype_bits(x->dtype)) {
         return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED, "%s to %s changes the width",
                                 ledge_dtype_text(x->dtype), ledge_dtype_text(dtype));
     }

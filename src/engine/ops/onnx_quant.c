@@ -10,7 +10,8 @@
 
 static bool is_narrow(enum ledge_dtype dtype)
 {
-    return dtype == LEDGE_I8 || dtype == LEDGE_U8 || dtype == LEDGE_I16 || dtype == LEDGE_U16;
+    return dtype == LEDGE_I8 || dtype == LEDGE_U8 || dtype == LEDGE_I16 || dtype == LEDGE_U16 ||
+           ledge_dtype_bits(dtype) < 8 || (ledge_is_tiny_real(dtype) && dtype != LEDGE_F8E8M0);
 }
 
 /* How scale (input 1) and zero point (input 2) lie over x: one, per axis, or per block along it. */
@@ -54,11 +55,12 @@ enum ledge_status ledge_onnx_quantize_infer(struct ledge_op_infer *infer)
     enum ledge_dtype dtype = zero != NULL                ? zero->dtype
                              : wanted > 0 && wanted < 64 ? (enum ledge_dtype)wanted
                                                          : LEDGE_U8;
-    if (!is_narrow(dtype) || ledge_node_int(infer->node, "precision", 1) > 1) {
+    if (ledge_dtype_size(dtype) == 0 || !is_narrow(dtype) ||
+        ledge_node_int(infer->node, "precision", 1) > 1) {
         return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED, "to element type %lld",
                                 (long long)dtype);
     }
-    if (x->dtype != LEDGE_F32 && x->dtype != LEDGE_I32) {
+    if (!ledge_is_real(x->dtype) && x->dtype != LEDGE_I32) {
         return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED, "from %s",
                                 ledge_dtype_text(x->dtype));
     }
@@ -70,6 +72,7 @@ enum ledge_status ledge_onnx_quantize_prepare(struct ledge_op_prepare *prepare)
     struct ledge_op_infer infer = ledge_onnx_as_infer(prepare);
     struct ledge_quantize q;
     LEDGE_TRY(parse(&infer, &q));
+    q.saturate = ledge_node_int(prepare->node, "saturate", 1) != 0;
     return ledge_onnx_ready(prepare, ledge_quantize_linear_c, "QuantizeLinear_c", &q, sizeof q);
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/banned.h"
 #include "base/checked.h"
+#include "engine/kernels/onnx_tiny.h"
 #include "import/import.h"
 #include "import/onnx/onnx.h"
 
@@ -51,11 +52,9 @@ enum ledge_status ledge_onnx_dtype(uint64_t type, const char *where, enum ledge_
                                    struct ledge_error *err)
 {
     static const char *const names[] = {
-        [8] = "string",          [14] = "complex64",      [15] = "complex128",
-        [17] = "float8e4m3fn",   [18] = "float8e4m3fnuz", [19] = "float8e5m2",
-        [20] = "float8e5m2fnuz", [21] = "uint4",          [22] = "int4",
-        [23] = "float4e2m1",     [24] = "float8e8m0",     [25] = "uint2",
-        [26] = "int2",
+        [8] = "string",
+        [14] = "complex64",
+        [15] = "complex128",
     };
     if (type < INT_MAX && ledge_dtype_size((enum ledge_dtype)type) > 0) {
         *dtype = (enum ledge_dtype)type;
@@ -189,6 +188,29 @@ static uint32_t field_for(enum ledge_dtype dtype)
     }
 }
 
+/* Bytes that count elements take in the file: types of 4 and 2 bits are packed, the first element
+ * in the low bits. */
+static size_t file_bytes(const struct tensor *t)
+{
+    size_t bits = (size_t)ledge_dtype_bits(t->dtype);
+    return bits >= 8 ? t->count * (bits / 8) : t->count / (8 / bits) + (t->count % (8 / bits) != 0);
+}
+
+static bool is_packed(const struct tensor *t)
+{
+    return ledge_dtype_bits(t->dtype) < 8;
+}
+
+/* A byte an element from packed bytes; from may be the first bytes of to. */
+static void unpack(const struct tensor *t, const uint8_t *from, uint8_t *to)
+{
+    size_t bits = (size_t)ledge_dtype_bits(t->dtype), per = 8 / bits;
+    for (size_t i = t->count; i-- > 0;) {
+        uint8_t value = (uint8_t)(from[i / per] >> (i % per * bits));
+        to[i] = t->dtype == LEDGE_F4E2M1 ? value & 15 : (uint8_t)ledge_tiny_whole(value, t->dtype);
+    }
+}
+
 /* Decode every element of the typed field into memory, little-endian, in the width of dtype. */
 static bool decode(const struct tensor *t, struct ledge_span span, uint8_t *out)
 {
@@ -220,12 +242,13 @@ static bool decode(const struct tensor *t, struct ledge_span span, uint8_t *out)
 static enum ledge_status use_raw(const struct tensor *t, size_t bytes, struct ledge_arena *arena,
                                  const void **data, struct ledge_error *err)
 {
-    if (t->raw.size != bytes) {
+    if (t->raw.size != file_bytes(t)) {
         return ledge_fail(err, LEDGE_ERR_FORMAT,
                           "tensor %.80s: raw_data has %zu bytes, its shape needs %zu", t->where,
-                          t->raw.size, bytes);
+                          t->raw.size, file_bytes(t));
     }
-    if ((uintptr_t)t->raw.bytes % ledge_dtype_size(t->dtype) == 0 && t->dtype != LEDGE_BOOL) {
+    if ((uintptr_t)t->raw.bytes % ledge_dtype_size(t->dtype) == 0 && t->dtype != LEDGE_BOOL &&
+        !is_packed(t)) {
         *data = t->raw.bytes;
         return LEDGE_OK;
     }
@@ -233,7 +256,10 @@ static enum ledge_status use_raw(const struct tensor *t, size_t bytes, struct le
     if (copy == NULL) {
         return ledge_fail(err, LEDGE_ERR_NOMEM, "tensor %.80s: no memory", t->where);
     }
-    for (size_t i = 0; i < bytes; i++) {
+    if (is_packed(t)) {
+        unpack(t, t->raw.bytes, copy);
+    }
+    for (size_t i = 0; !is_packed(t) && i < bytes; i++) {
         copy[i] = t->dtype == LEDGE_BOOL ? t->raw.bytes[i] != 0 : t->raw.bytes[i];
     }
     *data = copy;
@@ -244,10 +270,11 @@ static enum ledge_status use_typed(const struct tensor *t, struct ledge_span spa
                                    struct ledge_arena *arena, const void **data,
                                    struct ledge_error *err)
 {
-    if (t->n_typed != t->count || (t->typed != 0 && t->typed != field_for(t->dtype))) {
+    size_t expected = is_packed(t) ? file_bytes(t) : t->count;
+    if (t->n_typed != expected || (t->typed != 0 && t->typed != field_for(t->dtype))) {
         return ledge_fail(err, LEDGE_ERR_FORMAT,
                           "tensor %.80s: %zu elements of %s expected, the file has %zu", t->where,
-                          t->count, ledge_dtype_text(t->dtype), t->n_typed);
+                          expected, ledge_dtype_text(t->dtype), t->n_typed);
     }
     uint8_t *copy = ledge_arena_alloc(arena, bytes, 64);
     if (copy == NULL) {
@@ -258,6 +285,9 @@ static enum ledge_status use_typed(const struct tensor *t, struct ledge_span spa
     }
     for (size_t i = 0; t->dtype == LEDGE_BOOL && i < bytes; i++) {
         copy[i] = copy[i] != 0;
+    }
+    if (is_packed(t)) {
+        unpack(t, copy, copy);
     }
     *data = copy;
     return LEDGE_OK;
