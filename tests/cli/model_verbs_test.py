@@ -101,12 +101,17 @@ class ModelVerbs(unittest.TestCase):
         self.assertEqual(ledge("run", relu, "-i", self.path / "absent.npy", code=4).stdout, "")
 
     def test_convert(self):
+        converted = 0
         for source in sorted(MODELS.glob("*.onnx")):
+            done = subprocess.run([LEDGE, "run", source, "--random", "--json"], capture_output=True, text=True, check=False)
+            if done.returncode == 1:
+                continue  # a seed that exists to be refused
             for ending in ("ledge", "onnx"):
                 target = self.path / f"{source.stem}.{ending}"
                 ledge("convert", source, "-o", target)
-                before = as_json("run", source, "--random")
-                self.assertEqual(as_json("run", target, "--random"), before, f"{source} as .{ending}")
+                self.assertEqual(as_json("run", target, "--random"), json.loads(done.stdout), f"{source} as .{ending}")
+                converted += 1
+        self.assertGreater(converted, 8)
         ledge("convert", MODELS / "conv.onnx", "-o", self.path / "model.txt", code=2)
 
     def test_bench(self):
