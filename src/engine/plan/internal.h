@@ -10,6 +10,16 @@ LEDGE_NODISCARD enum ledge_status ledge_plan_specialise(struct ledge_plan *plan,
                                                         const struct ledge_plan_options *options,
                                                         struct ledge_error *err);
 
+/* widen.c: does the node read f16, bf16 or f64? Let node number `at` read f32 instead, through new
+ * nodes at the end of the graph; give its output k, of a known type, to value `to` as dtype
+ * (another type than f32 is handed on as it is). Errors: ERR_NOMEM. */
+bool ledge_plan_can_widen(const struct ledge_graph *graph, const struct ledge_node *node);
+LEDGE_NODISCARD enum ledge_status ledge_plan_widen(struct ledge_graph *graph, int32_t at,
+                                                   struct ledge_error *err);
+LEDGE_NODISCARD enum ledge_status ledge_plan_narrow(struct ledge_graph *graph, int32_t at,
+                                                    int32_t k, int32_t to, enum ledge_dtype dtype,
+                                                    struct ledge_error *err);
+
 /* place.c: fill plan->places, arena_bytes. */
 LEDGE_NODISCARD enum ledge_status ledge_plan_place(struct ledge_plan *plan,
                                                    struct ledge_error *err);

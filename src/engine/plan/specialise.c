@@ -17,6 +17,9 @@
  * fill the memory. */
 #define FOLD_MAX ((size_t)64 << 20)
 
+/* Of a node that is computed in f32 between casts. */
+enum { MAX_WIDENED_OUTPUTS = 8 };
+
 size_t ledge_value_bytes(const struct ledge_value *value)
 {
     size_t bytes = ledge_dtype_size(value->dtype);
@@ -240,6 +243,95 @@ static void bury_constants(struct ledge_graph *graph, struct ledge_node *node)
     node->dead = true;
 }
 
+/* What the nodes of one pass share. */
+struct pass {
+    struct ledge_plan *plan;
+    const struct ledge_plan_options *options;
+    struct ledge_error *err;
+};
+
+static enum ledge_status visit(const struct pass *pass, int32_t at);
+
+static enum ledge_status visit_from(const struct pass *pass, int32_t first)
+{
+    int32_t end = pass->plan->graph.n_nodes;
+    for (int32_t i = first; i < end; i++) {
+        LEDGE_TRY(visit(pass, i));
+    }
+    return LEDGE_OK;
+}
+
+/* Node number at, whose types its operator refused, in f32 between casts. */
+static enum ledge_status visit_widened(const struct pass *pass, int32_t at,
+                                       const enum ledge_dtype *declared)
+{
+    struct ledge_graph *graph = &pass->plan->graph;
+    enum ledge_dtype first = LEDGE_DTYPE_NONE;
+    int32_t n = graph->nodes[at].n_out, casts = graph->n_nodes;
+    for (int32_t k = 0; k < graph->nodes[at].n_in && first == LEDGE_DTYPE_NONE; k++) {
+        int32_t in = graph->nodes[at].in[k];
+        enum ledge_dtype dtype = in >= 0 ? graph->values[in].dtype : LEDGE_F32;
+        first = dtype == LEDGE_F16 || dtype == LEDGE_BF16 || dtype == LEDGE_F64 ? dtype : first;
+    }
+    LEDGE_TRY(ledge_plan_widen(graph, at, pass->err));
+    LEDGE_TRY(visit_from(pass, casts));
+    int32_t out[MAX_WIDENED_OUTPUTS];
+    for (int32_t k = 0; k < n; k++) {
+        out[k] = graph->nodes[at].out[k];
+        int32_t own =
+            out[k] < 0 ? -1 : ledge_graph_add_value(graph, NULL, LEDGE_DTYPE_NONE, -1, NULL);
+        if (out[k] >= 0 && own < 0) {
+            return ledge_fail(pass->err, LEDGE_ERR_NOMEM, "no memory for a cast");
+        }
+        if (own >= 0) {
+            graph->values[own].producer = at;
+            graph->values[own].reads = graph->values[out[k]].reads;
+        }
+        graph->nodes[at].out[k] = own;
+    }
+    LEDGE_TRY(visit(pass, at));
+    casts = graph->n_nodes;
+    for (int32_t k = 0; k < n; k++) {
+        if (out[k] >= 0) {
+            LEDGE_TRY(ledge_plan_narrow(graph, at, k, out[k],
+                                        declared[k] != LEDGE_DTYPE_NONE ? declared[k] : first,
+                                        pass->err));
+        }
+    }
+    return visit_from(pass, casts);
+}
+
+/* Shapes of node number at; fold it when it can be. */
+static enum ledge_status visit(const struct pass *pass, int32_t at)
+{
+    struct ledge_graph *graph = &pass->plan->graph;
+    struct ledge_node *node = &graph->nodes[at];
+    const struct ledge_op *op = ledge_op_find(graph, node);
+    struct ledge_op_infer infer = {.graph = graph, .node = node, .err = pass->err};
+    enum ledge_dtype declared[MAX_WIDENED_OUTPUTS];
+    for (int32_t k = 0; k < node->n_out; k++) {
+        if (node->out[k] >= 0) {
+            graph->values[node->out[k]].rank = -1;
+        }
+        if (k < MAX_WIDENED_OUTPUTS) {
+            declared[k] = node->out[k] >= 0 ? graph->values[node->out[k]].dtype : LEDGE_DTYPE_NONE;
+        }
+    }
+    enum ledge_status status = op->infer(&infer);
+    if ((status == LEDGE_ERR_DTYPE || status == LEDGE_ERR_UNSUPPORTED) &&
+        node->n_out <= MAX_WIDENED_OUTPUTS && ledge_plan_can_widen(graph, node)) {
+        return visit_widened(pass, at, declared);
+    }
+    LEDGE_TRY(status);
+    LEDGE_TRY(check_outputs(graph, node, pass->err));
+    if (node->n_out > 0 && all_constant(graph, node->out, node->n_out)) {
+        bury_constants(graph, node);
+    } else if (all_constant(graph, node->in, node->n_in) && small_enough(graph, node)) {
+        return fold(pass->plan, node, op, pass->options, pass->err);
+    }
+    return LEDGE_OK;
+}
+
 enum ledge_status ledge_plan_specialise(struct ledge_plan *plan,
                                         const struct ledge_plan_options *options,
                                         struct ledge_error *err)
@@ -251,22 +343,13 @@ enum ledge_status ledge_plan_specialise(struct ledge_plan *plan,
     for (int32_t i = 0; i < graph->n_inputs; i++) {
         LEDGE_TRY(set_input(graph, i, options, err));
     }
-    for (int32_t i = 0; i < graph->n_nodes && !graph->nodes[i].dead; i++) {
-        struct ledge_node *node = &graph->nodes[i];
-        const struct ledge_op *op = ledge_op_find(graph, node);
-        struct ledge_op_infer infer = {.graph = graph, .node = node, .err = err};
-        for (int32_t k = 0; k < node->n_out; k++) {
-            if (node->out[k] >= 0) {
-                graph->values[node->out[k]].rank = -1;
-            }
-        }
-        LEDGE_TRY(op->infer(&infer));
-        LEDGE_TRY(check_outputs(graph, node, err));
-        if (node->n_out > 0 && all_constant(graph, node->out, node->n_out)) {
-            bury_constants(graph, node);
-        } else if (all_constant(graph, node->in, node->n_in) && small_enough(graph, node)) {
-            LEDGE_TRY(fold(plan, node, op, options, err));
-        }
+    const struct pass pass = {.plan = plan, .options = options, .err = err};
+    int32_t end = 0;
+    while (end < graph->n_nodes && !graph->nodes[end].dead) {
+        end++;
+    }
+    for (int32_t i = 0; i < end; i++) {
+        LEDGE_TRY(visit(&pass, i));
     }
     ledge_graph_sweep(graph);
     return ledge_graph_sort(graph, err);
