@@ -3,6 +3,7 @@
  *
  * Flow:    model.h -> [session.h] -> predictions
  * Threads: a session belongs to one thread at a time; sessions of one model run side by side.
+ * State:   what a model keeps from run to run belongs to the session; a run that fails keeps it.
  * Memory:  one arena per session, its size known after opening; inputs are read in place.
  */
 #ifndef LEDGE_SESSION_H
@@ -70,6 +71,10 @@ LEDGE_NODISCARD LEDGE_API enum ledge_status
 ledge_session_run(struct ledge_session *session, const struct ledge_tensor *inputs,
                   int32_t n_inputs, struct ledge_tensor *outputs, int32_t n_outputs,
                   struct ledge_error *err);
+
+/* Give what the model keeps from run to run (variables, recurrent layers) the
+ * value that it began with. A model without such values is left as it is. */
+LEDGE_API void ledge_session_reset(struct ledge_session *session);
 
 /* Bytes of the activation arena, and of memory held in all (arena, packed weights, plan). */
 LEDGE_API size_t ledge_session_arena_bytes(const struct ledge_session *session);

@@ -343,6 +343,11 @@ enum ledge_status ledge_export_onnx(const struct ledge_graph *graph, struct ledg
                        .err = err};
     int32_t opset = 0;
     enum ledge_status status = ledge_graph_copy(graph, &copy, err);
+    if (status == LEDGE_OK && graph->n_states > 0) {
+        status = ledge_fail(err, LEDGE_ERR_UNSUPPORTED,
+                            "ONNX has no values that are kept from run to run (%s)",
+                            graph->values[graph->states[0].in].name);
+    }
     if (status == LEDGE_OK) {
         status = ledge_export_upgrade(&copy, &opset, err);
     }

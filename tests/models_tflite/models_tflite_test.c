@@ -406,8 +406,6 @@ static void segmentation(void **state)
 /* -- every model runs, or one line names what is missing -- */
 
 static const char *const refused[][2] = {
-    {"micro_wake_word_okay_nabu", "VAR_HANDLE"},
-    {"micro_wake_word_vad", "VAR_HANDLE"},
     {"ssd_mobilenet_v1_coco_quant", "TFLite_Detection_PostProcess"},
     {"tflm_audio_preprocessor_int8", "SignalFilterBankLog"},
     {"tflm_keyword_scrambled_8bit", "SVDF"},

@@ -213,6 +213,11 @@ enum ledge_status ledge_session_run(struct ledge_session *session,
     return LEDGE_OK;
 }
 
+void ledge_session_reset(struct ledge_session *session)
+{
+    ledge_run_reset(session->run);
+}
+
 size_t ledge_session_arena_bytes(const struct ledge_session *session)
 {
     return session->plan->arena_bytes;

@@ -6,7 +6,7 @@
  *   offset  bytes  field
  *   0       8      magic "LEDGE\0\r\n"
  *   8       2      format version, major (1): a reader refuses another one
- *   10      2      format version, minor (0): a reader ignores what it does not know
+ *   10      2      format version, minor (1): a reader ignores what it does not know
  *   12      4      number of sections
  *   16      8      size of the whole file
  *   24      8      reserved, 0
@@ -23,7 +23,9 @@
  * weights   constants, each at a multiple of 64
  * metadata  u32 count, then count x { u32 key, u32 value }
  * graph     u32 n_values, u32 n_nodes, u32 n_inputs, u32 n_outputs, u32 graph name, u32 producer,
- *           values, nodes, u32 inputs[n_inputs], u32 outputs[n_outputs]
+ *           values, nodes, u32 inputs[n_inputs], u32 outputs[n_outputs],
+ *           and, where the model keeps values from run to run (since minor version 1),
+ *           u32 n_states, n_states x { u32 in, u32 out, i32 init (-1: zeros) }
  *
  * value     u32 name, u32 dtype, u32 flags (1 constant, 2 quantised), i32 rank (-1 unknown),
  *           i64 dims[rank] (-1 free), u32 dim_names[rank];

@@ -375,6 +375,25 @@ static enum ledge_status read_border(struct file *file, uint32_t n_inputs, uint3
     return LEDGE_OK;
 }
 
+static enum ledge_status read_states(struct file *file)
+{
+    struct ledge_reader *g = &file->sections[LEDGE_SECTION_GRAPH];
+    if (ledge_reader_left(g) == 0) {
+        return LEDGE_OK;
+    }
+    uint32_t n = ledge_reader_u32(g);
+    for (uint32_t i = 0; i < n && !g->failed; i++) {
+        struct ledge_state state;
+        state.in = (int32_t)ledge_reader_u32(g);
+        state.out = (int32_t)ledge_reader_u32(g);
+        state.init = (int32_t)ledge_reader_u32(g);
+        if (!g->failed && ledge_graph_add_state(file->graph, state) < 0) {
+            return no_memory(file);
+        }
+    }
+    return g->failed ? bad(file, "a list of states is cut short") : LEDGE_OK;
+}
+
 static enum ledge_status read_metadata(struct file *file)
 {
     struct ledge_reader *r = &file->sections[LEDGE_SECTION_METADATA];
@@ -416,6 +435,7 @@ static enum ledge_status read_graph(struct file *file)
         LEDGE_TRY(read_node(file));
     }
     LEDGE_TRY(read_border(file, n_inputs, n_outputs));
+    LEDGE_TRY(read_states(file));
     LEDGE_TRY(read_metadata(file));
     return ledge_graph_sort(file->graph, file->err);
 }

@@ -186,6 +186,14 @@ static void walk(struct writer *w, const struct ledge_graph *graph)
     }
     put_list(g, graph->inputs, graph->n_inputs);
     put_list(g, graph->outputs, graph->n_outputs);
+    if (graph->n_states > 0) {
+        put_u32(g, graph->n_states);
+    }
+    for (int32_t i = 0; i < graph->n_states; i++) {
+        put_u32(g, graph->states[i].in);
+        put_u32(g, graph->states[i].out);
+        put_u32(g, graph->states[i].init);
+    }
     put_u32(meta, graph->n_metadata);
     for (int32_t i = 0; i < graph->n_metadata; i++) {
         put_text(w, meta, graph->metadata[i].key);

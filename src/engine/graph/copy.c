@@ -91,6 +91,11 @@ static bool copy_border(const struct ledge_graph *from, struct ledge_graph *to)
             return false;
         }
     }
+    for (int32_t i = 0; i < from->n_states; i++) {
+        if (ledge_graph_add_state(to, from->states[i]) < 0) {
+            return false;
+        }
+    }
     for (int32_t i = 0; i < from->n_metadata; i++) {
         if (ledge_graph_add_metadata(to, from->metadata[i].key, from->metadata[i].value) < 0) {
             return false;

@@ -253,6 +253,16 @@ int32_t ledge_graph_add_output(struct ledge_graph *graph, int32_t value)
     return graph->n_outputs++;
 }
 
+int32_t ledge_graph_add_state(struct ledge_graph *graph, struct ledge_state state)
+{
+    if (!grow(graph, (void **)&graph->states, graph->n_states, &graph->cap_states,
+              sizeof *graph->states)) {
+        return -1;
+    }
+    graph->states[graph->n_states] = state;
+    return graph->n_states++;
+}
+
 int32_t ledge_graph_add_metadata(struct ledge_graph *graph, const char *key, const char *value)
 {
     if (!grow(graph, (void **)&graph->metadata, graph->n_metadata, &graph->cap_metadata,
@@ -342,6 +352,9 @@ void ledge_graph_replace(struct ledge_graph *graph, int32_t from, int32_t to)
                 graph->nodes[i].in[k] = to;
             }
         }
+    }
+    for (int32_t i = 0; i < graph->n_states; i++) {
+        graph->states[i].out = graph->states[i].out == from ? to : graph->states[i].out;
     }
     bool renamed = graph->values[to].producer < 0;
     for (int32_t i = 0; i < graph->n_outputs; i++) {

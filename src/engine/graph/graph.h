@@ -58,7 +58,7 @@ struct ledge_value {
     const void *data; /* constant: its elements; else NULL */
     size_t bytes;     /* of data */
     int32_t producer; /* node index; -1 for inputs and constants */
-    int32_t reads;    /* by nodes and graph outputs, as of the last ledge_graph_sweep() */
+    int32_t reads;    /* by nodes, graph outputs and states, as of the last ledge_graph_sweep() */
 };
 
 struct ledge_node {
@@ -80,6 +80,13 @@ struct ledge_metadata {
     const char *value;
 };
 
+/* A value that is kept from run to run (TFLite's variables, recurrent layers). */
+struct ledge_state {
+    int32_t in;   /* what it is when a run begins; no node produces it, its shape is known */
+    int32_t out;  /* what it is when the run has ended: same type and shape */
+    int32_t init; /* constant of a fresh or reset run; -1: zeros */
+};
+
 struct ledge_op_table; /* ops/op.h */
 
 struct ledge_graph {
@@ -94,6 +101,8 @@ struct ledge_graph {
     int32_t n_inputs, cap_inputs;
     int32_t *outputs;
     int32_t n_outputs, cap_outputs;
+    struct ledge_state *states;
+    int32_t n_states, cap_states;
     struct ledge_metadata *metadata;
     int32_t n_metadata, cap_metadata;
     const struct ledge_op_table
@@ -125,6 +134,7 @@ int32_t ledge_graph_add_node(struct ledge_graph *graph, const char *domain, cons
                              const int32_t *out, int32_t n_out);
 int32_t ledge_graph_add_input(struct ledge_graph *graph, int32_t value);
 int32_t ledge_graph_add_output(struct ledge_graph *graph, int32_t value);
+int32_t ledge_graph_add_state(struct ledge_graph *graph, struct ledge_state state);
 int32_t ledge_graph_add_metadata(struct ledge_graph *graph, const char *key, const char *value);
 
 /* Attributes of node number node; setting replaces. False when there is no memory. Arrays are
@@ -164,9 +174,9 @@ const char *ledge_graph_metadata(const struct ledge_graph *graph, const char *ke
 int32_t ledge_graph_readers(const struct ledge_graph *graph, int32_t value, int32_t *nodes,
                             int32_t max);
 
-/* Make every reader of value `from` (and the graph outputs) read `to` instead. When `from` is a
- * graph output and `to` is computed by a node, the two swap names, so that the graph's outputs keep
- * theirs. */
+/* Make every reader of value `from` (and the graph outputs and states) read `to` instead. When
+ * `from` is a graph output and `to` is computed by a node, the two swap names, so that the graph's
+ * outputs keep theirs. */
 void ledge_graph_replace(struct ledge_graph *graph, int32_t from, int32_t to);
 
 /* Topological order and integrity: every input is produced once, before it is read. Dead nodes are

@@ -19,6 +19,11 @@ static bool is_input(const struct ledge_graph *graph, int32_t value)
             return true;
         }
     }
+    for (int32_t i = 0; i < graph->n_states; i++) {
+        if (graph->states[i].in == value) {
+            return true;
+        }
+    }
     return false;
 }
 
@@ -49,6 +54,22 @@ static enum ledge_status set_producers(struct ledge_graph *graph, struct ledge_e
     return LEDGE_OK;
 }
 
+static enum ledge_status check_states(const struct ledge_graph *graph, const bool *given,
+                                      struct ledge_error *err)
+{
+    for (int32_t i = 0; i < graph->n_states; i++) {
+        const struct ledge_state *state = &graph->states[i];
+        bool right = state->out >= 0 && in_range(graph, state->out) && given[state->out] &&
+                     in_range(graph, state->init) && graph->values[state->in].data == NULL &&
+                     (state->init < 0 || graph->values[state->init].data != NULL);
+        if (!right) {
+            return ledge_fail(err, LEDGE_ERR_FORMAT, "state %s is never produced",
+                              graph->values[state->in].name);
+        }
+    }
+    return LEDGE_OK;
+}
+
 static enum ledge_status check_readers(const struct ledge_graph *graph, bool *given,
                                        struct ledge_error *err)
 {
@@ -57,6 +78,12 @@ static enum ledge_status check_readers(const struct ledge_graph *graph, bool *gi
     }
     for (int32_t i = 0; i < graph->n_inputs; i++) {
         given[graph->inputs[i]] = true;
+    }
+    for (int32_t i = 0; i < graph->n_states; i++) {
+        if (graph->states[i].in < 0 || !in_range(graph, graph->states[i].in)) {
+            return ledge_fail(err, LEDGE_ERR_FORMAT, "state %d is no value", (int)i);
+        }
+        given[graph->states[i].in] = true;
     }
     for (int32_t i = 0; i < graph->n_nodes; i++) {
         const struct ledge_node *node = &graph->nodes[i];
@@ -76,7 +103,7 @@ static enum ledge_status check_readers(const struct ledge_graph *graph, bool *gi
                                                                    : "?");
         }
     }
-    return LEDGE_OK;
+    return check_states(graph, given, err);
 }
 
 /* Depth-first from node root: nodes are appended to order after their producers. state: 0 new, 1 on
@@ -206,6 +233,9 @@ void ledge_graph_sweep(struct ledge_graph *graph)
     }
     for (int32_t i = 0; i < graph->n_outputs; i++) {
         graph->values[graph->outputs[i]].reads++;
+    }
+    for (int32_t i = 0; i < graph->n_states; i++) {
+        graph->values[graph->states[i].out].reads++;
     }
     for (int32_t i = 0; i < graph->n_nodes; i++) {
         if (!graph->nodes[i].dead) {

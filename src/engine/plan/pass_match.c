@@ -39,6 +39,9 @@ enum ledge_status ledge_match_begin(struct ledge_match *match, struct ledge_grap
     for (int32_t i = 0; i < graph->n_outputs; i++) {
         match->reader[graph->outputs[i]] = MANY;
     }
+    for (int32_t i = 0; i < graph->n_states; i++) {
+        match->reader[graph->states[i].out] = MANY;
+    }
     return LEDGE_OK;
 }
 

@@ -70,6 +70,9 @@ static void measure(struct ledge_plan *plan, struct life *lives)
     for (int32_t i = 0; i < graph->n_outputs; i++) {
         lives[graph->outputs[i]].to = plan->n_steps;
     }
+    for (int32_t i = 0; i < graph->n_states; i++) {
+        lives[graph->states[i].out].to = plan->n_steps;
+    }
 }
 
 static void join_aliases(struct ledge_plan *plan, struct life *lives)
@@ -179,6 +182,24 @@ static enum ledge_status pack(struct block *blocks, int32_t n, struct block **pl
     return LEDGE_OK;
 }
 
+static enum ledge_status place_states(struct ledge_plan *plan, struct ledge_error *err)
+{
+    const struct ledge_graph *graph = &plan->graph;
+    for (int32_t i = 0; i < graph->n_states; i++) {
+        struct ledge_place *place = &plan->places[graph->states[i].in];
+        size_t bytes;
+        if (!ledge_align_size(ledge_value_bytes(&graph->values[graph->states[i].in]), ALIGN,
+                              &bytes) ||
+            bytes > SIZE_MAX / 4 - plan->state_bytes) {
+            return ledge_fail(err, LEDGE_ERR_NOMEM, "the states would be too large");
+        }
+        place->kind = LEDGE_PLACE_STATE;
+        place->offset = plan->state_bytes;
+        plan->state_bytes += bytes;
+    }
+    return LEDGE_OK;
+}
+
 static void place_borders(struct ledge_plan *plan)
 {
     const struct ledge_graph *graph = &plan->graph;
@@ -210,6 +231,7 @@ static enum ledge_status place(struct ledge_plan *plan, struct ledge_arena *scra
     join_aliases(plan, lives);
     join_in_place(plan, lives);
     place_borders(plan);
+    LEDGE_TRY(place_states(plan, err));
     int32_t count = 0;
     for (int32_t i = 0; i < plan->graph.n_values; i++) {
         if (lives[i].parent == i && lives[i].from >= 0) {

@@ -19,12 +19,18 @@ struct ledge_plan_options {
     int32_t n_input_shapes;
 };
 
-enum { LEDGE_PLACE_ARENA, LEDGE_PLACE_CONSTANT, LEDGE_PLACE_INPUT, LEDGE_PLACE_NONE };
+enum {
+    LEDGE_PLACE_ARENA,
+    LEDGE_PLACE_CONSTANT,
+    LEDGE_PLACE_INPUT,
+    LEDGE_PLACE_STATE,
+    LEDGE_PLACE_NONE
+};
 
 /* Where a value lives during a run. */
 struct ledge_place {
     int32_t kind;
-    size_t offset;    /* LEDGE_PLACE_ARENA */
+    size_t offset;    /* LEDGE_PLACE_ARENA, LEDGE_PLACE_STATE */
     const void *data; /* LEDGE_PLACE_CONSTANT */
     int32_t input;    /* LEDGE_PLACE_INPUT: number of the graph input */
 };
@@ -43,6 +49,7 @@ struct ledge_plan {
     size_t arena_bytes;
     size_t scratch_bytes;
     size_t packed_bytes;
+    size_t state_bytes; /* of all states once; a run holds them twice */
     int32_t threads;
 };
 

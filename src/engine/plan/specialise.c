@@ -104,6 +104,41 @@ static enum ledge_status set_input(struct ledge_graph *graph, int32_t number,
     return LEDGE_OK;
 }
 
+/* The shape of a state is fixed before the nodes are inferred. */
+static enum ledge_status set_state(struct ledge_graph *graph, const struct ledge_state *state,
+                                   struct ledge_error *err)
+{
+    const struct ledge_value *value = &graph->values[state->in];
+    int64_t count = (int64_t)ledge_dtype_size(value->dtype);
+    bool known = count > 0 && value->rank >= 0 && value->rank <= LEDGE_MAX_RANK;
+    for (int32_t i = 0; known && i < value->rank; i++) {
+        known = value->dims[i] >= 0 &&
+                ledge_mul_i64(count, value->dims[i] > 0 ? value->dims[i] : 1, &count) &&
+                count <= INT64_MAX / 64;
+    }
+    if (!known ||
+        (state->init >= 0 && graph->values[state->init].bytes != ledge_value_bytes(value))) {
+        return ledge_fail(err, LEDGE_ERR_SHAPE,
+                          "state %s has no fixed shape, or another one than "
+                          "what it begins with",
+                          value->name);
+    }
+    return LEDGE_OK;
+}
+
+static enum ledge_status check_states(const struct ledge_graph *graph, struct ledge_error *err)
+{
+    for (int32_t i = 0; i < graph->n_states; i++) {
+        const struct ledge_value *in = &graph->values[graph->states[i].in];
+        const struct ledge_value *out = &graph->values[graph->states[i].out];
+        if (in->dtype != out->dtype || ledge_value_bytes(in) != ledge_value_bytes(out)) {
+            return ledge_fail(err, LEDGE_ERR_SHAPE, "state %s of %zu bytes becomes %s of %zu",
+                              in->name, ledge_value_bytes(in), out->name, ledge_value_bytes(out));
+        }
+    }
+    return LEDGE_OK;
+}
+
 static enum ledge_status check_outputs(const struct ledge_graph *graph,
                                        const struct ledge_node *node, struct ledge_error *err)
 {
@@ -343,6 +378,9 @@ enum ledge_status ledge_plan_specialise(struct ledge_plan *plan,
     for (int32_t i = 0; i < graph->n_inputs; i++) {
         LEDGE_TRY(set_input(graph, i, options, err));
     }
+    for (int32_t i = 0; i < graph->n_states; i++) {
+        LEDGE_TRY(set_state(graph, &graph->states[i], err));
+    }
     const struct pass pass = {.plan = plan, .options = options, .err = err};
     int32_t end = 0;
     while (end < graph->n_nodes && !graph->nodes[end].dead) {
@@ -351,6 +389,7 @@ enum ledge_status ledge_plan_specialise(struct ledge_plan *plan,
     for (int32_t i = 0; i < end; i++) {
         LEDGE_TRY(visit(&pass, i));
     }
+    LEDGE_TRY(check_states(graph, err));
     ledge_graph_sweep(graph);
     return ledge_graph_sort(graph, err);
 }

@@ -3,6 +3,8 @@
  * the calls. */
 #include "engine/run/run.h"
 
+#include <string.h>
+
 #include "base/status.h"
 #include "engine/port/port.h"
 
@@ -12,6 +14,8 @@ struct ledge_run {
     struct ledge_view *views; /* one per value */
     struct ledge_kernel_call *calls;
     double *seconds;
+    char *states[2]; /* state_bytes each */
+    int current;     /* number of the block that the next run reads */
     struct ledge_error err;
     bool profile;
 };
@@ -51,6 +55,47 @@ static bool bind_steps(struct ledge_run *run, struct ledge_pool *pool, void *scr
     return true;
 }
 
+/* Point what lies in the states at the current block. */
+static void bind_states(struct ledge_run *run)
+{
+    const struct ledge_plan *plan = run->plan;
+    for (int32_t i = 0; plan->graph.n_states > 0 && i < plan->graph.n_values; i++) {
+        if (plan->places[i].kind == LEDGE_PLACE_STATE) {
+            run->views[i].data = run->states[run->current] + plan->places[i].offset;
+        }
+    }
+}
+
+/* The other block takes what the states have become. */
+static void keep_states(struct ledge_run *run)
+{
+    const struct ledge_graph *graph = &run->plan->graph;
+    for (int32_t i = 0; i < graph->n_states; i++) {
+        const struct ledge_state *state = &graph->states[i];
+        size_t bytes = ledge_value_bytes(&graph->values[state->in]);
+        if (bytes > 0) {
+            memcpy(run->states[1 - run->current] + run->plan->places[state->in].offset,
+                   run->views[state->out].data, bytes);
+        }
+    }
+    run->current = 1 - run->current;
+}
+
+void ledge_run_reset(struct ledge_run *run)
+{
+    const struct ledge_graph *graph = &run->plan->graph;
+    for (int32_t i = 0; i < graph->n_states; i++) {
+        const struct ledge_state *state = &graph->states[i];
+        char *to = run->states[run->current] + run->plan->places[state->in].offset;
+        size_t bytes = ledge_value_bytes(&graph->values[state->in]);
+        if (state->init >= 0 && bytes > 0) {
+            memcpy(to, graph->values[state->init].data, bytes);
+        } else if (bytes > 0) {
+            memset(to, 0, bytes);
+        }
+    }
+}
+
 static bool set_up(struct ledge_run *run, struct ledge_pool *pool)
 {
     const struct ledge_plan *plan = run->plan;
@@ -60,8 +105,10 @@ static bool set_up(struct ledge_run *run, struct ledge_pool *pool)
     run->seconds = LEDGE_NEW_ARRAY(&run->memory, double, (size_t)plan->n_steps);
     char *arena = ledge_arena_alloc(&run->memory, plan->arena_bytes, 64);
     void *scratch = ledge_arena_alloc(&run->memory, plan->scratch_bytes, 64);
+    run->states[0] = ledge_arena_alloc(&run->memory, plan->state_bytes, 64);
+    run->states[1] = ledge_arena_alloc(&run->memory, plan->state_bytes, 64);
     if (run->views == NULL || run->calls == NULL || run->seconds == NULL || arena == NULL ||
-        scratch == NULL) {
+        scratch == NULL || run->states[0] == NULL || run->states[1] == NULL) {
         return false;
     }
     for (int32_t i = 0; i < graph->n_values; i++) {
@@ -102,6 +149,7 @@ enum ledge_status ledge_run_create(const struct ledge_plan *plan, struct ledge_p
                           "no memory for an arena of %zu bytes and %zu bytes of scratch",
                           plan->arena_bytes, plan->scratch_bytes);
     }
+    ledge_run_reset(made);
     *run = made;
     return LEDGE_OK;
 }
@@ -160,9 +208,13 @@ static enum ledge_status walk(struct ledge_run *run, struct ledge_error *err)
 enum ledge_status ledge_run_once(struct ledge_run *run, struct ledge_error *err)
 {
     LEDGE_TRY(check_bound(run, err));
+    bind_states(run);
     unsigned before = ledge_denormals_off();
     enum ledge_status status = walk(run, err);
     ledge_denormals_restore(before);
+    if (status == LEDGE_OK) {
+        keep_states(run);
+    }
     return status;
 }
 

@@ -2,6 +2,9 @@
 /* run.h -- walk a plan: bind pointers, call kernels. The public session (session.c) and the trainer
  * stand on it.
  *
+ * States (graph.h) live here, twice: a run reads one block and leaves the other for the next run,
+ * so a run that fails changes nothing.
+ *
  * Threads: one at a time per run object. Memory: one block made at create; nothing is allocated by
  * ledge_run_once().
  */
@@ -26,6 +29,9 @@ void ledge_run_bind(struct ledge_run *run, int32_t input, const void *data);
 /* Execute every step. Errors: ERR_STATE (an input is not bound), what a kernel reports (err names
  * the node). */
 LEDGE_NODISCARD enum ledge_status ledge_run_once(struct ledge_run *run, struct ledge_error *err);
+
+/* Give every state what it begins with, as after create. */
+void ledge_run_reset(struct ledge_run *run);
 
 /* Graph output number output after a run: data in the arena (or an input's or constant's memory).
  */

@@ -80,7 +80,8 @@ static const char *name_of(struct ledge_tflite *t, const struct ledge_tflite_ten
     return name != NULL && ledge_graph_find(t->graph, name) < 0 ? name : NULL;
 }
 
-static enum ledge_status set_quant(struct ledge_tflite *t, const struct ledge_tflite_tensor *tensor)
+enum ledge_status ledge_tflite_set_quant(struct ledge_tflite *t,
+                                         const struct ledge_tflite_tensor *tensor, int32_t value)
 {
     size_t n = tensor->scales.n;
     float *scales = LEDGE_NEW_ARRAY(&t->graph->arena, float, n);
@@ -94,7 +95,7 @@ static enum ledge_status set_quant(struct ledge_tflite *t, const struct ledge_tf
     }
     const struct ledge_quant *quant =
         ledge_graph_quant(t->graph, scales, zeros, (int32_t)n, tensor->quant_dim);
-    t->graph->values[tensor->value].quant = quant;
+    t->graph->values[value].quant = quant;
     return ledge_tflite_done(t, quant != NULL);
 }
 
@@ -132,7 +133,8 @@ int32_t ledge_tflite_value(struct ledge_tflite *t, int32_t number)
         tensor->value =
             ledge_graph_add_value(t->graph, name, tensor->dtype, tensor->rank, tensor->dims);
     }
-    if (tensor->value >= 0 && ledge_tflite_quantised(tensor) && set_quant(t, tensor) != LEDGE_OK) {
+    if (tensor->value >= 0 && ledge_tflite_quantised(tensor) &&
+        ledge_tflite_set_quant(t, tensor, tensor->value) != LEDGE_OK) {
         return -1;
     }
     return tensor->value;

@@ -16,7 +16,12 @@
 #include "import/tflite/schema.h"
 
 /* More than this is no model but an attack on memory. */
-enum { TFLITE_MAX_TENSORS = 1 << 16, TFLITE_MAX_NAME = 256 };
+enum {
+    TFLITE_MAX_TENSORS = 1 << 16,
+    TFLITE_MAX_NAME = 256,
+    TFLITE_MAX_STATES = 1024,
+    TFLITE_MAX_CALLS = 16
+};
 
 struct ledge_tflite_tensor {
     struct ledge_fb_vector name;
@@ -30,7 +35,18 @@ struct ledge_tflite_tensor {
     int32_t quant_dim;
     int32_t value;    /* graph value, -1 until asked for */
     int32_t as_float; /* f32 copy of a constant of another type, -1 until asked for */
+    int32_t state;    /* variable tensor: number of its state in the graph, else -1 */
+    int32_t variable; /* resource: number of the variable it names, else -1 */
     bool given;       /* an input, a constant, or written by an operator already read */
+};
+
+/* A named variable (VAR_HANDLE). */
+struct ledge_tflite_variable {
+    struct ledge_fb_vector container, name;
+    int32_t now;                   /* graph value it has behind the operators read, -1: unread */
+    int32_t state;                 /* its state in the graph, -1 while it was never read first */
+    struct ledge_tflite_tensor is; /* type and shape, once known: rank -1 before */
+    int32_t init;                  /* constant given by CALL_ONCE, -1: none */
 };
 
 /* An operator that cannot be run. */
@@ -45,10 +61,15 @@ struct ledge_tflite {
     struct ledge_error *err;
     struct ledge_fb_table model;
     struct ledge_fb_table subgraph;
+    struct ledge_fb_vector subgraphs;
     struct ledge_fb_vector opcodes;
     struct ledge_fb_vector buffers;
     struct ledge_tflite_tensor *tensors;
     int32_t n_tensors;
+    struct ledge_tflite_variable *variables; /* TFLITE_MAX_STATES, NULL until one is named */
+    int32_t n_variables;
+    int32_t n_calls;                      /* CALL_ONCE operators read */
+    bool once;                            /* reading the subgraph of one */
     struct ledge_tflite_missing *missing; /* newest first */
     size_t budget; /* bytes of lists and copied constants that may still be made */
 };
@@ -58,6 +79,8 @@ struct ledge_tflite_op {
     int32_t code;     /* enum ledge_tflite_operator */
     const char *name; /* the schema's or the custom operator's */
     struct ledge_fb_table options;
+    struct ledge_fb_vector custom; /* a custom operator's options: flexbuf.h */
+    struct ledge_fb_vector intermediates;
     const int32_t *in;
     int32_t n_in;
     const int32_t *out;
@@ -67,6 +90,11 @@ struct ledge_tflite_op {
 
 typedef enum ledge_status (*ledge_tflite_translate_fn)(struct ledge_tflite *t,
                                                        const struct ledge_tflite_op *op);
+
+/* -- model.c -- */
+
+/* Read tensors and operators of subgraph number i; what t knows of the present one is put aside. */
+LEDGE_NODISCARD enum ledge_status ledge_tflite_read_inner(struct ledge_tflite *t, int32_t i);
 
 /* -- translate.c -- */
 
@@ -140,6 +168,19 @@ LEDGE_NODISCARD enum ledge_status ledge_tflite_act_finish(struct ledge_tflite *t
                                                           int32_t node, int32_t target,
                                                           int32_t out);
 
+/* -- state.c: what is kept from run to run -- */
+
+/* Input i of op is a variable tensor: the value that it has now, and a new one (FILLED) that the
+ * operator must write. *in is -1 when the variant was noted as unsupported. */
+LEDGE_NODISCARD enum ledge_status ledge_tflite_state(struct ledge_tflite *t,
+                                                     const struct ledge_tflite_op *op, int32_t i,
+                                                     int32_t *in, int32_t *out);
+
+/* Give the graph value of a tensor its scales. */
+LEDGE_NODISCARD enum ledge_status ledge_tflite_set_quant(struct ledge_tflite *t,
+                                                         const struct ledge_tflite_tensor *tensor,
+                                                         int32_t value);
+
 /* -- metadata.c -- */
 
 /* Labels, normalisation and description as graph metadata. Damaged metadata are left out, never an
@@ -172,6 +213,21 @@ enum ledge_status ledge_tflite_quantize(struct ledge_tflite *t, const struct led
 enum ledge_status ledge_tflite_dequantize(struct ledge_tflite *t, const struct ledge_tflite_op *op);
 enum ledge_status ledge_tflite_arg(struct ledge_tflite *t, const struct ledge_tflite_op *op);
 enum ledge_status ledge_tflite_select(struct ledge_tflite *t, const struct ledge_tflite_op *op);
+
+enum ledge_status ledge_tflite_call_once(struct ledge_tflite *t, const struct ledge_tflite_op *op);
+enum ledge_status ledge_tflite_var_handle(struct ledge_tflite *t, const struct ledge_tflite_op *op);
+enum ledge_status ledge_tflite_read_variable(struct ledge_tflite *t,
+                                             const struct ledge_tflite_op *op);
+enum ledge_status ledge_tflite_assign_variable(struct ledge_tflite *t,
+                                               const struct ledge_tflite_op *op);
+enum ledge_status ledge_tflite_svdf(struct ledge_tflite *t, const struct ledge_tflite_op *op);
+enum ledge_status ledge_tflite_lstm(struct ledge_tflite *t, const struct ledge_tflite_op *op);
+enum ledge_status ledge_tflite_transpose_conv(struct ledge_tflite *t,
+                                              const struct ledge_tflite_op *op);
+enum ledge_status ledge_tflite_rfft2d(struct ledge_tflite *t, const struct ledge_tflite_op *op);
+enum ledge_status ledge_tflite_complex_abs(struct ledge_tflite *t,
+                                           const struct ledge_tflite_op *op);
+enum ledge_status ledge_tflite_custom(struct ledge_tflite *t, const struct ledge_tflite_op *op);
 
 enum ledge_status ledge_tflite_reshape(struct ledge_tflite *t, const struct ledge_tflite_op *op);
 enum ledge_status ledge_tflite_squeeze(struct ledge_tflite *t, const struct ledge_tflite_op *op);

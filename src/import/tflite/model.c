@@ -2,8 +2,9 @@
 /* model.c -- the tables of a TFLite file: buffers, tensors, operators, inputs and outputs of
  * subgraph 0.
  *
- * Other subgraphs are bodies of control flow (IF, WHILE, CALL_ONCE); the operators that would call
- * them have no translation and are named as unsupported.
+ * Other subgraphs are bodies of control flow. That of CALL_ONCE is read as far as it gives
+ * variables constants (state.c); the other operators that would call one have no translation and
+ * are named as unsupported.
  */
 #include <string.h>
 
@@ -162,6 +163,8 @@ static enum ledge_status read_tensor(struct ledge_tflite *t, struct ledge_fb_tab
 {
     tensor->value = -1;
     tensor->as_float = -1;
+    tensor->state = -1;
+    tensor->variable = -1;
     tensor->name = ledge_fb_vector(&t->fb, table, TENSOR_name, 1);
     tensor->dtype = dtype_of(ledge_fb_u8(&t->fb, table, TENSOR_type, TFLITE_FLOAT32));
     if (ledge_fb_child(&t->fb, table, TENSOR_sparsity).at != 0) {
@@ -247,6 +250,8 @@ static enum ledge_status read_operator(struct ledge_tflite *t, struct ledge_fb_t
         }
     }
     op->options = ledge_fb_child(&t->fb, table, OPERATOR_options);
+    op->custom = ledge_fb_vector(&t->fb, table, OPERATOR_custom_options, 1);
+    op->intermediates = ledge_fb_vector(&t->fb, table, OPERATOR_intermediates, 4);
     LEDGE_TRY(read_list(t, ledge_fb_vector(&t->fb, table, OPERATOR_inputs, 4), &op->in, &op->n_in));
     LEDGE_TRY(
         read_list(t, ledge_fb_vector(&t->fb, table, OPERATOR_outputs, 4), &op->out, &op->n_out));
@@ -270,6 +275,25 @@ static enum ledge_status read_operators(struct ledge_tflite *t)
         }
     }
     return t->fb.failed ? damaged(t, "operator options") : LEDGE_OK;
+}
+
+enum ledge_status ledge_tflite_read_inner(struct ledge_tflite *t, int32_t i)
+{
+    struct ledge_fb_table subgraph = t->subgraph;
+    struct ledge_tflite_tensor *tensors = t->tensors;
+    int32_t n_tensors = t->n_tensors;
+    if (i < 1 || (uint32_t)i >= t->subgraphs.n) {
+        return damaged(t, "subgraph number");
+    }
+    t->subgraph = ledge_fb_item(&t->fb, t->subgraphs, (uint32_t)i);
+    enum ledge_status status = t->fb.failed ? damaged(t, "subgraph") : read_tensors(t);
+    if (status == LEDGE_OK) {
+        status = read_operators(t);
+    }
+    t->subgraph = subgraph;
+    t->tensors = tensors;
+    t->n_tensors = n_tensors;
+    return status;
 }
 
 static enum ledge_status read_inputs(struct ledge_tflite *t)
@@ -313,13 +337,13 @@ static enum ledge_status read_model(struct ledge_tflite *t)
     if (version != 3) {
         return ledge_fail(t->err, LEDGE_ERR_UNSUPPORTED, "TFLite: schema version %d", (int)version);
     }
-    struct ledge_fb_vector subgraphs = ledge_fb_vector(&t->fb, t->model, MODEL_subgraphs, 4);
+    t->subgraphs = ledge_fb_vector(&t->fb, t->model, MODEL_subgraphs, 4);
     t->opcodes = ledge_fb_vector(&t->fb, t->model, MODEL_operator_codes, 4);
     t->buffers = ledge_fb_vector(&t->fb, t->model, MODEL_buffers, 4);
-    if (t->fb.failed || subgraphs.n == 0) {
+    if (t->fb.failed || t->subgraphs.n == 0) {
         return damaged(t, "model");
     }
-    t->subgraph = ledge_fb_item(&t->fb, subgraphs, 0);
+    t->subgraph = ledge_fb_item(&t->fb, t->subgraphs, 0);
     return t->fb.failed ? damaged(t, "subgraph") : LEDGE_OK;
 }
 

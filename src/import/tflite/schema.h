@@ -229,6 +229,7 @@ enum {
     TENSOR_buffer = 2,
     TENSOR_name = 3,
     TENSOR_quantization = 4,
+    TENSOR_is_variable = 5,
     TENSOR_sparsity = 6,
     TENSOR_shape_signature = 7,
 
@@ -245,6 +246,8 @@ enum {
     OPERATOR_inputs = 1,
     OPERATOR_outputs = 2,
     OPERATOR_options = 4,
+    OPERATOR_custom_options = 5,
+    OPERATOR_intermediates = 8,
 
     METADATA_name = 0,
     METADATA_buffer = 1,
@@ -285,6 +288,16 @@ enum {
     MIRROR_mode = 0,
     GELU_approximate = 0,
     SHAPE_out_type = 0,
+    VAR_HANDLE_container = 0,
+    VAR_HANDLE_name = 1,
+    CALL_ONCE_subgraph = 0,
+    SVDF_rank = 0,
+    SVDF_activation = 1,
+    LSTM_activation = 0,
+    LSTM_cell_clip = 1,
+    LSTM_proj_clip = 2,
+    LSTM_time_major = 3,
+    LSTM_diagonal = 5,
     BATCH_MATMUL_adj_x = 0,
     BATCH_MATMUL_adj_y = 1,
 

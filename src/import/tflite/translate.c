@@ -22,9 +22,11 @@ static const struct translation translations[] = {
     {LEDGE_TFLITE_ADD, ledge_tflite_binary, "Add", 2},
     {LEDGE_TFLITE_ARG_MAX, ledge_tflite_arg, "ArgMax", 2},
     {LEDGE_TFLITE_ARG_MIN, ledge_tflite_arg, "ArgMin", 2},
+    {LEDGE_TFLITE_ASSIGN_VARIABLE, ledge_tflite_assign_variable, "", 2},
     {LEDGE_TFLITE_AVERAGE_POOL_2D, ledge_tflite_pool, "AveragePool", 1},
     {LEDGE_TFLITE_BATCH_MATMUL, ledge_tflite_batch_matmul, "MatMul", 2},
     {LEDGE_TFLITE_BATCH_TO_SPACE_ND, ledge_tflite_space_batch, "BatchToSpaceND", 3},
+    {LEDGE_TFLITE_CALL_ONCE, ledge_tflite_call_once, "", 0},
     {LEDGE_TFLITE_CAST, ledge_tflite_cast, "Cast", 1},
     {LEDGE_TFLITE_CEIL, ledge_tflite_unary, "Ceil", 1},
     {LEDGE_TFLITE_CONCATENATION, ledge_tflite_concat, "Concat", 1},
@@ -66,6 +68,7 @@ static const struct translation translations[] = {
     {LEDGE_TFLITE_POW, ledge_tflite_binary, "Pow", 2},
     {LEDGE_TFLITE_PRELU, ledge_tflite_binary, "PRelu", 2},
     {LEDGE_TFLITE_QUANTIZE, ledge_tflite_quantize, "QuantizeLinear", 1},
+    {LEDGE_TFLITE_READ_VARIABLE, ledge_tflite_read_variable, "", 1},
     {LEDGE_TFLITE_REDUCE_MAX, ledge_tflite_reduce, "ReduceMax", 2},
     {LEDGE_TFLITE_REDUCE_MIN, ledge_tflite_reduce, "ReduceMin", 2},
     {LEDGE_TFLITE_REDUCE_PROD, ledge_tflite_reduce, "ReduceProd", 2},
@@ -96,6 +99,7 @@ static const struct translation translations[] = {
     {LEDGE_TFLITE_TILE, ledge_tflite_tile, "Tile", 2},
     {LEDGE_TFLITE_TRANSPOSE, ledge_tflite_transpose, "Transpose", 2},
     {LEDGE_TFLITE_UNPACK, ledge_tflite_unpack, "Gather", 1},
+    {LEDGE_TFLITE_VAR_HANDLE, ledge_tflite_var_handle, "", 0},
 };
 
 enum ledge_status ledge_tflite_unsupported(struct ledge_tflite *t, const struct ledge_tflite_op *op,
@@ -133,6 +137,12 @@ enum ledge_status ledge_tflite_refuse(struct ledge_tflite *t)
                : ledge_fail(t->err, LEDGE_ERR_UNSUPPORTED, "no kernel for: %s", names);
 }
 
+/* Operators that are there for their effect on variables. */
+static bool writes_nothing(int32_t code)
+{
+    return code == LEDGE_TFLITE_ASSIGN_VARIABLE || code == LEDGE_TFLITE_CALL_ONCE;
+}
+
 enum ledge_status ledge_tflite_translate(struct ledge_tflite *t, struct ledge_tflite_op *op)
 {
     for (size_t i = 0; i < sizeof translations / sizeof translations[0]; i++) {
@@ -140,12 +150,17 @@ enum ledge_status ledge_tflite_translate(struct ledge_tflite *t, struct ledge_tf
         if (entry->code != op->code) {
             continue;
         }
-        bool complete = op->n_in >= entry->min_in && op->n_out >= 1 && op->out[0] >= 0;
+        bool complete = op->n_in >= entry->min_in &&
+                        (writes_nothing(op->code) || (op->n_out >= 1 && op->out[0] >= 0));
         for (int32_t k = 0; complete && k < entry->min_in; k++) {
             complete = op->in[k] >= 0;
         }
         if (!complete) {
             return ledge_tflite_unsupported(t, op, "inputs missing");
+        }
+        if (t->once && op->code != LEDGE_TFLITE_VAR_HANDLE &&
+            op->code != LEDGE_TFLITE_ASSIGN_VARIABLE) {
+            return ledge_tflite_unsupported(t, op, "in CALL_ONCE");
         }
         op->onnx = entry->onnx;
         return entry->translate(t, op);
