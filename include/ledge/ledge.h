@@ -3,6 +3,7 @@
 #ifndef LEDGE_LEDGE_H
 #define LEDGE_LEDGE_H
 
+#include "ledge/custom.h"
 #include "ledge/error.h"
 #include "ledge/model.h"
 #include "ledge/session.h"

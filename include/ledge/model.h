@@ -18,6 +18,7 @@ extern "C" {
 #endif
 
 struct ledge_model;
+struct ledge_custom_op; /* ledge/custom.h */
 
 /* Where memory comes from; NULL in the options means the C library's. alloc returns NULL when there
  * is none. */
@@ -29,6 +30,10 @@ struct ledge_allocator {
 
 struct ledge_model_options {
     const struct ledge_allocator *allocator; /* BORROWED, must outlive the model */
+    /* Operators that are not built in (ledge/custom.h): n_custom_ops entries, copied; what their
+     * `user` points to must outlive the model and its sessions. */
+    const struct ledge_custom_op *custom_ops;
+    int32_t n_custom_ops;
 };
 
 /* An input or output of the model as declared. A dimension of -1 is free (set per session). */
@@ -47,7 +52,8 @@ struct ledge_tensor_info {
  *   options  NULL for defaults
  *   model    OWNED: ledge_model_close()
  * Errors: ERR_IO, ERR_FORMAT, ERR_CORRUPT (digest of a .ledge file), ERR_UNSUPPORTED (err names
- * each missing operator), ERR_SHAPE, ERR_DTYPE, ERR_NOMEM. */
+ * each missing operator), ERR_SHAPE, ERR_DTYPE, ERR_NOMEM, ERR_EXISTS (a custom operator has the
+ * name of a built-in one). */
 LEDGE_NODISCARD LEDGE_API enum ledge_status
 ledge_model_open(const char *path, const struct ledge_model_options *options,
                  struct ledge_model **model, struct ledge_error *err);

@@ -25,6 +25,11 @@ struct ledge_session_options {
      * model's and batch. */
     const struct ledge_tensor *input_shapes;
     int32_t n_input_shapes;
+    /* Memory of your own for activations, scratch and state: as many bytes as
+     * ledge_session_arena_size() says, at a multiple of 64, BORROWED until the session is closed.
+     * NULL: the allocator's. */
+    void *arena;
+    size_t arena_bytes;
 };
 
 /* One step of the plan, for inspect and profile. */
@@ -46,12 +51,20 @@ struct ledge_step_info {
 /* Open a session on a model.
  *   options  NULL for defaults
  *   session  OWNED: ledge_session_close()
- * Errors: ERR_SHAPE (err names the node), ERR_UNSUPPORTED, ERR_NOMEM. */
+ * Errors: ERR_SHAPE (err names the node), ERR_UNSUPPORTED, ERR_NOMEM, ERR_ARG (an arena that is too
+ * small or at an odd address). */
 LEDGE_NODISCARD LEDGE_API enum ledge_status
 ledge_session_open(struct ledge_model *model, const struct ledge_session_options *options,
                    struct ledge_session **session, struct ledge_error *err);
 
 LEDGE_API void ledge_session_close(struct ledge_session *session);
+
+/* Bytes that options->arena needs for a session with these options (NULL for defaults; its arena is
+ * not looked at). The plan made for the answer is kept for the session to come. Errors: as
+ * ledge_session_open(). */
+LEDGE_NODISCARD LEDGE_API enum ledge_status
+ledge_session_arena_size(struct ledge_model *model, const struct ledge_session_options *options,
+                         size_t *bytes, struct ledge_error *err);
 
 /* Input and output tensors with concrete shapes; data of inputs is NULL. Errors: ERR_ARG. */
 LEDGE_NODISCARD LEDGE_API enum ledge_status ledge_session_input(const struct ledge_session *session,
@@ -62,11 +75,12 @@ ledge_session_output(const struct ledge_session *session, int32_t index,
                      struct ledge_tensor *tensor);
 
 /* Run one inference.
- *   inputs    n_inputs tensors in the model's order; dtype, dims and bytes must match
- * ledge_session_input(); data is BORROWED for the call and read in place (align it to 64 bytes for
- * best speed) outputs   FILLED, n_outputs entries; data BORROWED from the arena until the next run
- * or close Errors: ERR_SHAPE, ERR_DTYPE (err names the input), ERR_RANGE (a value an operator
- * cannot take, e.g. an index). */
+ *   inputs   n_inputs tensors in the model's order; dtype, dims and bytes must match
+ *            ledge_session_input(); data is BORROWED for the call and read in place (align it to 64
+ *            bytes for best speed)
+ *   outputs  FILLED, n_outputs entries; data BORROWED from the arena until the next run or close
+ * Errors: ERR_SHAPE, ERR_DTYPE (err names the input), ERR_RANGE (a value an operator cannot take,
+ * e.g. an index). */
 LEDGE_NODISCARD LEDGE_API enum ledge_status
 ledge_session_run(struct ledge_session *session, const struct ledge_tensor *inputs,
                   int32_t n_inputs, struct ledge_tensor *outputs, int32_t n_outputs,
@@ -75,6 +89,16 @@ ledge_session_run(struct ledge_session *session, const struct ledge_tensor *inpu
 /* Give what the model keeps from run to run (variables, recurrent layers) the
  * value that it began with. A model without such values is left as it is. */
 LEDGE_API void ledge_session_reset(struct ledge_session *session);
+
+/* The same with the outputs in memory of yours, so that they outlast the next run.
+ *   outputs  n_outputs entries whose data has room for bytes (at least those of
+ * ledge_session_output(), not overlapping an input); the rest is FILLED. Where data is a multiple
+ * of 64 the last operator writes there, else the output is copied. Errors: as ledge_session_run(),
+ * ERR_ARG (no data), ERR_SHAPE (too few bytes). */
+LEDGE_NODISCARD LEDGE_API enum ledge_status
+ledge_session_run_into(struct ledge_session *session, const struct ledge_tensor *inputs,
+                       int32_t n_inputs, struct ledge_tensor *outputs, int32_t n_outputs,
+                       struct ledge_error *err);
 
 /* Bytes of the activation arena, and of memory held in all (arena, packed weights, plan). */
 LEDGE_API size_t ledge_session_arena_bytes(const struct ledge_session *session);

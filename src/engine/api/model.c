@@ -6,6 +6,7 @@
 
 #include "base/banned.h"
 #include "base/status.h"
+#include "engine/api/custom.h"
 #include "engine/plan/passes.h"
 #include "import/import.h"
 
@@ -32,9 +33,12 @@ static struct ledge_tensor_info *describe(struct ledge_graph *graph, const int32
 }
 
 static enum ledge_status load(struct ledge_model *model, const void *bytes, size_t size,
-                              struct ledge_error *err)
+                              const struct ledge_model_options *options, struct ledge_error *err)
 {
     struct ledge_graph *graph = &model->graph;
+    if (options != NULL) {
+        LEDGE_TRY(ledge_custom_register(graph, options->custom_ops, options->n_custom_ops, err));
+    }
     LEDGE_TRY(ledge_import_model(bytes, size, graph, err));
     LEDGE_TRY(ledge_graph_sort(graph, err));
     model->inputs = describe(graph, graph->inputs, graph->n_inputs);
@@ -76,7 +80,7 @@ static enum ledge_status create(struct ledge_map map, const void *bytes, size_t 
     atomic_init(&made->references, 1);
     ledge_lock_init(&made->lock);
     ledge_graph_init(&made->graph, allocator);
-    enum ledge_status status = load(made, bytes, size, err);
+    enum ledge_status status = load(made, bytes, size, options, err);
     if (status != LEDGE_OK) {
         destroy(made);
         return status;

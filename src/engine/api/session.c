@@ -3,6 +3,9 @@
  * checked. */
 #include "ledge/session.h"
 
+#include <string.h>
+
+#include "base/banned.h"
 #include "base/status.h"
 #include "engine/api/model.h"
 #include "engine/run/run.h"
@@ -13,12 +16,14 @@ struct ledge_session {
     struct ledge_pool *pool;
     struct ledge_run *run;
     bool profile;
+    bool into; /* outputs were bound to the caller's memory */
 };
 
-static enum ledge_status build(struct ledge_session *session,
-                               const struct ledge_session_options *options, struct ledge_error *err)
+/* The plan for these options; give it back with ledge_model_give_plan(). */
+static enum ledge_status take_plan(struct ledge_model *model,
+                                   const struct ledge_session_options *options,
+                                   struct ledge_plan **plan, struct ledge_error *err)
 {
-    struct ledge_model *model = session->model;
     struct ledge_arena scratch;
     ledge_arena_init(&scratch, &model->allocator);
     struct ledge_plan_options wanted = {
@@ -39,20 +44,22 @@ static enum ledge_status build(struct ledge_session *session,
         wanted.input_shapes = views;
         wanted.n_input_shapes = options->n_input_shapes;
     }
-    enum ledge_status status = ledge_model_take_plan(model, &wanted, &session->plan, err);
+    enum ledge_status status = ledge_model_take_plan(model, &wanted, plan, err);
     ledge_arena_done(&scratch);
-    if (status == LEDGE_OK) {
-        status = ledge_pool_create(options->threads, &model->allocator, &session->pool, err);
-    }
-    if (status == LEDGE_OK) {
-        status =
-            ledge_run_create(session->plan, session->pool, &model->allocator, &session->run, err);
-    }
-    if (status == LEDGE_OK) {
-        session->profile = options->profile != 0;
-        ledge_run_profile(session->run, session->profile);
-    }
     return status;
+}
+
+static enum ledge_status build(struct ledge_session *session,
+                               const struct ledge_session_options *options, struct ledge_error *err)
+{
+    const struct ledge_allocator *allocator = &session->model->allocator;
+    LEDGE_TRY(take_plan(session->model, options, &session->plan, err));
+    LEDGE_TRY(ledge_pool_create(options->threads, allocator, &session->pool, err));
+    LEDGE_TRY(ledge_run_create_in(session->plan, session->pool, allocator, options->arena,
+                                  options->arena_bytes, &session->run, err));
+    session->profile = options->profile != 0;
+    ledge_run_profile(session->run, session->profile);
+    return LEDGE_OK;
 }
 
 static enum ledge_status check_options(const struct ledge_session_options *options,
@@ -79,11 +86,28 @@ static enum ledge_status check_options(const struct ledge_session_options *optio
     return LEDGE_OK;
 }
 
+static const struct ledge_session_options defaults = {.threads = 1};
+
+enum ledge_status ledge_session_arena_size(struct ledge_model *model,
+                                           const struct ledge_session_options *options,
+                                           size_t *bytes, struct ledge_error *err)
+{
+    struct ledge_plan *plan = NULL;
+    if (model == NULL || bytes == NULL) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "model and bytes must be given");
+    }
+    options = options != NULL ? options : &defaults;
+    LEDGE_TRY(check_options(options, model, err));
+    LEDGE_TRY(take_plan(model, options, &plan, err));
+    *bytes = ledge_run_arena_size(plan);
+    ledge_model_give_plan(model, plan);
+    return LEDGE_OK;
+}
+
 enum ledge_status ledge_session_open(struct ledge_model *model,
                                      const struct ledge_session_options *options,
                                      struct ledge_session **session, struct ledge_error *err)
 {
-    static const struct ledge_session_options defaults = {.threads = 1};
     if (model == NULL || session == NULL) {
         return ledge_fail(err, LEDGE_ERR_ARG, "model and session must be given");
     }
@@ -188,10 +212,10 @@ static enum ledge_status check_input(const struct ledge_session *session, int32_
     return LEDGE_OK;
 }
 
-enum ledge_status ledge_session_run(struct ledge_session *session,
+/* Everything but the outputs. */
+static enum ledge_status run_inputs(struct ledge_session *session,
                                     const struct ledge_tensor *inputs, int32_t n_inputs,
-                                    struct ledge_tensor *outputs, int32_t n_outputs,
-                                    struct ledge_error *err)
+                                    int32_t n_outputs, struct ledge_error *err)
 {
     const struct ledge_graph *graph = &session->plan->graph;
     if (n_inputs != graph->n_inputs || n_outputs != graph->n_outputs) {
@@ -205,10 +229,61 @@ enum ledge_status ledge_session_run(struct ledge_session *session,
     for (int32_t i = 0; i < n_inputs; i++) {
         ledge_run_bind(session->run, i, inputs[i].data);
     }
-    LEDGE_TRY(ledge_run_once(session->run, err));
+    return ledge_run_once(session->run, err);
+}
+
+static void bind_outputs(struct ledge_session *session, const struct ledge_tensor *outputs)
+{
+    for (int32_t i = 0; i < session->plan->graph.n_outputs; i++) {
+        bool direct = outputs != NULL && (uintptr_t)outputs[i].data % 64 == 0;
+        ledge_run_bind_output(session->run, i, direct ? outputs[i].data : NULL);
+    }
+    session->into = outputs != NULL;
+}
+
+enum ledge_status ledge_session_run(struct ledge_session *session,
+                                    const struct ledge_tensor *inputs, int32_t n_inputs,
+                                    struct ledge_tensor *outputs, int32_t n_outputs,
+                                    struct ledge_error *err)
+{
+    if (session->into) {
+        bind_outputs(session, NULL);
+    }
+    LEDGE_TRY(run_inputs(session, inputs, n_inputs, n_outputs, err));
     for (int32_t i = 0; i < n_outputs; i++) {
-        outputs[i] = tensor_of(session, graph->outputs[i]);
+        outputs[i] = tensor_of(session, session->plan->graph.outputs[i]);
         outputs[i].data = ledge_run_output(session->run, i).data;
+    }
+    return LEDGE_OK;
+}
+
+enum ledge_status ledge_session_run_into(struct ledge_session *session,
+                                         const struct ledge_tensor *inputs, int32_t n_inputs,
+                                         struct ledge_tensor *outputs, int32_t n_outputs,
+                                         struct ledge_error *err)
+{
+    const struct ledge_graph *graph = &session->plan->graph;
+    for (int32_t i = 0; i < n_outputs && n_outputs == graph->n_outputs; i++) {
+        size_t bytes = ledge_value_bytes(&graph->values[graph->outputs[i]]);
+        if (outputs[i].data == NULL || outputs[i].bytes < bytes) {
+            return ledge_fail(err, outputs[i].data == NULL ? LEDGE_ERR_ARG : LEDGE_ERR_SHAPE,
+                              "output %s needs %zu bytes, given are %zu",
+                              session->model->outputs[i].name, bytes,
+                              outputs[i].data == NULL ? 0 : outputs[i].bytes);
+        }
+    }
+    if (n_outputs == graph->n_outputs) {
+        bind_outputs(session, outputs);
+    }
+    LEDGE_TRY(run_inputs(session, inputs, n_inputs, n_outputs, err));
+    for (int32_t i = 0; i < n_outputs; i++) {
+        void *data = outputs[i].data;
+        outputs[i] = tensor_of(session, graph->outputs[i]);
+        outputs[i].data = data;
+        const void *made = ledge_run_output(session->run, i).data;
+        if (made != data && outputs[i].bytes > 0) {
+            memcpy(data, made, outputs[i].bytes);
+        }
     }
     return LEDGE_OK;
 }

@@ -204,7 +204,7 @@ static void place_borders(struct ledge_plan *plan)
 {
     const struct ledge_graph *graph = &plan->graph;
     for (int32_t i = 0; i < graph->n_values; i++) {
-        plan->places[i] = (struct ledge_place){.kind = LEDGE_PLACE_NONE, .input = -1};
+        plan->places[i] = (struct ledge_place){.kind = LEDGE_PLACE_NONE, .input = -1, .home = i};
         if (graph->values[i].data != NULL) {
             plan->places[i].kind = LEDGE_PLACE_CONSTANT;
             plan->places[i].data = graph->values[i].data;

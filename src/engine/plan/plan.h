@@ -33,6 +33,7 @@ struct ledge_place {
     size_t offset;    /* LEDGE_PLACE_ARENA, LEDGE_PLACE_STATE */
     const void *data; /* LEDGE_PLACE_CONSTANT */
     int32_t input;    /* LEDGE_PLACE_INPUT: number of the graph input */
+    int32_t home;     /* value whose memory this is (itself, or what it is an alias of) */
 };
 
 struct ledge_plan_step {

@@ -16,6 +16,7 @@ struct ledge_run {
     double *seconds;
     char *states[2]; /* state_bytes each */
     int current;     /* number of the block that the next run reads */
+    char *arena;
     struct ledge_error err;
     bool profile;
 };
@@ -96,28 +97,43 @@ void ledge_run_reset(struct ledge_run *run)
     }
 }
 
-static bool set_up(struct ledge_run *run, struct ledge_pool *pool)
+static size_t padded(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
+size_t ledge_run_arena_size(const struct ledge_plan *plan)
+{
+    size_t most = SIZE_MAX / 8; /* more cannot be had, and the sums stay in range */
+    return plan->arena_bytes > most || plan->scratch_bytes > most || plan->state_bytes > most
+               ? most * 4
+               : padded(plan->arena_bytes) + padded(plan->scratch_bytes) +
+                     2 * padded(plan->state_bytes);
+}
+
+/* given NULL: memory of the run's own. */
+static bool set_up(struct ledge_run *run, struct ledge_pool *pool, void *given)
 {
     const struct ledge_plan *plan = run->plan;
     const struct ledge_graph *graph = &plan->graph;
     run->views = LEDGE_NEW_ARRAY(&run->memory, struct ledge_view, (size_t)graph->n_values);
     run->calls = LEDGE_NEW_ARRAY(&run->memory, struct ledge_kernel_call, (size_t)plan->n_steps);
     run->seconds = LEDGE_NEW_ARRAY(&run->memory, double, (size_t)plan->n_steps);
-    char *arena = ledge_arena_alloc(&run->memory, plan->arena_bytes, 64);
-    void *scratch = ledge_arena_alloc(&run->memory, plan->scratch_bytes, 64);
-    run->states[0] = ledge_arena_alloc(&run->memory, plan->state_bytes, 64);
-    run->states[1] = ledge_arena_alloc(&run->memory, plan->state_bytes, 64);
-    if (run->views == NULL || run->calls == NULL || run->seconds == NULL || arena == NULL ||
-        scratch == NULL || run->states[0] == NULL || run->states[1] == NULL) {
+    run->arena =
+        given != NULL ? given : ledge_arena_alloc(&run->memory, ledge_run_arena_size(plan), 64);
+    if (run->views == NULL || run->calls == NULL || run->seconds == NULL || run->arena == NULL) {
         return false;
     }
+    char *scratch = run->arena + padded(plan->arena_bytes);
+    run->states[0] = scratch + padded(plan->scratch_bytes);
+    run->states[1] = run->states[0] + padded(plan->state_bytes);
     for (int32_t i = 0; i < graph->n_values; i++) {
         if (plan->places[i].kind == LEDGE_PLACE_NONE) {
             continue;
         }
         run->views[i] = ledge_value_view(&graph->values[i]);
         if (plan->places[i].kind == LEDGE_PLACE_ARENA) {
-            run->views[i].data = arena + plan->places[i].offset;
+            run->views[i].data = run->arena + plan->places[i].offset;
         } else if (plan->places[i].kind == LEDGE_PLACE_CONSTANT) {
             run->views[i].data = (void *)plan->places[i].data;
         }
@@ -129,6 +145,19 @@ enum ledge_status ledge_run_create(const struct ledge_plan *plan, struct ledge_p
                                    const struct ledge_allocator *allocator, struct ledge_run **run,
                                    struct ledge_error *err)
 {
+    return ledge_run_create_in(plan, pool, allocator, NULL, 0, run, err);
+}
+
+enum ledge_status ledge_run_create_in(const struct ledge_plan *plan, struct ledge_pool *pool,
+                                      const struct ledge_allocator *allocator, void *arena,
+                                      size_t arena_bytes, struct ledge_run **run,
+                                      struct ledge_error *err)
+{
+    if (arena != NULL && ((uintptr_t)arena % 64 != 0 || arena_bytes < ledge_run_arena_size(plan))) {
+        return ledge_fail(err, LEDGE_ERR_ARG,
+                          "an arena of %zu bytes: %zu at a multiple of 64 are needed", arena_bytes,
+                          ledge_run_arena_size(plan));
+    }
     if (allocator == NULL) {
         allocator = ledge_allocator_default();
     }
@@ -143,7 +172,7 @@ enum ledge_status ledge_run_create(const struct ledge_plan *plan, struct ledge_p
     }
     *made = (struct ledge_run){.plan = plan};
     ledge_arena_init(&made->memory, allocator);
-    if (!set_up(made, pool)) {
+    if (!set_up(made, pool, arena)) {
         ledge_run_free(made);
         return ledge_fail(err, LEDGE_ERR_NOMEM,
                           "no memory for an arena of %zu bytes and %zu bytes of scratch",
@@ -170,6 +199,25 @@ void ledge_run_bind(struct ledge_run *run, int32_t input, const void *data)
     for (int32_t i = 0; i < plan->graph.n_values; i++) {
         if (plan->places[i].kind == LEDGE_PLACE_INPUT && plan->places[i].input == input) {
             run->views[i].data = (void *)data;
+        }
+    }
+}
+
+void ledge_run_bind_output(struct ledge_run *run, int32_t output, void *data)
+{
+    const struct ledge_plan *plan = run->plan;
+    const struct ledge_place *places = plan->places;
+    int32_t value = plan->graph.outputs[output];
+    int32_t home = places[value].home;
+    /* Its memory must be its own, not a part of something larger. */
+    if (places[value].kind != LEDGE_PLACE_ARENA || places[value].offset != places[home].offset ||
+        ledge_value_bytes(&plan->graph.values[value]) !=
+            ledge_value_bytes(&plan->graph.values[home])) {
+        return;
+    }
+    for (int32_t i = 0; i < plan->graph.n_values; i++) {
+        if (places[i].kind == LEDGE_PLACE_ARENA && places[i].home == home) {
+            run->views[i].data = data != NULL ? data : run->arena + places[i].offset;
         }
     }
 }

@@ -22,6 +22,16 @@ LEDGE_NODISCARD enum ledge_status ledge_run_create(const struct ledge_plan *plan
                                                    struct ledge_run **run, struct ledge_error *err);
 void ledge_run_free(struct ledge_run *run);
 
+/* Bytes that every run of the plan needs for activations, scratch and states. */
+size_t ledge_run_arena_size(const struct ledge_plan *plan);
+
+/* The same in memory of the caller's: ledge_run_arena_size() bytes at a multiple of 64, BORROWED.
+ * Errors: also ERR_ARG (too small, not aligned). arena NULL: the allocator's. */
+LEDGE_NODISCARD enum ledge_status
+ledge_run_create_in(const struct ledge_plan *plan, struct ledge_pool *pool,
+                    const struct ledge_allocator *allocator, void *arena, size_t arena_bytes,
+                    struct ledge_run **run, struct ledge_error *err);
+
 /* Point graph input number input at data (BORROWED until the next bind; read in place, never
  * written). */
 void ledge_run_bind(struct ledge_run *run, int32_t input, const void *data);
@@ -32,6 +42,11 @@ LEDGE_NODISCARD enum ledge_status ledge_run_once(struct ledge_run *run, struct l
 
 /* Give every state what it begins with, as after create. */
 void ledge_run_reset(struct ledge_run *run);
+
+/* Let graph output number output be computed in data (64-byte aligned, room for the output,
+ * BORROWED until bound again) instead of the arena; NULL: in the arena again. Not every output can:
+ * ledge_run_output() tells where it is. */
+void ledge_run_bind_output(struct ledge_run *run, int32_t output, void *data);
 
 /* Graph output number output after a run: data in the arena (or an input's or constant's memory).
  */
