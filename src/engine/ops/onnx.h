@@ -19,7 +19,8 @@
     X(gather) X(gather_elements) X(gather_nd) X(scatter_elements) X(scatter_nd) X(one_hot)         \
     X(trilu) X(reverse_sequence) X(reduce) X(argmax) X(cumulate) X(topk) X(softmax)                \
     X(batch_norm) X(group_norm) X(layer_norm) X(lrn) X(lp_norm) X(resize) X(rnn)                   \
-    X(quantize) X(dequantize) X(dynamic_quantize) X(qbinary) X(qpool)
+    X(quantize) X(dequantize) X(dynamic_quantize) X(qbinary) X(qpool)                              \
+    X(loss) X(attention) X(rotary) X(linear_attention) X(causal_conv) X(tensor_scatter)
 
 /* X(operator, function) of domain ai.onnx */
 #define LEDGE_ONNX_LIST(X)                                                                         \
@@ -55,12 +56,18 @@
     X(RMSNormalization, layer_norm) X(LRN, lrn) X(LpNormalization, lp_norm)                        \
     X(Resize, resize) X(Upsample, resize) X(RNN, rnn) X(GRU, rnn) X(LSTM, rnn)                     \
     X(QuantizeLinear, quantize) X(DequantizeLinear, dequantize)                                    \
-    X(DynamicQuantizeLinear, dynamic_quantize)
+    X(DynamicQuantizeLinear, dynamic_quantize)                                                     \
+    X(NegativeLogLikelihoodLoss, loss) X(SoftmaxCrossEntropyLoss, loss) X(Attention, attention)    \
+    X(RotaryEmbedding, rotary) X(LinearAttention, linear_attention)                                \
+    X(CausalConvWithState, causal_conv) X(TensorScatter, tensor_scatter)
 
 /* X(operator, function) of domain com.microsoft */
 #define LEDGE_MICROSOFT_LIST(X)                                                                    \
     X(QLinearAdd, qbinary) X(QLinearMul, qbinary) X(QLinearGlobalAveragePool, qpool)               \
     X(QuantizeLinear, quantize) X(DequantizeLinear, dequantize) X(Gelu, unary)
+
+/* X(operator, function) of domain ai.onnx.preview */
+#define LEDGE_PREVIEW_LIST(X) X(FlexAttention, attention)
 /* clang-format on */
 
 #define LEDGE_ONNX_DECLARE(function)                                                               \

@@ -8,7 +8,11 @@
 #define MICROSOFT(op, function)                                                                    \
     {"com.microsoft", #op, ledge_onnx_##function##_infer, ledge_onnx_##function##_prepare},
 
-static const struct ledge_op ops[] = {LEDGE_ONNX_LIST(ENTRY) LEDGE_MICROSOFT_LIST(MICROSOFT)};
+#define PREVIEW(op, function)                                                                      \
+    {"ai.onnx.preview", #op, ledge_onnx_##function##_infer, ledge_onnx_##function##_prepare},
+
+static const struct ledge_op ops[] = {LEDGE_ONNX_LIST(ENTRY) LEDGE_MICROSOFT_LIST(MICROSOFT)
+                                          LEDGE_PREVIEW_LIST(PREVIEW)};
 
 const struct ledge_op_table ledge_ops_onnx = {
     .ops = ops, .n = (int32_t)(sizeof ops / sizeof ops[0]), .next = NULL};
