@@ -5,5 +5,5 @@ cd "$(dirname "$0")/.." || exit 1
 command -v clang-format >/dev/null || { echo "skipped: no clang-format"; exit 77; }
 mode="--dry-run -Werror"
 [ "$1" = "--fix" ] && mode="-i"
-git ls-files '*.c' '*.h' | xargs -r -n 50 -P 2 clang-format $mode || exit 1
+git ls-files '*.c' '*.h' '*.hpp' '*.cpp' | xargs -r -n 50 -P 2 clang-format $mode || exit 1
 echo "format: ok"

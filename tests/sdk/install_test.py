@@ -8,12 +8,16 @@ Usage: install_test.py BUILD CC CXX
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODEL = ROOT / "fuzz/seeds/onnx/conv.onnx"
+sys.path.insert(0, str(ROOT / "tests/serve"))
+import tiny_onnx  # noqa: E402
+
 EXPECTED = ["input x f32 [", "output y f32 ["]
 
 
@@ -74,6 +78,23 @@ def by_pkg_config(libdir, folder, language, source, compiler, *flags):
     return [run(shared, MODEL, LD_LIBRARY_PATH=str(libdir)), run(static, MODEL)]
 
 
+def refuses(program):
+    """A model that is not there: exit code 1 and one line."""
+    done = subprocess.run([str(program), "/nonexistent.onnx"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and done.stdout == "" and done.stderr.startswith("predict: "), done
+    assert "/nonexistent.onnx" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def custom_operator(program, folder):
+    """x [4] -> com.example.Scale -> y, with factor 2.5."""
+    factor = (tiny_onnx.nested(1, "factor") + tiny_onnx.varint(2 << 3 | 5) + struct.pack("<f", 2.5)
+              + tiny_onnx.number(20, 1))
+    node = tiny_onnx.node("Scale", ["x"], ["y"], "scale", [factor]) + tiny_onnx.nested(7, "com.example")
+    path = folder / "scale.onnx"
+    path.write_bytes(tiny_onnx.model([node], [tiny_onnx.value_info("x", [4])], [tiny_onnx.value_info("y", [4])], []))
+    assert run(program, path).split() == ["0", "2.5", "5", "7.5"]
+
+
 def main():
     build, cc, cxx = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     if shutil.which("pkg-config") is None:
@@ -85,7 +106,14 @@ def main():
         libdir = check_tree(prefix)
         same_answer(by_cmake(prefix, folder, "c", f"C_COMPILER={cc}")
                     + by_pkg_config(libdir, folder, "c", "c/predict.c", cc, "-std=c11", "-Wall", "-Wextra", "-Werror"))
+        refuses(folder / "c-cmake/predict")
+        custom_operator(folder / "c-cmake/custom_op", folder)
         print("C: find_package and pkg-config, shared and static")
+        same_answer(by_cmake(prefix, folder, "cpp", f"CXX_COMPILER={cxx}")
+                    + by_pkg_config(libdir, folder, "cpp", "cpp/predict.cpp", cxx, "-std=c++17", "-Wall", "-Wextra",
+                                    "-Werror", "-fno-exceptions", "-fno-rtti"))
+        refuses(folder / "cpp-cmake/predict")
+        print("C++: the same, without exceptions and RTTI")
     return 0
 
 
