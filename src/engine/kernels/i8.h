@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "engine/kernels/quant.h"
+#include "engine/kernels/tfl_fixed.h"
 
 enum { LEDGE_I8_KC = 256 }; /* units of k in a block of a streamed row */
 
@@ -47,6 +48,63 @@ struct ledge_units_i8 {
     uint8_t flip; /* 0x80 for i8: read as u8 */
     int32_t zero; /* of the u8 value */
     uint32_t *units;
+    int64_t to_step; /* units from one row's unit to the next */
+};
+
+/* -- products of rows that are reached by pointers, and depthwise sums: conv_i8.h, depthwise_i8.h
+ * --
+ *
+ * Channels come in vectors. Of `vectors` neighbouring ones, position j * lanes + d holds channel
+ * sub * vectors * (d / sub) + sub * j + d % sub (ledge_i8_channel_at()): packing sums to bytes
+ * within 128 bits then leaves them in the channels' own order. */
+
+enum { LEDGE_I8_VECTORS = 4, LEDGE_I8_ROWS = 12 };
+
+/* What turns sums into bytes. Lists are by position. */
+struct ledge_epilogue_i8 {
+    const int32_t *offset; /* where sums begin: bias, and what zero points add */
+    const float *scale;    /* quant.h; NULL: fixed point, tfl_fixed.h: */
+    const int32_t *multiplier, *left, *right;
+    bool narrow;             /* proved: |sum| << left is below 2^30 */
+    int32_t zero, low, high; /* of the result read as u8 */
+    uint8_t flip;            /* 0x80: the result is i8 */
+};
+
+/* Sums of rows of activations with vectors of channels. A row is a list of taps, each of `units`
+ * units side by side. */
+struct ledge_rows_i8 {
+    const uint8_t *const *x; /* [rows][taps] */
+    int64_t taps, units;
+    const uint32_t *w;       /* [taps][units][vectors][lanes] */
+    const int32_t *offset;   /* [vectors][lanes] */
+    const int32_t *zeros;    /* likewise, or NULL: times the row's sum of activations comes off */
+    const int32_t *row_sums; /* [rows], where there are zeros */
+    int32_t rows, vectors;
+    int32_t *sums; /* FILLED: [rows][vectors][lanes] */
+};
+
+struct ledge_finish_i8 {
+    const struct ledge_epilogue_i8 *epilogue;
+    int64_t at;    /* position of the first channel */
+    int32_t *sums; /* [rows][vectors][lanes], used up */
+    int32_t rows, vectors;
+    uint8_t *y; /* [rows][n], row stride ldy */
+    int64_t ldy;
+    int32_t n;
+};
+
+/* Sums of one block of taps_vectors * lanes channels over a window, each channel for itself. */
+struct ledge_taps_i8 {
+    const uint8_t *const *x; /* [taps]: the first channel under each tap of the first pixel */
+    int64_t taps;            /* a multiple of group */
+    const int64_t *step;     /* [taps]: bytes to the next pixel */
+    const uint32_t *w;       /* [parts][taps / group][vectors][lanes] */
+    int32_t parts;           /* 2: weights beyond i8 are the sum of two */
+    const int32_t *offset;
+    uint8_t flip;
+    int32_t channels; /* that are there */
+    int32_t pixels;
+    int32_t *sums; /* FILLED: [pixels][vectors][lanes] */
 };
 
 struct ledge_i8_kernels {
@@ -57,8 +115,24 @@ struct ledge_i8_kernels {
     void (*units)(const struct ledge_units_i8 *units);
     /* n neighbours along k of one activation row */
     void (*row)(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, void *to);
+    int32_t sub, taps_vectors;
+    int32_t rows_max[LEDGE_I8_VECTORS + 1]; /* by vectors; 0: not so many */
+    void (*rows)(const struct ledge_rows_i8 *rows);
+    void (*finish)(const struct ledge_finish_i8 *finish);
+    void (*taps)(const struct ledge_taps_i8 *taps);
+    /* Of n bytes. */
+    int32_t (*row_sum)(const uint8_t *x, int64_t n);
     const char *conv, *depthwise, *gemm; /* names for reports */
 };
+
+/* Channel at position p of a group of vectors. */
+static inline int64_t ledge_i8_channel_at(const struct ledge_i8_kernels *isa, int32_t vectors,
+                                          int64_t p)
+{
+    int64_t j = p / isa->lanes;
+    int64_t d = p % isa->lanes;
+    return (int64_t)isa->sub * vectors * (d / isa->sub) + isa->sub * j + d % isa->sub;
+}
 
 #define LEDGE_KERNELS_I8(isa, rung) extern const struct ledge_i8_kernels ledge_i8_##isa;
 #include "engine/kernels/kernels.inc"

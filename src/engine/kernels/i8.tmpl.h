@@ -126,31 +126,48 @@ static void run_row(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, v
     }
 }
 
+/* Three channels side by side, by loads of four bytes; the last pixel is left. */
+static int64_t units_of_3(const struct ledge_units_i8 *u, uint32_t flip)
+{
+    int64_t x = 0;
+    for (; x < u->n - 1; x++) {
+        uint32_t pixel;
+        memcpy(&pixel, u->src[0] + 3 * x, sizeof pixel);
+        u->units[x * u->to_step] = (pixel & 0xffffff) ^ flip;
+    }
+    return x;
+}
+
 static void run_units(const struct ledge_units_i8 *u)
 {
     static const uint8_t none[1] = {0};
     const uint8_t *src[4];
     int64_t step[4];
+    uint32_t flip = 0;
     for (int c = 0; c < 4; c++) {
         src[c] = u->src[c] != NULL ? u->src[c] : none;
         step[c] = u->src[c] != NULL ? u->step : 0;
+        flip |= u->src[c] != NULL ? (uint32_t)u->flip << (8 * c) : 0;
     }
-    uint8_t *to = (uint8_t *)u->units;
-    if (u->step == 1 && u->src[3] != NULL) {
-        const uint8_t *a = src[0], *b = src[1], *c = src[2], *d = src[3];
-        uint8_t flip = u->flip;
-        for (int64_t x = 0; x < u->n; x++) {
-            to[4 * x] = a[x] ^ flip;
-            to[4 * x + 1] = b[x] ^ flip;
-            to[4 * x + 2] = c[x] ^ flip;
-            to[4 * x + 3] = d[x] ^ flip;
+    const uint8_t *a = src[0], *b = src[1], *c = src[2], *d = src[3];
+    uint32_t *to = u->units;
+    int64_t x = 0;
+    if (u->step == 1 && u->to_step == 1 && step[2] == 1) {
+        int64_t last = step[3];
+        for (; x < u->n; x++) {
+            to[x] = ((uint32_t)a[x] | (uint32_t)b[x] << 8 | (uint32_t)c[x] << 16 |
+                     (uint32_t)d[last != 0 ? x : 0] << 24) ^
+                    flip;
         }
         return;
     }
-    for (int64_t x = 0; x < u->n; x++) {
-        for (int c = 0; c < 4; c++) {
-            to[4 * x + c] = src[c][x * step[c]] ^ u->flip;
-        }
+    if (u->step == 3 && b == a + 1 && c == a + 2 && step[3] == 0) {
+        x = units_of_3(u, flip);
+    }
+    for (; x < u->n; x++) {
+        to[x * u->to_step] = ((uint32_t)a[x * step[0]] | (uint32_t)b[x * step[1]] << 8 |
+                              (uint32_t)c[x * step[2]] << 16 | (uint32_t)d[x * step[3]] << 24) ^
+                             flip;
     }
 }
 #else
@@ -167,12 +184,15 @@ static void run_units(const struct ledge_units_i8 *u)
     int16_t *to = (int16_t *)(void *)u->units;
     const uint8_t *a = u->src[0];
     const uint8_t *b = u->src[1];
+    int64_t step = 2 * u->to_step;
     for (int64_t x = 0; x < u->n; x++) {
-        to[2 * x] = (int16_t)((a[x * u->step] ^ u->flip) - u->zero);
-        to[2 * x + 1] = b != NULL ? (int16_t)((b[x * u->step] ^ u->flip) - u->zero) : 0;
+        to[step * x] = (int16_t)((a[x * u->step] ^ u->flip) - u->zero);
+        to[step * x + 1] = b != NULL ? (int16_t)((b[x * u->step] ^ u->flip) - u->zero) : 0;
     }
 }
 #endif
+
+#include "engine/kernels/i8_rows.tmpl.h"
 
 #define I8_KERNELS(isa, its_rung)                                                                  \
     const struct ledge_i8_kernels ledge_i8_##isa = {.rung = (its_rung),                            \
@@ -184,6 +204,13 @@ static void run_units(const struct ledge_units_i8 *u)
                                                     .requant = run_requant,                        \
                                                     .units = run_units,                            \
                                                     .row = run_row,                                \
+                                                    .sub = SUB,                                    \
+                                                    .taps_vectors = TAPS_VECTORS,                  \
+                                                    .rows_max = {0, ROWS_MAX},                     \
+                                                    .rows = run_rows,                              \
+                                                    .finish = run_finish,                          \
+                                                    .taps = run_taps,                              \
+                                                    .row_sum = run_row_sum,                        \
                                                     .conv = "conv_i8_" #isa,                       \
                                                     .depthwise = "depthwise_i8_" #isa,             \
                                                     .gemm = "gemm_i8_" #isa}

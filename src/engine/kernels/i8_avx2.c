@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* i8_avx2.c -- the exact 8-bit loops for AVX2: pairs of i16, vpmaddwd. */
 #if defined(__x86_64__)
+#include <string.h>
+
+#include "engine/kernels/i8.h"
 #include "engine/kernels/simd_avx2.h"
 
-enum { I8_ROWS = 6 };
-#define I8_GROUP   2
-#define ROW_COUNTS ROW_COUNTS_6
+enum { I8_ROWS = 6, SUB = 4, TAPS_VECTORS = 2 };
+#define ROWS_MAX      8, 6, 0, 0
+#define ROWS_TABLE(F) ROWS_1_8(F, 1) ROWS_1_6(F, 2)
+#define I8_GROUP      2
+#define ROW_COUNTS    ROW_COUNTS_6
 
 typedef __m256i ivec;
 
@@ -62,6 +67,104 @@ static inline void iv_store_bytes(uint8_t *p, ivec v)
     v = _mm256_shuffle_epi8(v, low);
     __m128i halves = _mm_unpacklo_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
     _mm_storel_epi64((__m128i *)(void *)p, halves);
+}
+
+static inline ivec iv_spread(const uint8_t *p)
+{
+    int32_t x;
+    memcpy(&x, p, sizeof x);
+    return _mm256_set1_epi32(x);
+}
+
+static inline ivec iv_sub(ivec a, ivec b)
+{
+    return _mm256_sub_epi32(a, b);
+}
+
+static inline ivec iv_mul(ivec a, ivec b)
+{
+    return _mm256_mullo_epi32(a, b);
+}
+
+/* As for AVX-512. */
+static inline vec v_limit(vec x, vec low, vec high)
+{
+    (void)low;
+    return _mm256_min_ps(high, x);
+}
+
+/* Explained in simd_avx512_int.h. */
+typedef struct {
+    ivec left, even, odd, round_even, round_odd, sign, right;
+} fixed_vec;
+
+static inline fixed_vec fixed_load(const struct ledge_epilogue_i8 *e, int64_t at)
+{
+    const ivec one = _mm256_set1_epi32(1);
+    const ivec below = _mm256_set1_epi64x(0x80000000);
+    fixed_vec f;
+    f.even = iv_load(e->multiplier + at);
+    f.odd = _mm256_srli_epi64(f.even, 32);
+    f.left = iv_add(iv_load(e->left + at), one);
+    f.right = iv_load(e->right + at);
+    ivec half = _mm256_sllv_epi32(one, iv_sub(f.right, one)); /* 0 when right is 0 */
+    f.round_even = _mm256_or_si256(_mm256_slli_epi64(half, 32), below);
+    f.round_odd = _mm256_or_si256(_mm256_slli_epi64(_mm256_srli_epi64(half, 32), 32), below);
+    f.sign = iv_add(_mm256_set1_epi32(32), _mm256_cmpgt_epi32(f.right, _mm256_setzero_si256()));
+    return f;
+}
+
+static inline ivec iv_fixed(ivec x, const fixed_vec *f)
+{
+    x = _mm256_sllv_epi32(x, f->left);
+    ivec even = _mm256_add_epi64(_mm256_mul_epi32(x, f->even), f->round_even);
+    ivec odd = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(x, 32), f->odd), f->round_odd);
+    ivec high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
+    return _mm256_srav_epi32(iv_sub(high, _mm256_srlv_epi32(x, f->sign)), f->right);
+}
+
+static inline void store_row(uint8_t *y, int32_t n, const ivec *r, const int vectors,
+                             const struct ledge_epilogue_i8 *e)
+{
+    ivec words = _mm256_packs_epi32(r[0], r[vectors > 1 ? 1 : 0]);
+    words = _mm256_adds_epi16(words, _mm256_set1_epi16((int16_t)e->zero));
+    ivec bytes = _mm256_packus_epi16(words, words);
+    bytes = _mm256_max_epu8(bytes, _mm256_set1_epi8((char)e->low));
+    bytes = _mm256_min_epu8(bytes, _mm256_set1_epi8((char)e->high));
+    bytes = _mm256_xor_si256(bytes, _mm256_set1_epi8((char)e->flip));
+    __m128i a = _mm256_castsi256_si128(bytes);
+    __m128i b = _mm256_extracti128_si256(bytes, 1);
+    __m128i all = vectors == 1 ? _mm_unpacklo_epi32(a, b) : _mm_unpacklo_epi64(a, b);
+    if (n == vectors * LANES && vectors == 2) {
+        _mm_storeu_si128((__m128i *)(void *)y, all);
+    } else if (n == vectors * LANES) {
+        _mm_storel_epi64((__m128i *)(void *)y, all);
+    } else {
+        uint8_t some[16];
+        _mm_storeu_si128((__m128i *)(void *)some, all);
+        memcpy(y, some, (size_t)n);
+    }
+}
+
+static inline ivec widen(const uint8_t *x, int32_t n, uint8_t flip)
+{
+    __m128i bytes;
+    if (n == 2 * LANES) {
+        bytes = _mm_loadu_si128((const __m128i *)(const void *)x);
+    } else {
+        uint8_t some[16] = {0};
+        memcpy(some, x, (size_t)n);
+        bytes = _mm_loadu_si128((const __m128i *)(const void *)some);
+    }
+    return _mm256_cvtepu8_epi16(_mm_xor_si128(bytes, _mm_set1_epi8((char)flip)));
+}
+
+static inline void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec *q)
+{
+    ivec a = widen(x[0], n, flip);
+    ivec b = widen(x[1], n, flip);
+    q[0] = _mm256_unpacklo_epi16(a, b);
+    q[1] = _mm256_unpackhi_epi16(a, b);
 }
 
 #include "engine/kernels/i8.tmpl.h"

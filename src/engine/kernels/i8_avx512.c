@@ -4,10 +4,25 @@
 #include "engine/kernels/simd_avx512_int.h"
 
 #define I8_GROUP 2
+enum { TAPS_VECTORS = 2 };
 
 static inline ivec iv_dot(ivec acc, ivec a, ivec b)
 {
     return _mm512_add_epi32(acc, _mm512_madd_epi16(a, b));
+}
+
+static inline ivec widen(const uint8_t *x, int32_t n, uint8_t flip)
+{
+    __m256i bytes = _mm256_maskz_loadu_epi8(~(__mmask32)0 >> (32 - n), x);
+    return _mm512_cvtepu8_epi16(_mm256_xor_si256(bytes, _mm256_set1_epi8((char)flip)));
+}
+
+static inline void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec *q)
+{
+    ivec a = widen(x[0], n, flip);
+    ivec b = widen(x[1], n, flip);
+    q[0] = _mm512_unpacklo_epi16(a, b);
+    q[1] = _mm512_unpackhi_epi16(a, b);
 }
 
 #include "engine/kernels/i8.tmpl.h"

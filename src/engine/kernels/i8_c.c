@@ -4,9 +4,13 @@
 
 #include <math.h>
 
-enum { I8_ROWS = 4 };
-#define I8_GROUP   2
-#define ROW_COUNTS ROW_COUNTS_4
+#include "engine/kernels/i8.h"
+
+enum { I8_ROWS = 4, SUB = LANES, TAPS_VECTORS = 2 };
+#define ROWS_MAX      4, 4, 0, 0
+#define ROWS_TABLE(F) ROWS_1_4(F, 1) ROWS_1_4(F, 2)
+#define I8_GROUP      2
+#define ROW_COUNTS    ROW_COUNTS_4
 
 typedef struct {
     uint32_t lane[LANES];
@@ -99,6 +103,75 @@ static inline void iv_store_bytes(uint8_t *p, ivec v)
     EACH(i)
     {
         p[i] = (uint8_t)v.lane[i];
+    }
+}
+
+static inline ivec iv_spread(const uint8_t *p)
+{
+    uint32_t x;
+    memcpy(&x, p, sizeof x);
+    return iv_set1(x);
+}
+
+static inline ivec iv_sub(ivec a, ivec b)
+{
+    EACH(i)
+    {
+        a.lane[i] -= b.lane[i];
+    }
+    return a;
+}
+
+static inline ivec iv_mul(ivec a, ivec b)
+{
+    EACH(i)
+    {
+        a.lane[i] *= b.lane[i];
+    }
+    return a;
+}
+
+static inline vec v_limit(vec x, vec low, vec high)
+{
+    return v_clamp_number(x, low, high);
+}
+
+typedef struct {
+    const int32_t *multiplier, *left, *right;
+} fixed_vec;
+
+static inline fixed_vec fixed_load(const struct ledge_epilogue_i8 *e, int64_t at)
+{
+    return (fixed_vec){e->multiplier + at, e->left + at, e->right + at};
+}
+
+static inline ivec iv_fixed(ivec x, const fixed_vec *f)
+{
+    EACH(i)
+    {
+        int32_t y = ledge_tfl_shift_left((int32_t)x.lane[i], f->left[i]);
+        y = ledge_tfl_shift_right(ledge_tfl_high_mul(y, f->multiplier[i]), f->right[i]);
+        x.lane[i] = (uint32_t)y;
+    }
+    return x;
+}
+
+static inline void store_row(uint8_t *y, int32_t n, const ivec *r, const int vectors,
+                             const struct ledge_epilogue_i8 *e)
+{
+    (void)vectors;
+    for (int32_t i = 0; i < n; i++) {
+        int32_t x = ledge_tfl_add((int32_t)r[i / LANES].lane[i % LANES], e->zero);
+        y[i] = (uint8_t)((uint8_t)ledge_tfl_clamp(x, e->low, e->high) ^ e->flip);
+    }
+}
+
+static inline void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec *q)
+{
+    memset(q, 0, TAPS_VECTORS * sizeof *q);
+    for (int32_t i = 0; i < n; i++) {
+        q[i / LANES].lane[i % LANES] = (uint32_t)(x[0][i] ^ flip) | (uint32_t)(x[1][i] ^ flip)
+                                                                        << 16;
     }
 }
 

@@ -326,7 +326,8 @@ static void spread_plane(const struct job *job, int64_t picture, int64_t plane, 
     int64_t per_group = g->in_channels / g->groups;
     int64_t volume = ledge_volume(g->in);
     int64_t first = plane % fast->planes * fast->isa->group;
-    struct ledge_units_i8 units = {.flip = fast->constants.flip, .zero = fast->constants.a_zero};
+    struct ledge_units_i8 units = {
+        .flip = fast->constants.flip, .zero = fast->constants.a_zero, .to_step = 1};
     for (int64_t c = 0; c < fast->isa->group && first + c < per_group; c++) {
         int64_t channel = plane / fast->planes * per_group + first + c;
         units.src[c] = (const uint8_t *)job->call->in[fast->base.in.a]->data +

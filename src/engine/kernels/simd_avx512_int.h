@@ -3,10 +3,16 @@
 #ifndef LEDGE_ENGINE_KERNELS_SIMD_AVX512_INT_H
 #define LEDGE_ENGINE_KERNELS_SIMD_AVX512_INT_H
 
+#include <string.h>
+
+#include "engine/kernels/i8.h"
 #include "engine/kernels/simd_avx512.h"
 
 enum { I8_ROWS = 14 };
 #define ROW_COUNTS ROW_COUNTS_14
+enum { SUB = 4 };
+#define ROWS_MAX      12, 12, 8, 6
+#define ROWS_TABLE(F) ROWS_1_12(F, 1) ROWS_1_12(F, 2) ROWS_1_8(F, 3) ROWS_1_6(F, 4)
 
 typedef __m512i ivec;
 
@@ -54,6 +60,91 @@ static inline ivec iv_round(vec x)
 static inline void iv_store_bytes(uint8_t *p, ivec v)
 {
     _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(v));
+}
+
+static inline ivec iv_spread(const uint8_t *p)
+{
+    int32_t x;
+    memcpy(&x, p, sizeof x);
+    return _mm512_set1_epi32(x);
+}
+
+static inline ivec iv_sub(ivec a, ivec b)
+{
+    return _mm512_sub_epi32(a, b);
+}
+
+static inline ivec iv_mul(ivec a, ivec b)
+{
+    return _mm512_mullo_epi32(a, b);
+}
+
+/* NaN stays and is rounded to INT32_MIN, as all that is too small; so low needs no test. */
+static inline vec v_limit(vec x, vec low, vec high)
+{
+    (void)low;
+    return _mm512_min_ps(high, x);
+}
+
+/* With 2 x in the place of x the rounded product stands in the upper halves of 64 bits:
+ *
+ *   floor((2 x m + 2^31) / 2^32)      the doubling high product
+ *   (that + half - (x < 0)) >> right  shifted, ties away from zero; half = 2^(right - 1)
+ *
+ * and the half is added below, in the 64 bits. Without a shift there is neither half nor sign. */
+typedef struct {
+    ivec left, even, odd, round_even, round_odd, sign, right;
+} fixed_vec;
+
+static inline fixed_vec fixed_load(const struct ledge_epilogue_i8 *e, int64_t at)
+{
+    const ivec one = _mm512_set1_epi32(1);
+    const ivec below = _mm512_set1_epi64(0x80000000);
+    fixed_vec f;
+    f.even = iv_load(e->multiplier + at);
+    f.odd = _mm512_srli_epi64(f.even, 32);
+    f.left = iv_add(iv_load(e->left + at), one);
+    f.right = iv_load(e->right + at);
+    ivec half = _mm512_sllv_epi32(one, iv_sub(f.right, one)); /* 0 when right is 0 */
+    f.round_even = _mm512_or_si512(_mm512_slli_epi64(half, 32), below);
+    f.round_odd = _mm512_or_si512(_mm512_slli_epi64(_mm512_srli_epi64(half, 32), 32), below);
+    __mmask16 shifts = _mm512_cmpgt_epi32_mask(f.right, _mm512_setzero_si512());
+    f.sign = _mm512_mask_blend_epi32(shifts, _mm512_set1_epi32(32), _mm512_set1_epi32(31));
+    return f;
+}
+
+static inline ivec iv_fixed(ivec x, const fixed_vec *f)
+{
+    x = _mm512_sllv_epi32(x, f->left);
+    ivec even = _mm512_add_epi64(_mm512_mul_epi32(x, f->even), f->round_even);
+    ivec odd = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(x, 32), f->odd), f->round_odd);
+    ivec high = _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
+    return _mm512_srav_epi32(iv_sub(high, _mm512_srlv_epi32(x, f->sign)), f->right);
+}
+
+static inline void store_row(uint8_t *y, int32_t n, const ivec *r, const int vectors,
+                             const struct ledge_epilogue_i8 *e)
+{
+    const ivec zero = _mm512_set1_epi16((int16_t)e->zero);
+    ivec low = _mm512_packs_epi32(r[0], r[vectors > 1 ? 1 : 0]);
+    ivec high = vectors > 2 ? _mm512_packs_epi32(r[2], r[vectors > 3 ? 3 : 2]) : low;
+    low = _mm512_adds_epi16(low, zero);
+    high = _mm512_adds_epi16(high, zero);
+    ivec bytes = _mm512_packus_epi16(low, high);
+    bytes = _mm512_max_epu8(bytes, _mm512_set1_epi8((char)e->low));
+    bytes = _mm512_min_epu8(bytes, _mm512_set1_epi8((char)e->high));
+    bytes = _mm512_xor_si512(bytes, _mm512_set1_epi8((char)e->flip));
+    if (vectors == 1) {
+        ivec index = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+        bytes = _mm512_permutexvar_epi32(index, bytes);
+    } else if (vectors == 2) {
+        ivec index = _mm512_setr_epi32(0, 1, 4, 5, 8, 9, 12, 13, 0, 0, 0, 0, 0, 0, 0, 0);
+        bytes = _mm512_permutexvar_epi32(index, bytes);
+    } else if (vectors == 3) {
+        ivec index = _mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 0, 0, 0, 0);
+        bytes = _mm512_permutexvar_epi32(index, bytes);
+    }
+    _mm512_mask_storeu_epi8(y, ~(__mmask64)0 >> (64 - n), bytes);
 }
 
 #endif

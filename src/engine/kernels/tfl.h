@@ -45,21 +45,15 @@ struct ledge_tfl_channels {
 
 enum { LEDGE_TFL_N = 16, LEDGE_TFL_TILE = 32 };
 
-/* The loops that a vector unit speeds up; one C source, compiled once per instruction set. */
-struct ledge_tfl_vectors {
-    /* acc[m][16]: sums of products of m rows of k elements (even) with 16 channels of w, which
-     * lie in pairs along k: w[k / 2][16][2]. */
-    void (*product)(const int16_t *a, int64_t m, const int16_t *w, int64_t k, int32_t *acc);
-    /* y[c] = (acc[c] + bias[c]) scaled, plus zero, clamped. */
-    void (*requant)(const int32_t *acc, int64_t n, const struct ledge_tfl_channels *channels,
-                    const struct ledge_tfl_out *out, uint8_t *y);
-    /* acc[c] += ((x[c] ^ flip) - zero) * w[c] */
-    void (*tap)(const uint8_t *x, const int16_t *w, int64_t n, int32_t zero, uint8_t flip,
-                int32_t *acc);
-};
-extern const struct ledge_tfl_vectors ledge_tfl_vectors_c;
-extern const struct ledge_tfl_vectors ledge_tfl_vectors_avx2;
-extern const struct ledge_tfl_vectors ledge_tfl_vectors_avx512;
+/* Element i of data: a sum of channel c, with its bias, scaled. */
+static inline void ledge_tfl_requant(void *data, int64_t i, int32_t sum,
+                                     const struct ledge_tfl_channels *channels, int64_t c,
+                                     const struct ledge_tfl_out *out)
+{
+    int32_t x = ledge_tfl_shift_left(ledge_tfl_add(sum, channels->bias[c]), channels->left[c]);
+    x = ledge_tfl_shift_right(ledge_tfl_high_mul(x, channels->multiplier[c]), channels->right[c]);
+    ledge_tfl_store(data, i, x, out);
+}
 
 struct ledge_tfl_conv_params {
     struct ledge_geometry g; /* FullyConnected: 1 x 1, batch = rows */
@@ -68,10 +62,10 @@ struct ledge_tfl_conv_params {
     struct ledge_tfl_out out;
     struct ledge_tfl_channels channels;
     int64_t k; /* length of a gathered row, even */
-    const struct ledge_tfl_vectors *vectors;
 };
 
-/* packed: i16 weights minus zero point. Conv2D: per group blocks of 16 channels, [k / 2][16][2];
+/* The judges of conv_i8.h's loops in fixed point, and the way of shapes those do not take.
+ * packed: i16 weights minus zero point. Conv2D: per group blocks of 16 channels, [k / 2][16][2];
  * depthwise: [kh * kw][O]. scratch: per worker, see the ops. */
 enum ledge_status ledge_tfl_conv_c(const struct ledge_kernel_call *call);
 enum ledge_status ledge_tfl_depthwise_c(const struct ledge_kernel_call *call);

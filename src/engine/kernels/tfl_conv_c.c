@@ -50,16 +50,31 @@ static void gather(const struct job *job, int64_t at, int64_t first, int64_t n, 
     memset(row, 0, (size_t)(p->k - (row - start)) * sizeof *row);
 }
 
+/* acc[m][16]: sums of products of m rows with 16 channels of w, [k / 2][16][2]. */
+static void product(const int16_t *a, int64_t m, const int16_t *w, int64_t k, int32_t *acc)
+{
+    for (int64_t i = 0; i < m; i++) {
+        for (int64_t j = 0; j < LEDGE_TFL_N; j++) {
+            uint32_t sum = 0;
+            for (int64_t at = 0; at < k; at++) {
+                int32_t weight = w[(at / 2 * LEDGE_TFL_N + j) * 2 + at % 2];
+                sum += (uint32_t)(a[i * k + at] * weight);
+            }
+            acc[i * LEDGE_TFL_N + j] = (int32_t)sum;
+        }
+    }
+}
+
 static void finish(const struct job *job, const int32_t *acc, int64_t at, int64_t m, int64_t o,
                    int64_t n)
 {
     const struct ledge_tfl_conv_params *p = job->params;
     uint8_t *y = job->call->out[0]->data;
-    struct ledge_tfl_channels channels = {p->channels.bias + o, p->channels.multiplier + o,
-                                          p->channels.left + o, p->channels.right + o};
     for (int64_t i = 0; i < m; i++) {
-        p->vectors->requant(acc + i * LEDGE_TFL_N, n, &channels, &p->out,
-                            y + (at + i) * p->g.out_channels + o);
+        for (int64_t c = 0; c < n; c++) {
+            ledge_tfl_requant(y, (at + i) * p->g.out_channels + o + c, acc[i * LEDGE_TFL_N + c],
+                              &p->channels, o + c, &p->out);
+        }
     }
 }
 
@@ -82,7 +97,7 @@ static void tile(void *arg, int32_t index, int32_t worker)
         int64_t first = group * per_out;
         for (int64_t o = 0; o < per_out; o += LEDGE_TFL_N) {
             int64_t n = per_out - o < LEDGE_TFL_N ? per_out - o : LEDGE_TFL_N;
-            p->vectors->product(rows, m, w, p->k, acc);
+            product(rows, m, w, p->k, acc);
             finish(job, acc, at, m, first + o, n);
             w += p->k * LEDGE_TFL_N;
         }

@@ -17,9 +17,9 @@ size_t ledge_tfl_depthwise_scratch(const struct ledge_tfl_conv_params *p)
     return (bytes + 63) / 64 * 64;
 }
 
-/* Several outputs per input channel. */
-static void tap_m(const struct ledge_tfl_conv_params *p, const uint8_t *restrict x,
-                  const int16_t *restrict w, int32_t *restrict acc)
+/* out_channels / in_channels outputs of each input channel. */
+static void tap(const struct ledge_tfl_conv_params *p, const uint8_t *restrict x,
+                const int16_t *restrict w, int32_t *restrict acc)
 {
     int64_t per = p->g.out_channels / p->g.in_channels;
     for (int64_t c = 0; c < p->g.in_channels; c++) {
@@ -46,11 +46,7 @@ static void pixel(const struct job *job, int64_t n, int64_t oy, int64_t ox, int3
             }
             const uint8_t *from = x + ((n * g->in[1] + iy) * g->in[2] + ix) * g->in_channels;
             const int16_t *taps = w + (ky * g->kernel[2] + kx) * g->out_channels;
-            if (g->in_channels == g->out_channels) {
-                p->vectors->tap(from, taps, g->out_channels, p->x_zero, p->x_flip, acc);
-            } else {
-                tap_m(p, from, taps, acc);
-            }
+            tap(p, from, taps, acc);
         }
     }
 }
@@ -64,8 +60,10 @@ static void row(void *arg, int32_t index, int32_t worker)
     uint8_t *y = job->call->out[0]->data;
     for (int64_t ox = 0; ox < g->out[2]; ox++) {
         pixel(job, index / g->out[1], index % g->out[1], ox, acc);
-        p->vectors->requant(acc, g->out_channels, &p->channels, &p->out,
-                            y + (index * g->out[2] + ox) * g->out_channels);
+        for (int64_t c = 0; c < g->out_channels; c++) {
+            ledge_tfl_requant(y, (index * g->out[2] + ox) * g->out_channels + c, acc[c],
+                              &p->channels, c, &p->out);
+        }
     }
 }
 

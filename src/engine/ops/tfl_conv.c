@@ -6,6 +6,7 @@
 #include "base/banned.h"
 #include "base/checked.h"
 #include "base/status.h"
+#include "engine/ops/conv_i8.h"
 #include "engine/ops/spatial.h"
 #include "engine/ops/tfl.h"
 
@@ -123,21 +124,6 @@ static enum ledge_status make_factors(const struct ledge_op_prepare *prepare, bo
     return LEDGE_OK;
 }
 
-static const struct ledge_tfl_vectors *vectors_of(const struct ledge_op_prepare *prepare)
-{
-#if defined(__x86_64__)
-    if (prepare->rung >= LEDGE_RUNG_AVX512) {
-        return &ledge_tfl_vectors_avx512;
-    }
-    if (prepare->rung >= LEDGE_RUNG_AVX2) {
-        return &ledge_tfl_vectors_avx2;
-    }
-#else
-    (void)prepare;
-#endif
-    return &ledge_tfl_vectors_c;
-}
-
 /* Fill what all three share. The lists of channels are made in the plan's memory. */
 static enum ledge_status fill(struct ledge_op_prepare *prepare, bool product_in_float,
                               struct ledge_tfl_conv_params *p)
@@ -166,20 +152,21 @@ static enum ledge_status fill(struct ledge_op_prepare *prepare, bool product_in_
     p->x_zero = x.zero;
     p->x_flip = x.flip;
     p->channels = (struct ledge_tfl_channels){bias, multiplier, left, right};
-    p->vectors = vectors_of(prepare);
     prepare->params = p;
     return LEDGE_OK;
 }
 
 static int32_t weight_zero(const struct ledge_value *w, int64_t channel)
 {
-    return w->quant->zero_points[w->quant->n == 1 ? 0 : channel];
+    int32_t least = w->dtype == LEDGE_I8 ? -128 : 0;
+    return ledge_tfl_clamp(w->quant->zero_points[w->quant->n == 1 ? 0 : channel], least,
+                           least + 255);
 }
 
 static int16_t weight(const struct ledge_value *w, int64_t i, int64_t channel)
 {
     int32_t q = w->dtype == LEDGE_I8 ? ((const int8_t *)w->data)[i] : ((const uint8_t *)w->data)[i];
-    return (int16_t)(q - ledge_tfl_clamp(weight_zero(w, channel), -128, 255));
+    return (int16_t)(q - weight_zero(w, channel));
 }
 
 /* Blocks of 16 channels of one group, pairs along k: [k / 2][16][2]; what is missing is 0. */
@@ -210,10 +197,59 @@ static enum ledge_status pack_blocks(struct ledge_op_prepare *prepare, int64_t g
     return LEDGE_OK;
 }
 
-static const char *kernel_name(const struct ledge_op_prepare *prepare, const char *const names[3])
+/* The 8-bit loops read the picture and the output as u8: 128 more than tfl.h's signed domain. */
+static struct ledge_epilogue_i8 epilogue_of(const struct ledge_tfl_conv_params *p)
 {
-    int at = prepare->rung >= LEDGE_RUNG_AVX512 ? 2 : prepare->rung >= LEDGE_RUNG_AVX2 ? 1 : 0;
-    return names[at];
+    return (struct ledge_epilogue_i8){.zero = p->out.zero + 128,
+                                      .low = p->out.low + 128,
+                                      .high = p->out.high + 128,
+                                      .flip = p->out.flip ^ 0x80};
+}
+
+/* Weights' lists of them by channel. */
+static enum ledge_status weights_of(const struct ledge_op_prepare *prepare,
+                                    const struct ledge_tfl_conv_params *p, bool depthwise,
+                                    struct ledge_weights_i8 *weights)
+{
+    const struct ledge_value *w = ledge_prepare_in(prepare, 1);
+    int64_t n = p->g.out_channels;
+    int64_t inner = depthwise || w->rank < 4 ? w->dims[w->rank - 1] : w->dims[3];
+    int32_t *zeros = LEDGE_NEW_ARRAY(prepare->memory, int32_t, (size_t)n);
+    if (zeros == NULL) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
+    }
+    for (int64_t o = 0; o < n; o++) {
+        zeros[o] = weight_zero(w, o);
+    }
+    *weights =
+        (struct ledge_weights_i8){.data = w->data,
+                                  .is_u8 = w->dtype == LEDGE_U8,
+                                  .channel_step = depthwise ? 1 : ledge_volume(p->g.kernel) * inner,
+                                  .tap_step = inner,
+                                  .c_step = depthwise ? 0 : 1,
+                                  .zeros = zeros,
+                                  .bias = p->channels.bias,
+                                  .bias_step = 1};
+    return LEDGE_OK;
+}
+
+static enum ledge_status prepare_fast(struct ledge_op_prepare *prepare,
+                                      const struct ledge_tfl_conv_params *p, bool depthwise)
+{
+    struct ledge_weights_i8 weights;
+    LEDGE_TRY(weights_of(prepare, p, depthwise, &weights));
+    const struct ledge_scales_i8 scales = {
+        .multiplier = p->channels.multiplier, .left = p->channels.left, .right = p->channels.right};
+    if (depthwise && p->g.groups > 1) {
+        const struct ledge_depthwise_i8 dw = {.g = p->g,
+                                              .flip = p->x_flip ^ 0x80,
+                                              .x_zero = p->x_zero + 128,
+                                              .epilogue = epilogue_of(p)};
+        return ledge_prepare_depthwise_i8(prepare, &dw, &weights, &scales);
+    }
+    const struct ledge_conv_i8 conv = {
+        .g = p->g, .flip = p->x_flip ^ 0x80, .x_zero = p->x_zero + 128, .epilogue = epilogue_of(p)};
+    return ledge_prepare_conv_i8(prepare, &conv, &weights, &scales);
 }
 
 /* What Conv2D and FullyConnected share: rows of k weights. */
@@ -221,17 +257,20 @@ static enum ledge_status prepare_rows(struct ledge_op_prepare *prepare,
                                       struct ledge_tfl_conv_params *p, int64_t k)
 {
     int32_t threads = prepare->threads > 1 ? prepare->threads : 1;
+    prepare->macs = p->g.batch * p->g.out[1] * p->g.out[2] * p->g.out_channels * k;
+    if (ledge_conv_i8_is_fast(&p->g)) {
+        return prepare_fast(prepare, p, false);
+    }
     p->k = k + k % 2;
     LEDGE_TRY(pack_blocks(prepare, p->g.groups, p->g.out_channels / p->g.groups, k, p->k));
     prepare->run = ledge_tfl_conv_c;
+    prepare->kernel = "tfl_conv_i8_direct";
     prepare->scratch_bytes = (size_t)threads * ledge_tfl_conv_scratch(p);
-    prepare->macs = p->g.batch * p->g.out[1] * p->g.out[2] * p->g.out_channels * k;
     return LEDGE_OK;
 }
 
 enum ledge_status ledge_tfl_prepare_conv(struct ledge_op_prepare *prepare)
 {
-    static const char *const names[3] = {"tfl_conv_i8_c", "tfl_conv_i8_avx2", "tfl_conv_i8_avx512"};
     const struct ledge_value *x = ledge_prepare_in(prepare, 0);
     const struct ledge_value *w = ledge_prepare_in(prepare, 1);
     struct ledge_tfl_conv_params *p = ledge_tfl_params(prepare, sizeof *p);
@@ -240,15 +279,11 @@ enum ledge_status ledge_tfl_prepare_conv(struct ledge_op_prepare *prepare)
     }
     LEDGE_TRY(read_geometry(prepare->node, x, w, false, prepare->err, &p->g));
     LEDGE_TRY(fill(prepare, x->dtype == LEDGE_U8, p));
-    LEDGE_TRY(prepare_rows(prepare, p, w->dims[1] * w->dims[2] * w->dims[3]));
-    prepare->kernel = kernel_name(prepare, names);
-    return LEDGE_OK;
+    return prepare_rows(prepare, p, w->dims[1] * w->dims[2] * w->dims[3]);
 }
 
 enum ledge_status ledge_tfl_prepare_fully_connected(struct ledge_op_prepare *prepare)
 {
-    static const char *const names[3] = {"tfl_fully_connected_i8_c", "tfl_fully_connected_i8_avx2",
-                                         "tfl_fully_connected_i8_avx512"};
     const struct ledge_value *x = ledge_prepare_in(prepare, 0);
     const struct ledge_value *w = ledge_prepare_in(prepare, 1);
     struct ledge_tfl_conv_params *p = ledge_tfl_params(prepare, sizeof *p);
@@ -270,15 +305,11 @@ enum ledge_status ledge_tfl_prepare_fully_connected(struct ledge_op_prepare *pre
                                    .stride = {1, 1, 1},
                                    .dilation = {1, 1, 1}};
     LEDGE_TRY(fill(prepare, true, p));
-    LEDGE_TRY(prepare_rows(prepare, p, w->dims[1]));
-    prepare->kernel = kernel_name(prepare, names);
-    return LEDGE_OK;
+    return prepare_rows(prepare, p, w->dims[1]);
 }
 
 enum ledge_status ledge_tfl_prepare_depthwise(struct ledge_op_prepare *prepare)
 {
-    static const char *const names[3] = {"tfl_depthwise_i8_c", "tfl_depthwise_i8_avx2",
-                                         "tfl_depthwise_i8_avx512"};
     const struct ledge_value *x = ledge_prepare_in(prepare, 0);
     const struct ledge_value *w = ledge_prepare_in(prepare, 1);
     struct ledge_tfl_conv_params *p = ledge_tfl_params(prepare, sizeof *p);
@@ -293,6 +324,12 @@ enum ledge_status ledge_tfl_prepare_depthwise(struct ledge_op_prepare *prepare)
         return ledge_prepare_fail(prepare, LEDGE_ERR_UNSUPPORTED, "window of %lld elements",
                                   (long long)taps);
     }
+    prepare->macs = p->g.batch * p->g.out[1] * p->g.out[2] * channels * taps;
+    bool fast =
+        p->g.in_channels == 1 ? ledge_conv_i8_is_fast(&p->g) : ledge_depthwise_i8_is_fast(&p->g);
+    if (fast) {
+        return prepare_fast(prepare, p, true);
+    }
     int16_t *packed = ledge_tfl_params(prepare, w->bytes * sizeof *packed);
     if (packed == NULL) {
         return LEDGE_ERR_NOMEM;
@@ -304,8 +341,7 @@ enum ledge_status ledge_tfl_prepare_depthwise(struct ledge_op_prepare *prepare)
     prepare->packed = packed;
     prepare->packed_bytes = w->bytes * sizeof *packed;
     prepare->run = ledge_tfl_depthwise_c;
-    prepare->kernel = kernel_name(prepare, names);
+    prepare->kernel = "tfl_depthwise_i8_direct";
     prepare->scratch_bytes = (size_t)threads * ledge_tfl_depthwise_scratch(p);
-    prepare->macs = p->g.batch * p->g.out[1] * p->g.out[2] * channels * taps;
     return LEDGE_OK;
 }

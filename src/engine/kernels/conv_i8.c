@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conv_i8.c -- pictures, pointers and panels around the loops of i8_rows.tmpl.h: see conv_i8.h. */
+#include "engine/kernels/conv_i8.h"
+
+#include <string.h>
+
+enum { H = 1, W = 2, CHUNK = 240, CHUNK_STEP = 24, TABLE = 4096 };
+
+#define COUNT_LIMIT ((int64_t)1 << 30)
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static size_t align(size_t bytes)
+{
+    return (bytes + 63) & ~(size_t)63;
+}
+
+static int64_t reach(const struct ledge_geometry *g, int d)
+{
+    return (g->out[d] - 1) * g->stride[d] + (g->kernel[d] - 1) * g->dilation[d] + 1;
+}
+
+static int64_t per_group(const struct ledge_geometry *g)
+{
+    return g->in_channels / g->groups;
+}
+
+bool ledge_conv_i8_is_fast(const struct ledge_geometry *g)
+{
+    if (g->in[0] != 1 || g->kernel[0] != 1 || g->out[0] != 1 || ledge_volume(g->out) < 1 ||
+        per_group(g) < 1 || g->in[H] < 1 || g->in[W] < 1 || g->kernel[H] > 4096 ||
+        g->kernel[W] > 4096) {
+        return false;
+    }
+    /* Padding that dwarfs the picture is not worth a copy of it. */
+    return reach(g, H) <= 4 * g->in[H] + 64 && reach(g, W) <= 4 * g->in[W] + 64 &&
+           g->batch * ledge_volume(g->out) < COUNT_LIMIT && g->out_channels < COUNT_LIMIT &&
+           ledge_volume(g->kernel) * per_group(g) < COUNT_LIMIT / 256;
+}
+
+/* 1 x 1 windows that touch every pixel once: all pictures are one long row. */
+static void flatten(struct ledge_geometry *g)
+{
+    bool plain = ledge_volume(g->kernel) == 1;
+    for (int d = H; d <= W; d++) {
+        plain = plain && g->stride[d] == 1 && g->pad[d] == 0 && g->in[d] == g->out[d];
+    }
+    if (plain) {
+        g->in[W] = g->out[W] = g->batch * g->out[H] * g->out[W];
+        g->in[H] = g->out[H] = 1;
+        g->batch = 1;
+    }
+}
+
+void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung rung, int32_t threads)
+{
+    struct ledge_geometry *g = &conv->g;
+    const struct ledge_i8_kernels *isa = ledge_i8_for(rung);
+    if (!conv->planes) {
+        flatten(g);
+    }
+    int64_t channels = per_group(g);
+    int64_t group = isa->group;
+    int64_t units = ceil_div(channels, group);
+    conv->isa = isa;
+    conv->threads = threads > 1 ? threads : 1;
+    conv->copy = group != 4 || conv->flip != 0 || conv->planes || channels % 4 != 0;
+    conv->rows = conv->copy ? reach(g, H) : g->in[H];
+    conv->columns = conv->copy ? reach(g, W) : g->in[W];
+    conv->group_bytes = conv->copy ? 4 * units : channels;
+    conv->pixel_bytes = conv->group_bytes * g->groups;
+    conv->row_step = g->dilation[H];
+    conv->column_step = g->dilation[W];
+    conv->kernel_columns = g->kernel[W];
+    if (conv->copy && g->groups == 1 && g->dilation[W] == 1) { /* taps of a row touch */
+        units *= g->kernel[W];
+        conv->kernel_columns = 1;
+    }
+    conv->taps = g->kernel[H] * conv->kernel_columns;
+    conv->units = units;
+    int64_t most = 0;
+    while (most < LEDGE_I8_VECTORS && isa->rows_max[most + 1] > 0) {
+        most++;
+    }
+    conv->vectors = ceil_div(g->out_channels / g->groups, isa->lanes);
+    conv->panels = ceil_div(conv->vectors, most);
+    conv->position = conv->vectors * isa->lanes;
+    conv->group_units = (size_t)(conv->position * conv->taps * units);
+    int64_t chunk = TABLE / conv->taps / CHUNK_STEP * CHUNK_STEP;
+    conv->chunk = chunk > CHUNK ? CHUNK : chunk > CHUNK_STEP ? chunk : CHUNK_STEP;
+    conv->copy_bytes =
+        conv->copy ? align((size_t)(conv->rows * conv->columns * conv->pixel_bytes)) : 0;
+    conv->worker_bytes = align((size_t)(conv->chunk * conv->taps) * sizeof(uint8_t *)) +
+                         align((size_t)conv->chunk * sizeof(int32_t));
+}
+
+int64_t ledge_conv_i8_positions(const struct ledge_conv_i8 *conv)
+{
+    return conv->position * conv->g.groups;
+}
+
+static int64_t panel_at(const struct ledge_conv_i8 *conv, int64_t panel)
+{
+    return panel * conv->vectors / conv->panels;
+}
+
+int64_t ledge_conv_i8_channel(const struct ledge_conv_i8 *conv, int64_t position)
+{
+    int64_t out = conv->g.out_channels / conv->g.groups;
+    int64_t group = position / conv->position;
+    int64_t vector = position % conv->position / conv->isa->lanes;
+    int64_t panel = vector * conv->panels / conv->vectors;
+    while (panel_at(conv, panel) > vector) {
+        panel--;
+    }
+    while (panel_at(conv, panel + 1) <= vector) {
+        panel++;
+    }
+    int64_t first = panel_at(conv, panel);
+    int32_t vectors = (int32_t)(panel_at(conv, panel + 1) - first);
+    int64_t within = position % conv->position - first * conv->isa->lanes;
+    int64_t channel = first * conv->isa->lanes + ledge_i8_channel_at(conv->isa, vectors, within);
+    return channel < out ? group * out + channel : -1;
+}
+
+/* Behind the weights of all groups stands one pixel of padding. */
+static size_t padding_at(const struct ledge_conv_i8 *conv)
+{
+    return align(conv->group_units * (size_t)conv->g.groups * sizeof(uint32_t));
+}
+
+size_t ledge_conv_i8_packed(const struct ledge_conv_i8 *conv)
+{
+    return padding_at(conv) + align((size_t)conv->pixel_bytes);
+}
+
+size_t ledge_conv_i8_scratch(const struct ledge_conv_i8 *conv)
+{
+    return conv->copy_bytes + (size_t)conv->threads * conv->worker_bytes;
+}
+
+/* -- packing -- */
+
+/* A pixel of zero points; what fills up a unit is 0. */
+static void fill_pixel(const struct ledge_conv_i8 *conv, uint8_t *pixel)
+{
+    memset(pixel, 0, (size_t)conv->pixel_bytes);
+    for (int64_t group = 0; group < conv->g.groups && conv->isa->group == 4; group++) {
+        memset(pixel + group * conv->group_bytes, conv->x_zero, (size_t)per_group(&conv->g));
+    }
+}
+
+/* Do all weights without their zero points fit a signed byte? */
+static bool fits(const struct ledge_conv_i8 *conv, const struct ledge_weights_i8 *weights)
+{
+    const struct ledge_geometry *g = &conv->g;
+    for (int64_t o = 0; o < g->out_channels; o++) {
+        for (int64_t t = 0; t < ledge_volume(g->kernel); t++) {
+            for (int64_t c = 0; c < per_group(g); c++) {
+                int32_t w = ledge_weight_i8(weights, o, t, c);
+                if (w < -128 || w > 127) {
+                    return false;
+                }
+            }
+        }
+    }
+    return true;
+}
+
+struct channel_sums {
+    int32_t stored;    /* of what is packed */
+    int64_t magnitude; /* of the true weights */
+};
+
+/* One channel's weights at their places: unit number at is to[at * step]. */
+static struct channel_sums pack_channel(const struct ledge_conv_i8 *conv,
+                                        const struct ledge_weights_i8 *weights, int64_t channel,
+                                        int32_t add, uint32_t *to, int64_t step)
+{
+    const struct ledge_geometry *g = &conv->g;
+    const int32_t group = conv->isa->group;
+    int64_t channels = per_group(g);
+    int64_t per_pixel = ceil_div(channels, group); /* units */
+    struct channel_sums sums = {0, 0};
+    for (int64_t at = 0; at < conv->taps * conv->units; at++) {
+        int64_t pixel = at % conv->units / per_pixel;
+        int64_t tap = at / conv->units / conv->kernel_columns * g->kernel[W] +
+                      at / conv->units % conv->kernel_columns + pixel;
+        uint32_t unit = 0;
+        for (int32_t i = 0; i < group; i++) {
+            int64_t c = at % conv->units % per_pixel * group + i;
+            if (c < channels) {
+                int32_t real = ledge_weight_i8(weights, channel, tap, c);
+                int32_t w = real + add;
+                unit |= group == 4 ? (uint32_t)(uint8_t)w << (8 * i)
+                                   : (uint32_t)(uint16_t)w << (16 * i);
+                sums.stored += w;
+                sums.magnitude += real < 0 ? -real : real;
+            }
+        }
+        to[at * step] = unit;
+    }
+    return sums;
+}
+
+bool ledge_conv_i8_pack(const struct ledge_conv_i8 *conv, const struct ledge_weights_i8 *weights,
+                        void *packed, int32_t *offset, int32_t *zeros, int64_t *largest)
+{
+    const struct ledge_geometry *g = &conv->g;
+    const int32_t lanes = conv->isa->lanes;
+    bool quads = conv->isa->group == 4;
+    bool keep = quads && !fits(conv, weights); /* zero points stay in, and come off the sums */
+    int64_t per_channel = conv->taps * conv->units;
+    uint32_t k = (uint32_t)(ledge_volume(g->kernel) * per_group(g));
+    memset(packed, 0, ledge_conv_i8_packed(conv));
+    for (int64_t p = 0; p < ledge_conv_i8_positions(conv); p++) {
+        int64_t channel = ledge_conv_i8_channel(conv, p);
+        offset[p] = 0;
+        zeros[p] = 0;
+        if (largest != NULL) {
+            largest[p] = 0;
+        }
+        if (channel < 0) {
+            continue;
+        }
+        int64_t vector = p % conv->position / lanes;
+        int64_t panel = 0;
+        while (panel_at(conv, panel + 1) <= vector) {
+            panel++;
+        }
+        int64_t first = panel_at(conv, panel);
+        int64_t step = (panel_at(conv, panel + 1) - first) * lanes;
+        uint32_t *to = (uint32_t *)packed + (size_t)(p / conv->position) * conv->group_units +
+                       first * lanes * per_channel + p % conv->position - first * lanes;
+        zeros[p] = keep ? weights->zeros[channel] - (weights->is_u8 ? 128 : 0) : 0;
+        struct channel_sums sums = pack_channel(conv, weights, channel, zeros[p], to, step);
+        uint32_t start =
+            weights->bias != NULL ? (uint32_t)weights->bias[channel * weights->bias_step] : 0;
+        if (largest != NULL) {
+            int64_t bias = (int32_t)start;
+            largest[p] = 255 * sums.magnitude + (bias < 0 ? -bias : bias);
+        }
+        if (quads) {
+            /* sum (x - zx)(w - zw) = sum xw - zw sum x - zx (sum w - K zw) */
+            start -= (uint32_t)conv->x_zero * ((uint32_t)sums.stored - k * (uint32_t)zeros[p]);
+        }
+        offset[p] = (int32_t)start;
+    }
+    fill_pixel(conv, (uint8_t *)packed + padding_at(conv));
+    return keep;
+}
+
+/* -- running -- */
+
+struct job {
+    const struct ledge_conv_i8 *conv;
+    const struct ledge_kernel_call *call;
+    const uint8_t *x; /* this picture as given */
+    const uint8_t *source;
+    const uint8_t *padding;
+    uint8_t *y;
+    uint8_t *copy;
+    uint8_t *scratch;
+    int64_t pixels, chunk, parts;
+};
+
+/* n pixels as units; bytes from one channel to the next, from one pixel to the next. */
+static void copy_units(const struct ledge_conv_i8 *conv, const uint8_t *from, int64_t channel_step,
+                       int64_t step, int64_t n, uint8_t *to)
+{
+    const int32_t group = conv->isa->group;
+    struct ledge_units_i8 units = {.step = step, .n = n, .flip = conv->flip, .zero = conv->x_zero};
+    units.to_step = conv->pixel_bytes / 4;
+    for (int64_t u = 0; u < units.to_step; u++) {
+        units.units = (uint32_t *)(void *)to + u;
+        for (int32_t i = 0; i < 4; i++) {
+            int64_t c = u * group + i;
+            bool real = i < group && c < conv->g.in_channels;
+            units.src[i] = real ? from + c * channel_step : NULL;
+        }
+        conv->isa->units(&units);
+    }
+}
+
+/* n pixels of channels side by side, as units. */
+static void copy_pixels(const struct job *job, const uint8_t *from, int64_t n, uint8_t *to)
+{
+    const struct ledge_conv_i8 *conv = job->conv;
+    const struct ledge_i8_kernels *isa = conv->isa;
+    int64_t channels = per_group(&conv->g);
+    int64_t groups = conv->g.groups;
+    if (channels % isa->group == 0) {
+        isa->row(from, n * groups * channels, conv->flip, conv->x_zero, to);
+        return;
+    }
+    if (groups == 1) {
+        copy_units(conv, from, 1, channels, n, to);
+        return;
+    }
+    size_t width = 4 / (size_t)isa->group;
+    for (int64_t i = 0; i < n * groups; i++) {
+        uint8_t *end = to + i * conv->group_bytes + (size_t)channels * width;
+        isa->row(from + i * channels, channels, conv->flip, conv->x_zero,
+                 to + i * conv->group_bytes);
+        memset(end, 0, (size_t)conv->group_bytes - (size_t)channels * width);
+    }
+}
+
+static void pad_pixels(const struct job *job, uint8_t *to, int64_t n)
+{
+    size_t bytes = (size_t)job->conv->pixel_bytes;
+    for (int64_t i = 0; i < n; i++) {
+        memcpy(to + (size_t)i * bytes, job->padding, bytes);
+    }
+}
+
+static void copy_row(void *arg, int32_t index, int32_t worker)
+{
+    (void)worker;
+    const struct job *job = arg;
+    const struct ledge_conv_i8 *conv = job->conv;
+    const struct ledge_geometry *g = &conv->g;
+    int64_t y = index - g->pad[H];
+    uint8_t *to = job->copy + index * conv->columns * conv->pixel_bytes;
+    if (y < 0 || y >= g->in[H]) {
+        pad_pixels(job, to, conv->columns);
+        return;
+    }
+    int64_t before = g->pad[W] < conv->columns ? g->pad[W] : conv->columns;
+    int64_t n = conv->columns - before < g->in[W] ? conv->columns - before : g->in[W];
+    pad_pixels(job, to, before);
+    to += before * conv->pixel_bytes;
+    if (conv->planes) {
+        copy_units(conv, job->x + y * g->in[W], g->in[H] * g->in[W], 1, n, to);
+    } else {
+        copy_pixels(job, job->x + y * g->in[W] * g->in_channels, n, to);
+    }
+    pad_pixels(job, to + n * conv->pixel_bytes, conv->columns - before - n);
+}
+
+/* Pointers of n output pixels from number at on. */
+static void fill_table(const struct job *job, int64_t at, int64_t n, const uint8_t **table)
+{
+    const struct ledge_conv_i8 *conv = job->conv;
+    const struct ledge_geometry *g = &conv->g;
+    int64_t oy = at / g->out[W];
+    int64_t ox = at % g->out[W];
+    int64_t pad_y = conv->copy ? 0 : g->pad[H];
+    int64_t pad_x = conv->copy ? 0 : g->pad[W];
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t ky = 0; ky < g->kernel[H]; ky++) {
+            int64_t y = oy * g->stride[H] - pad_y + ky * conv->row_step;
+            bool inside = y >= 0 && y < conv->rows;
+            int64_t row = y * conv->columns;
+            int64_t x = ox * g->stride[W] - pad_x;
+            for (int64_t kx = 0; kx < conv->kernel_columns; kx++, x += conv->column_step) {
+                *table++ = inside && x >= 0 && x < conv->columns
+                               ? job->source + (row + x) * conv->pixel_bytes
+                               : job->padding;
+            }
+        }
+        if (++ox == g->out[W]) {
+            ox = 0;
+            oy++;
+        }
+    }
+}
+
+static void sum_rows(const struct ledge_conv_i8 *conv, const uint8_t *const *table, int64_t n,
+                     int32_t *sums)
+{
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t sum = 0;
+        for (int64_t t = 0; t < conv->taps; t++) {
+            sum += (uint32_t)conv->isa->row_sum(table[i * conv->taps + t], 4 * conv->units);
+        }
+        sums[i] = (int32_t)sum;
+    }
+}
+
+/* One panel of channels for n pixels from number at on. */
+static void run_panel(const struct job *job, int64_t group, int64_t panel, int64_t at, int64_t n,
+                      const uint8_t *const *table, const int32_t *row_sums)
+{
+    const struct ledge_conv_i8 *conv = job->conv;
+    const int32_t lanes = conv->isa->lanes;
+    _Alignas(64) int32_t sums[LEDGE_I8_ROWS * LEDGE_I8_VECTORS * 16];
+    int64_t out = conv->g.out_channels / conv->g.groups;
+    int64_t first = panel_at(conv, panel);
+    int64_t position = group * conv->position + first * lanes;
+    struct ledge_rows_i8 rows = {.taps = conv->taps,
+                                 .units = conv->units,
+                                 .w = (const uint32_t *)job->call->packed +
+                                      (size_t)group * conv->group_units +
+                                      first * lanes * conv->taps * conv->units,
+                                 .offset = conv->epilogue.offset + position,
+                                 .zeros = conv->zeros != NULL ? conv->zeros + position : NULL,
+                                 .vectors = (int32_t)(panel_at(conv, panel + 1) - first),
+                                 .sums = sums};
+    int64_t left = out - first * lanes;
+    struct ledge_finish_i8 finish = {.epilogue = &conv->epilogue,
+                                     .at = position,
+                                     .sums = sums,
+                                     .vectors = rows.vectors,
+                                     .ldy = conv->g.out_channels};
+    finish.n = (int32_t)(left < rows.vectors * lanes ? left : rows.vectors * lanes);
+    int64_t tiles = ceil_div(n, conv->isa->rows_max[rows.vectors]);
+    for (int64_t tile = 0; tile < tiles; tile++) {
+        int64_t row = tile * n / tiles;
+        rows.rows = finish.rows = (int32_t)((tile + 1) * n / tiles - row);
+        rows.x = table + row * conv->taps;
+        rows.row_sums = row_sums + row;
+        conv->isa->rows(&rows);
+        finish.y = job->y + (at + row) * finish.ldy + group * out + first * lanes;
+        conv->isa->finish(&finish);
+    }
+}
+
+static void one_part(void *arg, int32_t index, int32_t worker)
+{
+    const struct job *job = arg;
+    const struct ledge_conv_i8 *conv = job->conv;
+    int64_t part = index % job->parts;
+    int64_t group = index / job->parts % conv->g.groups;
+    int64_t at = index / job->parts / conv->g.groups * job->chunk;
+    int64_t n = job->pixels - at < job->chunk ? job->pixels - at : job->chunk;
+    uint8_t *scratch = job->scratch + (size_t)worker * conv->worker_bytes;
+    const uint8_t **table = (const uint8_t **)(void *)scratch;
+    int32_t *row_sums = (int32_t *)(void *)(scratch + align((size_t)(conv->chunk * conv->taps) *
+                                                            sizeof(uint8_t *)));
+    fill_table(job, at, n, table);
+    for (int64_t i = 0; i < n * conv->taps && group > 0; i++) {
+        table[i] += group * conv->group_bytes;
+    }
+    if (conv->zeros != NULL) {
+        sum_rows(conv, table, n, row_sums);
+    }
+    int64_t end = (part + 1) * conv->panels / job->parts;
+    for (int64_t panel = part * conv->panels / job->parts; panel < end; panel++) {
+        run_panel(job, group, panel, at, n, table, row_sums);
+    }
+}
+
+/* Chunks, and parts of the panels where there are few chunks: about four of them for each thread.
+ */
+static void divide(struct job *job)
+{
+    const struct ledge_conv_i8 *conv = job->conv;
+    int64_t threads = ledge_pool_threads(job->call->pool);
+    job->chunk = conv->chunk;
+    job->parts = 1;
+    if (threads > 1) {
+        int64_t chunk = ceil_div(job->pixels, 4 * threads);
+        chunk = ceil_div(chunk, CHUNK_STEP) * CHUNK_STEP;
+        job->chunk = chunk < job->chunk ? chunk : job->chunk;
+        int64_t tasks = ceil_div(job->pixels, job->chunk) * conv->g.groups;
+        if (tasks < 2 * threads) {
+            job->parts = ceil_div(4 * threads, tasks);
+            job->parts = job->parts < conv->panels ? job->parts : conv->panels;
+        }
+    }
+}
+
+enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
+{
+    const struct ledge_conv_i8 *conv = call->params;
+    const struct ledge_geometry *g = &conv->g;
+    struct job job = {.conv = conv,
+                      .call = call,
+                      .x = call->in[conv->input]->data,
+                      .padding = (const uint8_t *)call->packed + padding_at(conv),
+                      .y = call->out[0]->data,
+                      .copy = call->scratch,
+                      .scratch = (uint8_t *)call->scratch + conv->copy_bytes,
+                      .pixels = ledge_volume(g->out)};
+    divide(&job);
+    int64_t tasks = ceil_div(job.pixels, job.chunk) * g->groups * job.parts;
+    for (int64_t n = 0; n < g->batch; n++) {
+        job.source = job.x;
+        if (conv->copy) {
+            job.source = job.copy;
+            ledge_pool_run(call->pool, (int32_t)conv->rows, copy_row, &job);
+        }
+        ledge_pool_run(call->pool, (int32_t)tasks, one_part, &job);
+        job.x += ledge_volume(g->in) * g->in_channels;
+        job.y += job.pixels * g->out_channels;
+    }
+    return LEDGE_OK;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conv_i8.h -- convolutions of 8-bit NHWC pictures with constant weights, exact on every rung;
+ * behind QLinearConv, QGemm and TFLite's Conv2D, DepthwiseConv2D and FullyConnected alike. They
+ * differ in the epilogue only.
+ *
+ * Flow:    operator's prepare: _plan, _pack -> run: ledge_conv_i8, ledge_depthwise_i8
+ * Design:  A row of the product is an output pixel: a list of pointers to the pixels under its
+ * taps, so windows, strides and padding cost nothing in the inner loop. The picture is read where
+ *          it lies when its bytes already are what the loop wants (VNNI, u8, channels by fours);
+ * else it is copied once into scratch, with its padding, as units of 32 bits (i8.h). Memory: packed
+ * weights and lists are the caller's; scratch as told by _scratch. Threads: parts are disjoint
+ * outputs; sums are integers: any number of threads gives the same bytes.
+ */
+#ifndef LEDGE_ENGINE_KERNELS_CONV_I8_H
+#define LEDGE_ENGINE_KERNELS_CONV_I8_H
+
+#include "engine/kernels/i8.h"
+
+/* Constant weights as the file has them: element (channel, tap, c of the group) is
+ * data[channel * channel_step + tap * tap_step + c * c_step]. */
+struct ledge_weights_i8 {
+    const void *data;
+    bool is_u8;
+    int64_t channel_step, tap_step, c_step;
+    const int32_t *zeros; /* one per channel */
+    const int32_t *bias;  /* or NULL */
+    int64_t bias_step;    /* 1, or 0: one for all */
+};
+
+/* The params of a call; its input number `input` is the picture. */
+struct ledge_conv_i8 {
+    struct ledge_geometry g; /* NHWC, depth 1 */
+    int32_t input;
+    const struct ledge_i8_kernels *isa;
+    int32_t threads;
+    bool planes;    /* the picture is NCHW all the same */
+    uint8_t flip;   /* 0x80: activations are i8 */
+    int32_t x_zero; /* of the activation read as u8 */
+    struct ledge_epilogue_i8 epilogue;
+    const int32_t *zeros; /* by position; NULL when none matters */
+    /* worked out by ledge_conv_i8_plan() */
+    bool copy;
+    int64_t taps, units;              /* pointers of a pixel; units behind each */
+    int64_t rows, columns;            /* of the picture as it is read, padding included if copied */
+    int64_t pixel_bytes, group_bytes; /* likewise */
+    int64_t row_step, column_step;    /* pixels between taps */
+    int64_t kernel_columns;           /* taps side by side that have a pointer each */
+    int64_t panels, vectors, position; /* of one group; positions = vectors * lanes */
+    int64_t chunk;                     /* output pixels that share a table of pointers */
+    size_t group_units;                /* of packed weights */
+    size_t copy_bytes, worker_bytes;
+};
+
+/* Can the vectors' way be taken? (Else: the judge.) */
+bool ledge_conv_i8_is_fast(const struct ledge_geometry *g);
+
+/* g, planes, flip, x_zero are given. */
+void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung rung, int32_t threads);
+
+/* Positions of all groups: the length of every list of the epilogue. */
+int64_t ledge_conv_i8_positions(const struct ledge_conv_i8 *conv);
+/* Output channel at a position, -1: none. */
+int64_t ledge_conv_i8_channel(const struct ledge_conv_i8 *conv, int64_t position);
+
+size_t ledge_conv_i8_packed(const struct ledge_conv_i8 *conv); /* bytes */
+size_t ledge_conv_i8_scratch(const struct ledge_conv_i8 *conv);
+
+/* packed, offset and zeros are FILLED (the last two by position); true when zeros matter.
+ * largest (by position, or NULL): FILLED with a bound of the magnitude of every sum. */
+bool ledge_conv_i8_pack(const struct ledge_conv_i8 *conv, const struct ledge_weights_i8 *weights,
+                        void *packed, int32_t *offset, int32_t *zeros, int64_t *largest);
+
+enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call);
+
+/* -- depthwise: as many outputs as inputs, each channel for itself -- */
+
+struct ledge_depthwise_i8 {
+    struct ledge_geometry g; /* NHWC, depth 1 */
+    int32_t input;
+    const struct ledge_i8_kernels *isa;
+    int32_t threads;
+    uint8_t flip;
+    int32_t x_zero;
+    struct ledge_epilogue_i8 epilogue;
+    int64_t taps; /* rounded up to whole groups */
+    int64_t blocks;
+    int32_t parts; /* of a weight: ledge_taps_i8 */
+};
+
+bool ledge_depthwise_i8_is_fast(const struct ledge_geometry *g);
+/* g, flip, x_zero are given. */
+void ledge_depthwise_i8_plan(struct ledge_depthwise_i8 *dw, const struct ledge_weights_i8 *weights,
+                             enum ledge_rung rung, int32_t threads);
+int64_t ledge_depthwise_i8_positions(const struct ledge_depthwise_i8 *dw);
+int64_t ledge_depthwise_i8_channel(const struct ledge_depthwise_i8 *dw, int64_t position);
+size_t ledge_depthwise_i8_packed(const struct ledge_depthwise_i8 *dw); /* bytes */
+void ledge_depthwise_i8_pack(const struct ledge_depthwise_i8 *dw,
+                             const struct ledge_weights_i8 *weights, void *packed, int32_t *offset,
+                             int64_t *largest);
+enum ledge_status ledge_depthwise_i8(const struct ledge_kernel_call *call);
+
+/* Weight without its zero point, -255 .. 255. */
+static inline int32_t ledge_weight_i8(const struct ledge_weights_i8 *w, int64_t channel,
+                                      int64_t tap, int64_t c)
+{
+    int64_t at = channel * w->channel_step + tap * w->tap_step + c * w->c_step;
+    int32_t q = w->is_u8 ? ((const uint8_t *)w->data)[at] : ((const int8_t *)w->data)[at];
+    return q - w->zeros[channel];
+}
+
+#endif

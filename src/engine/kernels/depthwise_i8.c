@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* depthwise_i8.c -- rows of a depthwise convolution around the loops of i8_rows.tmpl.h: see
+ * conv_i8.h. The picture is read where it lies; taps beyond it read a row of zero points. */
+#include <string.h>
+
+#include "engine/kernels/conv_i8.h"
+
+enum { H = 1, W = 2, MAX_TAPS = 128, PIXELS = 16 };
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static size_t align(size_t bytes)
+{
+    return (bytes + 63) & ~(size_t)63;
+}
+
+bool ledge_depthwise_i8_is_fast(const struct ledge_geometry *g)
+{
+    return g->in[0] == 1 && g->kernel[0] == 1 && g->out[0] == 1 && g->layout == LEDGE_NHWC &&
+           g->groups == g->in_channels && g->out_channels == g->in_channels &&
+           ledge_volume(g->kernel) <= MAX_TAPS && g->in_channels < (int64_t)1 << 30 &&
+           g->batch * g->out[H] < (int64_t)1 << 30;
+}
+
+static int64_t block_channels(const struct ledge_depthwise_i8 *dw)
+{
+    return (int64_t)dw->isa->taps_vectors * dw->isa->lanes;
+}
+
+void ledge_depthwise_i8_plan(struct ledge_depthwise_i8 *dw, const struct ledge_weights_i8 *weights,
+                             enum ledge_rung rung, int32_t threads)
+{
+    const struct ledge_geometry *g = &dw->g;
+    dw->isa = ledge_i8_for(rung);
+    dw->threads = threads > 1 ? threads : 1;
+    dw->taps = ceil_div(ledge_volume(g->kernel), dw->isa->group) * dw->isa->group;
+    dw->blocks = ceil_div(g->in_channels, block_channels(dw));
+    dw->parts = 1;
+    for (int64_t c = 0; c < g->in_channels && dw->isa->group == 4; c++) {
+        for (int64_t t = 0; t < ledge_volume(g->kernel); t++) {
+            int32_t w = ledge_weight_i8(weights, c, t, 0);
+            dw->parts = w < -128 || w > 127 ? 2 : dw->parts;
+        }
+    }
+}
+
+int64_t ledge_depthwise_i8_positions(const struct ledge_depthwise_i8 *dw)
+{
+    return dw->blocks * block_channels(dw);
+}
+
+int64_t ledge_depthwise_i8_channel(const struct ledge_depthwise_i8 *dw, int64_t position)
+{
+    int64_t block = position / block_channels(dw) * block_channels(dw);
+    int64_t channel = block + ledge_i8_channel_at(dw->isa, dw->isa->taps_vectors, position - block);
+    return channel < dw->g.in_channels ? channel : -1;
+}
+
+static int64_t block_units(const struct ledge_depthwise_i8 *dw)
+{
+    return dw->taps / dw->isa->group * block_channels(dw) * dw->parts;
+}
+
+static size_t padding_at(const struct ledge_depthwise_i8 *dw)
+{
+    return align((size_t)(dw->blocks * block_units(dw)) * sizeof(uint32_t));
+}
+
+size_t ledge_depthwise_i8_packed(const struct ledge_depthwise_i8 *dw)
+{
+    return padding_at(dw) + align((size_t)dw->g.in_channels);
+}
+
+/* A weight as one or two numbers that fit a signed byte. */
+static int32_t share_of(int32_t w, int32_t part, int32_t parts)
+{
+    int32_t first = w < -128 ? -128 : w > 127 ? 127 : w;
+    return parts == 1 ? w : part == 0 ? first : w - first;
+}
+
+void ledge_depthwise_i8_pack(const struct ledge_depthwise_i8 *dw,
+                             const struct ledge_weights_i8 *weights, void *packed, int32_t *offset,
+                             int64_t *largest)
+{
+    const int32_t group = dw->isa->group;
+    int64_t channels = block_channels(dw);
+    int64_t taps = ledge_volume(dw->g.kernel);
+    uint32_t *units = packed;
+    memset(packed, 0, ledge_depthwise_i8_packed(dw));
+    for (int64_t p = 0; p < ledge_depthwise_i8_positions(dw); p++) {
+        int64_t channel = ledge_depthwise_i8_channel(dw, p);
+        int64_t magnitude = 0;
+        int32_t sum = 0;
+        offset[p] = 0;
+        for (int64_t t = 0; t < taps && channel >= 0; t++) {
+            int32_t w = ledge_weight_i8(weights, channel, t, 0);
+            for (int32_t part = 0; part < dw->parts; part++) {
+                int64_t at = p / channels * block_units(dw) + p % channels +
+                             (part * (dw->taps / group) + t / group) * channels;
+                int32_t some = share_of(w, part, dw->parts);
+                units[at] |= group == 4 ? (uint32_t)(uint8_t)some << (8 * (t % group))
+                                        : (uint32_t)(uint16_t)some << (16 * (t % group));
+            }
+            sum += w;
+            magnitude += w < 0 ? -w : w;
+        }
+        int64_t bias =
+            channel >= 0 && weights->bias != NULL ? weights->bias[channel * weights->bias_step] : 0;
+        offset[p] = (int32_t)((uint32_t)bias - (uint32_t)dw->x_zero * (uint32_t)sum);
+        if (largest != NULL) {
+            largest[p] = 255 * magnitude + (bias < 0 ? -bias : bias);
+        }
+    }
+    memset((uint8_t *)packed + padding_at(dw), dw->x_zero ^ dw->flip, (size_t)dw->g.in_channels);
+}
+
+struct job {
+    const struct ledge_depthwise_i8 *dw;
+    const struct ledge_kernel_call *call;
+    const uint8_t *x;
+    uint8_t *y;
+};
+
+/* Pointers of the pixel at column ox of a row, and how they move on. */
+static void point(const struct job *job, int64_t picture, int64_t oy, int64_t ox, const uint8_t **x,
+                  int64_t *step)
+{
+    const struct ledge_depthwise_i8 *dw = job->dw;
+    const struct ledge_geometry *g = &dw->g;
+    const uint8_t *padding = (const uint8_t *)job->call->packed + padding_at(dw);
+    int64_t t = 0;
+    for (int64_t ky = 0; ky < g->kernel[H]; ky++) {
+        int64_t iy = oy * g->stride[H] - g->pad[H] + ky * g->dilation[H];
+        for (int64_t kx = 0; kx < g->kernel[W]; kx++, t++) {
+            int64_t ix = ox * g->stride[W] - g->pad[W] + kx * g->dilation[W];
+            bool inside = iy >= 0 && iy < g->in[H] && ix >= 0 && ix < g->in[W];
+            int64_t at = ((picture * g->in[H] + iy) * g->in[W] + ix) * g->in_channels;
+            x[t] = inside ? job->x + at : padding;
+            step[t] = inside ? g->stride[W] * g->in_channels : 0;
+        }
+    }
+    for (; t < dw->taps; t++) {
+        x[t] = padding;
+        step[t] = 0;
+    }
+}
+
+/* n pixels whose taps all move alike. */
+static void run_pixels(const struct job *job, int64_t picture, int64_t oy, int64_t ox, int32_t n)
+{
+    const struct ledge_depthwise_i8 *dw = job->dw;
+    const struct ledge_geometry *g = &dw->g;
+    _Alignas(64) int32_t sums[PIXELS * LEDGE_I8_VECTORS * 16];
+    const uint8_t *x[MAX_TAPS + 4];
+    int64_t step[MAX_TAPS + 4];
+    int64_t channels = block_channels(dw);
+    point(job, picture, oy, ox, x, step);
+    struct ledge_taps_i8 taps = {.x = x,
+                                 .taps = dw->taps,
+                                 .step = step,
+                                 .parts = dw->parts,
+                                 .flip = dw->flip,
+                                 .pixels = n,
+                                 .sums = sums};
+    struct ledge_finish_i8 finish = {.epilogue = &dw->epilogue,
+                                     .sums = sums,
+                                     .rows = n,
+                                     .vectors = dw->isa->taps_vectors,
+                                     .ldy = g->in_channels};
+    uint8_t *y = job->y + ((picture * g->out[H] + oy) * g->out[W] + ox) * g->in_channels;
+    for (int64_t block = 0; block < dw->blocks; block++) {
+        int64_t first = block * channels;
+        int64_t left = g->in_channels - first;
+        taps.channels = finish.n = (int32_t)(left < channels ? left : channels);
+        taps.w = (const uint32_t *)job->call->packed + block * block_units(dw);
+        taps.offset = dw->epilogue.offset + first;
+        dw->isa->taps(&taps);
+        finish.at = first;
+        finish.y = y + first;
+        dw->isa->finish(&finish);
+        for (int64_t t = 0; t < dw->taps; t++) {
+            x[t] += channels;
+        }
+    }
+}
+
+/* Columns whose taps all lie on the picture go by the dozen; those at its borders one by one. */
+static void one_row(void *arg, int32_t index, int32_t worker)
+{
+    (void)worker;
+    const struct job *job = arg;
+    const struct ledge_geometry *g = &job->dw->g;
+    int64_t reach = (g->kernel[W] - 1) * g->dilation[W];
+    int64_t first = ceil_div(g->pad[W], g->stride[W]);
+    int64_t room = g->in[W] + g->pad[W] - reach; /* starts below this are inside */
+    int64_t end = room > 0 ? ceil_div(room, g->stride[W]) : 0;
+    for (int64_t ox = 0; ox < g->out[W];) {
+        int64_t n = 1;
+        if (ox >= first && ox < end) {
+            int64_t stop = end < g->out[W] ? end : g->out[W];
+            n = stop - ox < PIXELS ? stop - ox : PIXELS;
+        }
+        run_pixels(job, index / g->out[H], index % g->out[H], ox, (int32_t)n);
+        ox += n;
+    }
+}
+
+enum ledge_status ledge_depthwise_i8(const struct ledge_kernel_call *call)
+{
+    const struct ledge_depthwise_i8 *dw = call->params;
+    struct job job = {
+        .dw = dw, .call = call, .x = call->in[dw->input]->data, .y = call->out[0]->data};
+    ledge_pool_run(call->pool, (int32_t)(dw->g.batch * dw->g.out[H]), one_row, &job);
+    return LEDGE_OK;
+}
