@@ -20,7 +20,8 @@
     X(trilu) X(reverse_sequence) X(reduce) X(argmax) X(cumulate) X(topk) X(softmax)                \
     X(batch_norm) X(group_norm) X(layer_norm) X(lrn) X(lp_norm) X(resize) X(rnn)                   \
     X(quantize) X(dequantize) X(dynamic_quantize) X(qbinary) X(qpool)                              \
-    X(loss) X(attention) X(rotary) X(linear_attention) X(causal_conv) X(tensor_scatter)
+    X(loss) X(attention) X(rotary) X(linear_attention) X(causal_conv) X(tensor_scatter)            \
+    X(grid_sample) X(affine_grid) X(roi_align) X(deform) X(col2im) X(unpool)
 
 /* X(operator, function) of domain ai.onnx */
 #define LEDGE_ONNX_LIST(X)                                                                         \
@@ -59,7 +60,9 @@
     X(DynamicQuantizeLinear, dynamic_quantize)                                                     \
     X(NegativeLogLikelihoodLoss, loss) X(SoftmaxCrossEntropyLoss, loss) X(Attention, attention)    \
     X(RotaryEmbedding, rotary) X(LinearAttention, linear_attention)                                \
-    X(CausalConvWithState, causal_conv) X(TensorScatter, tensor_scatter)
+    X(CausalConvWithState, causal_conv) X(TensorScatter, tensor_scatter)                           \
+    X(GridSample, grid_sample) X(AffineGrid, affine_grid) X(RoiAlign, roi_align)                   \
+    X(DeformConv, deform) X(Col2Im, col2im) X(MaxUnpool, unpool)
 
 /* X(operator, function) of domain com.microsoft */
 #define LEDGE_MICROSOFT_LIST(X)                                                                    \
