@@ -92,6 +92,8 @@ static double real_at(const struct ledge_tensor *t, size_t i)
         return (double)((const float *)t->data)[i];
     case LEDGE_U8:
         return (double)t->scale * (((const uint8_t *)t->data)[i] - t->zero_point);
+    case LEDGE_I32:
+        return (double)((const int32_t *)t->data)[i];
     default:
         return (double)t->scale * (((const int8_t *)t->data)[i] - t->zero_point);
     }
@@ -408,9 +410,6 @@ static void segmentation(void **state)
 static const char *const refused[][2] = {
     {"ssd_mobilenet_v1_coco_quant", "TFLite_Detection_PostProcess"},
     {"tflm_audio_preprocessor_int8", "SignalFilterBankLog"},
-    {"tflm_keyword_scrambled_8bit", "SVDF"},
-    {"tflm_mnist_lstm", "UNIDIRECTIONAL_SEQUENCE_LSTM"},
-    {"tflm_mnist_lstm_int8", "UNIDIRECTIONAL_SEQUENCE_LSTM"},
     {"yamnet_audio_classifier", "RFFT2D"},
 };
 

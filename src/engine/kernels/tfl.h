@@ -132,6 +132,7 @@ struct ledge_tfl_softmax_params {
     int64_t depth;
     struct ledge_tfl_factor factor; /* of a difference to Q5.26 */
     int32_t diff_min;
+    int32_t bits; /* of the output: 8, or 16 (i8 in, i16 out) */
     uint8_t flip;
 };
 enum ledge_status ledge_tfl_softmax_c(const struct ledge_kernel_call *call);

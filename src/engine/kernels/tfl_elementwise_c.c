@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "engine/kernels/tfl.h"
+#include "engine/kernels/tfl_wide.h"
 
 /* Bits that Add and Sub gain before their inputs are scaled to a common scale. */
 enum { LEFT_SHIFT = 20 };
@@ -82,15 +83,16 @@ enum ledge_status ledge_tfl_quantize_c(const struct ledge_kernel_call *call)
 {
     const struct ledge_tfl_affine_params *p = call->params;
     const float *x = call->in[0]->data;
-    uint8_t *y = call->out[0]->data;
-    bool is_i8 = call->out[0]->dtype == LEDGE_I8;
-    float low = is_i8 ? -128.0f : 0.0f;
-    int64_t n = ledge_view_count(call->out[0]);
+    const struct ledge_view *y = call->out[0];
+    int32_t least = 0, most = 0;
+    (void)ledge_tfl_range(y->dtype, &least, &most);
+    float low = (float)least, high = (float)most;
+    int64_t n = ledge_view_count(y);
     for (int64_t i = 0; i < n; i++) {
         float q = roundf(x[i] / p->scales[0]) + (float)p->zeros[0];
         q = q >= low ? q : (q < low ? low : (float)p->zeros[0]);
-        q = q <= low + 255.0f ? q : low + 255.0f;
-        y[i] = (uint8_t)(int32_t)q;
+        q = q <= high ? q : high;
+        ledge_tfl_put(y->data, y->dtype, i, (int32_t)q);
     }
     return LEDGE_OK;
 }

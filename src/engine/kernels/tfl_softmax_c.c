@@ -88,7 +88,8 @@ static void row(void *arg, int32_t index, int32_t worker)
     const struct ledge_kernel_call *call = arg;
     const struct ledge_tfl_softmax_params *p = call->params;
     const uint8_t *x = (const uint8_t *)call->in[0]->data + (int64_t)index * p->depth;
-    uint8_t *y = (uint8_t *)call->out[0]->data + (int64_t)index * p->depth;
+    int64_t first = (int64_t)index * p->depth;
+    int32_t lowest = -(1 << (p->bits - 1));
     int32_t largest = -128;
     for (int64_t i = 0; i < p->depth; i++) {
         int32_t value = ledge_tfl_load(x, i, p->flip);
@@ -104,15 +105,20 @@ static void row(void *arg, int32_t index, int32_t worker)
     int32_t zeros = leading_zeros((uint32_t)sum);
     uint32_t fraction = zeros < 32 ? (uint32_t)sum << zeros : 0;
     int32_t scale = reciprocal_one_plus((int32_t)(fraction - 0x80000000u));
-    int32_t shift = ACC_INTEGER - zeros + 31 - 8;
+    int32_t shift = ACC_INTEGER - zeros + 31 - p->bits;
     shift = ledge_tfl_clamp(shift, 0, 31);
     for (int64_t i = 0; i < p->depth; i++) {
         int32_t diff = ledge_tfl_load(x, i, p->flip) - largest;
-        int32_t value = -128;
+        int32_t value = lowest;
         if (diff >= p->diff_min) {
             value += ledge_tfl_shift_right(ledge_tfl_high_mul(scale, exp_of(p, diff)), shift);
         }
-        y[i] = (uint8_t)((uint8_t)ledge_tfl_clamp(value, -128, 127) ^ p->flip);
+        value = ledge_tfl_clamp(value, lowest, -1 - lowest);
+        if (p->bits == 16) {
+            ((int16_t *)call->out[0]->data)[first + i] = (int16_t)value;
+        } else {
+            ((uint8_t *)call->out[0]->data)[first + i] = (uint8_t)((uint8_t)value ^ p->flip);
+        }
     }
 }
 

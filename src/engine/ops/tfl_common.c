@@ -28,6 +28,27 @@ enum ledge_status ledge_tfl_quant(const struct ledge_op_prepare *prepare,
     return LEDGE_OK;
 }
 
+enum ledge_status ledge_tfl_wide_quant(const struct ledge_op_prepare *prepare,
+                                       const struct ledge_value *value,
+                                       struct ledge_tfl_scale_of *quant)
+{
+    bool known = value != NULL && value->quant != NULL &&
+                 (value->dtype == LEDGE_I8 || value->dtype == LEDGE_U8 ||
+                  value->dtype == LEDGE_I16 || value->dtype == LEDGE_I32);
+    if (!known) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_DTYPE, "%s is not quantised",
+                                  value != NULL ? value->name : "an input");
+    }
+    float scale = value->quant->scales[0];
+    int32_t zero = value->quant->zero_points[0];
+    if (!(scale > 0) || !isfinite(scale) || zero < -32768 || zero > 32767) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_RANGE, "%s has scale %g, zero point %d",
+                                  value->name, (double)scale, (int)zero);
+    }
+    *quant = (struct ledge_tfl_scale_of){.scale = scale, .zero = zero};
+    return LEDGE_OK;
+}
+
 /* round(x / scale), halves away from zero, saturated to what a zero point can be added to. */
 static int32_t quantise(float x, float scale)
 {

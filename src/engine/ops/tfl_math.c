@@ -6,6 +6,7 @@
 
 #include "base/banned.h"
 #include "base/status.h"
+#include "engine/kernels/tfl_wide.h"
 #include "engine/ops/spatial.h"
 #include "engine/ops/tfl.h"
 
@@ -86,9 +87,8 @@ static enum ledge_status binary_factors(const struct ledge_op_prepare *prepare,
     return ledge_tfl_factor_of(prepare, twice / (1048576.0 * (double)out_scale), &p->out_factor);
 }
 
-/* Steps of input i through the output's dimensions, 0 where it is broadcast. */
-static void broadcast_steps(const struct ledge_value *in, const struct ledge_value *out,
-                            int64_t steps[LEDGE_MAX_RANK])
+void ledge_tfl_steps(const struct ledge_value *in, const struct ledge_value *out,
+                     int64_t steps[LEDGE_MAX_RANK])
 {
     int64_t step = 1;
     for (int32_t i = out->rank - 1; i >= 0; i--) {
@@ -124,8 +124,8 @@ enum ledge_status ledge_tfl_prepare_binary(struct ledge_op_prepare *prepare)
     for (int32_t i = 0; i < y->rank; i++) {
         p->dims[i] = y->dims[i];
     }
-    broadcast_steps(ledge_prepare_in(prepare, 0), y, p->step[0]);
-    broadcast_steps(ledge_prepare_in(prepare, 1), y, p->step[1]);
+    ledge_tfl_steps(ledge_prepare_in(prepare, 0), y, p->step[0]);
+    ledge_tfl_steps(ledge_prepare_in(prepare, 1), y, p->step[1]);
     prepare->params = p;
     prepare->run = ledge_tfl_binary_c;
     prepare->kernel = p->kind == LEDGE_TFL_MUL   ? "tfl_mul_i8_c"
@@ -223,21 +223,49 @@ enum ledge_status ledge_tfl_prepare_mean(struct ledge_op_prepare *prepare)
 
 /* -- Softmax -- */
 
+/* i8 may become i16; the type of the output is declared by the importer. */
+enum ledge_status ledge_tfl_infer_softmax(struct ledge_op_infer *infer)
+{
+    const struct ledge_value *x = ledge_infer_in(infer, 0);
+    LEDGE_TRY(ledge_tfl_check_small(infer));
+    int32_t number = infer->node->n_out > 0 ? infer->node->out[0] : -1;
+    bool wider =
+        number >= 0 && x->dtype == LEDGE_I8 && infer->graph->values[number].dtype == LEDGE_I16;
+    return ledge_infer_out(infer, 0, wider ? LEDGE_I16 : x->dtype, x->rank, x->dims);
+}
+
+/* The output's scale must be 1 / 2^bits and its zero point the lowest number; i16 may be off by a
+ * thousandth. */
+static enum ledge_status check_softmax(const struct ledge_op_prepare *prepare, int32_t bits)
+{
+    struct ledge_tfl_scale_of y;
+    LEDGE_TRY(ledge_tfl_wide_quant(prepare, ledge_prepare_out(prepare, 0), &y));
+    float unit = ldexpf(1.0f, -bits);
+    float slack = bits == 16 ? 0.001f * unit : 0;
+    int32_t low = ledge_prepare_out(prepare, 0)->dtype == LEDGE_U8 ? 0 : -(1 << (bits - 1));
+    if (fabsf(y.scale - unit) > slack || y.zero != low) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_UNSUPPORTED,
+                                  "the output has scale %g, zero point %d", (double)y.scale,
+                                  (int)y.zero);
+    }
+    return LEDGE_OK;
+}
+
 enum ledge_status ledge_tfl_prepare_softmax(struct ledge_op_prepare *prepare)
 {
     const struct ledge_value *x = ledge_prepare_in(prepare, 0);
     struct ledge_tfl_softmax_params *p = ledge_tfl_params(prepare, sizeof *p);
     struct ledge_tfl_scale_of in;
-    struct ledge_tfl_scale_of out;
     float beta = ledge_node_float(prepare->node, "beta", 1.0f);
     if (p == NULL) {
         return LEDGE_ERR_NOMEM;
     }
     LEDGE_TRY(ledge_tfl_quant(prepare, x, &in));
-    LEDGE_TRY(ledge_tfl_quant(prepare, ledge_prepare_out(prepare, 0), &out));
-    if (x->rank < 1 || out.scale != 1.0f / 256.0f || out.zero != -128 || !(beta > 0)) {
-        return ledge_prepare_fail(prepare, LEDGE_ERR_UNSUPPORTED,
-                                  "the output's scale must be 1/256 and its zero point the lowest");
+    p->bits = ledge_prepare_out(prepare, 0)->dtype == LEDGE_I16 ? 16 : 8;
+    LEDGE_TRY(check_softmax(prepare, p->bits));
+    if (x->rank < 1 || !(beta > 0)) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_UNSUPPORTED, "rank %d or beta %g",
+                                  (int)x->rank, (double)beta);
     }
     /* Differences become Q5.26: 5 integer bits cover 0 .. -32. */
     double real = fmin((double)beta * (double)in.scale * 67108864.0, 2147483647.0);
@@ -265,9 +293,13 @@ enum ledge_status ledge_tfl_prepare_softmax(struct ledge_op_prepare *prepare)
 
 enum ledge_status ledge_tfl_prepare_rescale(struct ledge_op_prepare *prepare)
 {
-    struct ledge_tfl_rescale_params *p = ledge_tfl_params(prepare, sizeof *p);
     struct ledge_tfl_scale_of in;
     struct ledge_tfl_scale_of out;
+    if (ledge_dtype_size(ledge_prepare_in(prepare, 0)->dtype) > 1 ||
+        ledge_dtype_size(ledge_prepare_out(prepare, 0)->dtype) > 1) {
+        return ledge_tfl_prepare_wide_rescale(prepare);
+    }
+    struct ledge_tfl_rescale_params *p = ledge_tfl_params(prepare, sizeof *p);
     if (p == NULL) {
         return LEDGE_ERR_NOMEM;
     }
@@ -339,7 +371,7 @@ enum ledge_status ledge_tfl_prepare_table(struct ledge_op_prepare *prepare)
 
 /* -- Quantize, Dequantize -- */
 
-/* Quantize takes f32, Requantize 8 bits; the type of the output is declared by the importer. */
+/* Quantize takes f32, Requantize integers; the type of the output is declared by the importer. */
 enum ledge_status ledge_tfl_infer_quantize(struct ledge_op_infer *infer)
 {
     const struct ledge_value *x = ledge_infer_in(infer, 0);
@@ -348,11 +380,13 @@ enum ledge_status ledge_tfl_infer_quantize(struct ledge_op_infer *infer)
         return ledge_infer_fail(infer, LEDGE_ERR_FORMAT, "input or output is missing");
     }
     const struct ledge_value *y = &infer->graph->values[number];
-    if (strcmp(infer->node->op, "Quantize") != 0) {
-        LEDGE_TRY(ledge_tfl_check_small(infer));
-    } else if (x->dtype != LEDGE_F32) {
-        return ledge_infer_fail(infer, LEDGE_ERR_DTYPE, "input is %s, not f32",
-                                ledge_dtype_text(x->dtype));
+    bool from_float = strcmp(infer->node->op, "Quantize") == 0;
+    int32_t low, high;
+    bool from = from_float ? x->dtype == LEDGE_F32 : ledge_tfl_range(x->dtype, &low, &high);
+    bool to = ledge_tfl_range(y->dtype, &low, &high) && (!from_float || y->dtype != LEDGE_I32);
+    if (!from || !to) {
+        return ledge_infer_fail(infer, LEDGE_ERR_DTYPE, "from %s to %s", ledge_dtype_text(x->dtype),
+                                ledge_dtype_text(y->dtype));
     }
     return ledge_infer_out(infer, 0, y->dtype, x->rank, x->dims);
 }
@@ -365,7 +399,7 @@ enum ledge_status ledge_tfl_prepare_quantize(struct ledge_op_prepare *prepare)
     if (p == NULL) {
         return LEDGE_ERR_NOMEM;
     }
-    LEDGE_TRY(ledge_tfl_quant(prepare, y, &out));
+    LEDGE_TRY(ledge_tfl_wide_quant(prepare, y, &out));
     *p = (struct ledge_tfl_affine_params){
         .scales = y->quant->scales, .zeros = y->quant->zero_points, .n = 1, .stride = 1};
     prepare->params = p;

@@ -114,7 +114,8 @@ static enum ledge_status read_quant(struct ledge_tflite *t, struct ledge_fb_tabl
     }
     bool small =
         tensor->dtype == LEDGE_I8 || tensor->dtype == LEDGE_U8 || tensor->dtype == LEDGE_I16;
-    if (scales.n == 0 || !small) { /* the scale of an i32 bias follows from the other operands */
+    small = small || (tensor->dtype == LEDGE_I32 && scales.n == 1);
+    if (scales.n == 0 || !small) { /* the scales of an i32 bias follow from the other operands */
         return LEDGE_OK;
     }
     bool per_axis = axis >= 0 && axis < tensor->rank && tensor->dims[axis] == (int64_t)scales.n;

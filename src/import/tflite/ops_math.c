@@ -19,6 +19,13 @@ static bool same_small(const struct ledge_tflite_tensor *a, const struct ledge_t
            a->scales.n == 1 && b->scales.n == 1;
 }
 
+/* The same for i16, or any of the three. */
+static bool same_wide(const struct ledge_tflite_tensor *a, const struct ledge_tflite_tensor *b)
+{
+    bool wide = a->dtype == LEDGE_I16 && b->dtype == LEDGE_I16;
+    return same_small(a, b) || (wide && a->scales.n == 1 && b->scales.n == 1);
+}
+
 /* Domain "tfl" has the operator for quantised tensors under this name; NULL: it has not. */
 static const char *quantised_unary(int32_t code)
 {
@@ -57,7 +64,7 @@ static enum ledge_status quantised_binary(struct ledge_tflite *t, const struct l
     const struct ledge_tflite_tensor *y = ledge_tflite_out(t, op, 0);
     bool known = op->code == LEDGE_TFLITE_ADD || op->code == LEDGE_TFLITE_SUB ||
                  op->code == LEDGE_TFLITE_MUL;
-    if (!known || !same_small(a, b) || !same_small(a, y)) {
+    if (!known || !same_wide(a, b) || !same_wide(a, y)) {
         return refuse(t, op);
     }
     int32_t node =
@@ -150,12 +157,16 @@ enum ledge_status ledge_tflite_relu(struct ledge_tflite *t, const struct ledge_t
 
 enum ledge_status ledge_tflite_leaky(struct ledge_tflite *t, const struct ledge_tflite_op *op)
 {
-    if (ledge_tflite_in(t, op, 0)->dtype != LEDGE_F32) {
+    const struct ledge_tflite_tensor *x = ledge_tflite_in(t, op, 0);
+    bool quantised = x->scales.n == 1 && x->dtype == ledge_tflite_out(t, op, 0)->dtype &&
+                     ledge_tflite_out(t, op, 0)->scales.n == 1 && x->dtype != LEDGE_I32;
+    if (x->dtype != LEDGE_F32 && !quantised) {
         return refuse(t, op);
     }
     float alpha = ledge_fb_f32(&t->fb, op->options, LEAKY_alpha, 0);
-    int32_t node = ledge_tflite_node1(t, "", "LeakyRelu", ledge_tflite_in_value(t, op, 0),
-                                      ledge_tflite_out_value(t, op, 0));
+    int32_t node =
+        ledge_tflite_node1(t, quantised ? "tfl" : "", "LeakyRelu", ledge_tflite_in_value(t, op, 0),
+                           ledge_tflite_out_value(t, op, 0));
     return ledge_tflite_done(t, node >= 0 && ledge_graph_set_float(t->graph, node, "alpha", alpha));
 }
 
@@ -166,7 +177,9 @@ enum ledge_status ledge_tflite_softmax(struct ledge_tflite *t, const struct ledg
     int32_t in = ledge_tflite_in_value(t, op, 0);
     int32_t out = ledge_tflite_out_value(t, op, 0);
     if (ledge_tflite_quantised(x)) {
-        if (!same_small(x, ledge_tflite_out(t, op, 0))) {
+        const struct ledge_tflite_tensor *y = ledge_tflite_out(t, op, 0);
+        bool wider = x->dtype == LEDGE_I8 && y->dtype == LEDGE_I16 && y->scales.n == 1;
+        if (!same_small(x, y) && !wider) {
             return refuse(t, op);
         }
         int32_t node = ledge_tflite_node1(t, "tfl", "Softmax", in, out);
@@ -219,14 +232,22 @@ enum ledge_status ledge_tflite_quantize(struct ledge_tflite *t, const struct led
 {
     const struct ledge_tflite_tensor *x = ledge_tflite_in(t, op, 0);
     const struct ledge_tflite_tensor *y = ledge_tflite_out(t, op, 0);
-    bool to_small = (y->dtype == LEDGE_I8 || y->dtype == LEDGE_U8) && y->scales.n == 1;
-    bool from_small = (x->dtype == LEDGE_I8 || x->dtype == LEDGE_U8) && x->scales.n == 1;
-    if (!to_small || (x->dtype != LEDGE_F32 && !from_small)) {
+    bool to = y->scales.n == 1;
+    bool from = x->scales.n == 1 || x->dtype == LEDGE_F32;
+    int32_t in = ledge_tflite_in_value(t, op, 0);
+    int32_t out = ledge_tflite_out_value(t, op, 0);
+    if (!to || !from || (x->dtype == LEDGE_F32 && y->dtype == LEDGE_I32)) {
         return refuse(t, op);
     }
+    LEDGE_TRY(ledge_tflite_done(t, in >= 0 && out >= 0));
+    if (x->dtype == LEDGE_I32) {
+        LEDGE_TRY(ledge_tflite_set_quant(t, x, in));
+    }
+    if (y->dtype == LEDGE_I32) {
+        LEDGE_TRY(ledge_tflite_set_quant(t, y, out));
+    }
     const char *name = x->dtype == LEDGE_F32 ? "Quantize" : "Requantize";
-    return ledge_tflite_done(t, ledge_tflite_node1(t, "tfl", name, ledge_tflite_in_value(t, op, 0),
-                                                   ledge_tflite_out_value(t, op, 0)) >= 0);
+    return ledge_tflite_done(t, ledge_tflite_node1(t, "tfl", name, in, out) >= 0);
 }
 
 /* Weights kept as f16 are turned into f32 here, once; what is computed is dequantised by a node. */

@@ -331,7 +331,9 @@ static int32_t pad_value(struct ledge_tflite *t, const struct ledge_tflite_tenso
     }
     int64_t zero = x->zeros.n > 0 ? ledge_fb_item_i64(x->zeros, 0) : 0;
     uint8_t byte = (uint8_t)zero;
-    return ledge_graph_add_constant(t->graph, NULL, x->dtype, 0, NULL, &byte, true);
+    int16_t wide = (int16_t)zero;
+    return ledge_graph_add_constant(t->graph, NULL, x->dtype, 0, NULL,
+                                    x->dtype == LEDGE_I16 ? (const void *)&wide : &byte, true);
 }
 
 /* [rank][2] begin, end -> ONNX's all begins, then all ends. */
@@ -343,10 +345,6 @@ enum ledge_status ledge_tflite_pad(struct ledge_tflite *t, const struct ledge_tf
     int32_t n;
     if (!ledge_tflite_ints(ledge_tflite_in(t, op, 1), pads, 2 * LEDGE_MAX_RANK, &n) || n % 2 != 0) {
         return ledge_tflite_unsupported(t, op, "variable padding");
-    }
-    bool small = x->dtype == LEDGE_I8 || x->dtype == LEDGE_U8;
-    if (ledge_tflite_quantised(x) && !small) {
-        return ledge_tflite_unsupported(t, op, ledge_dtype_text(x->dtype));
     }
     for (int32_t i = 0; i < n; i++) {
         sorted[i % 2 * (n / 2) + i / 2] = pads[i];
@@ -362,7 +360,7 @@ enum ledge_status ledge_tflite_pad(struct ledge_tflite *t, const struct ledge_tf
     } else if (op->code == LEDGE_TFLITE_PADV2) {
         in[2] = ledge_tflite_in_value(t, op, 2);
         n_in = 3;
-    } else if (small && x->scales.n > 0) {
+    } else if (ledge_tflite_quantised(x)) {
         in[2] = pad_value(t, x);
         n_in = 3;
     }

@@ -44,7 +44,8 @@ static int32_t quantised_node(struct ledge_tflite *t, const struct ledge_tflite_
 
 enum kind { FLOAT, QUANTISED, OTHER };
 
-/* FLOAT: f32 in and out, weights of any type that can be made f32. QUANTISED: all i8 or all u8. */
+/* FLOAT: f32 in and out, weights of any type that can be made f32. QUANTISED: all i8, all u8, or
+ * i16 with i8 weights. */
 static enum kind kind_of(const struct ledge_tflite *t, const struct ledge_tflite_op *op)
 {
     const struct ledge_tflite_tensor *x = ledge_tflite_in(t, op, 0);
@@ -57,9 +58,14 @@ static enum kind kind_of(const struct ledge_tflite *t, const struct ledge_tflite
     }
     bool small = x->dtype == LEDGE_I8 || x->dtype == LEDGE_U8;
     bool bias = b == NULL || (b->dtype == LEDGE_I32 && b->data != NULL);
+    bool wide =
+        x->dtype == LEDGE_I16 && w->dtype == LEDGE_I8 && y->dtype == LEDGE_I16 &&
+        (b == NULL || (b->data != NULL && (b->dtype == LEDGE_I32 || b->dtype == LEDGE_I64)));
     bool same = small && w->dtype == x->dtype && y->dtype == x->dtype && bias &&
                 ledge_tflite_quantised(x) && ledge_tflite_quantised(w) && ledge_tflite_quantised(y);
-    return same && w->data != NULL ? QUANTISED : OTHER;
+    wide =
+        wide && ledge_tflite_quantised(x) && ledge_tflite_quantised(w) && ledge_tflite_quantised(y);
+    return (same || wide) && w->data != NULL ? QUANTISED : OTHER;
 }
 
 static const char *variant(const struct ledge_tflite *t, const struct ledge_tflite_op *op)
@@ -156,6 +162,47 @@ enum ledge_status ledge_tflite_depthwise(struct ledge_tflite *t, const struct le
     }
     int32_t node = quantised_node(t, op, "DepthwiseConv2D", op->n_in > 2 ? 3 : 2, activation);
     return ledge_tflite_done(t, node >= 0 && set_window(t, node, op, DEPTHWISE_dilation_w));
+}
+
+/* Inputs: output shape, weights, x, bias or none. A shape that is no constant is the one that the
+ * output declares. */
+enum ledge_status ledge_tflite_transpose_conv(struct ledge_tflite *t,
+                                              const struct ledge_tflite_op *op)
+{
+    struct ledge_tflite_op conv = *op; /* the order of a convolution: x, weights, bias */
+    int32_t in[3] = {op->in[2], op->in[1], op->n_in > 3 ? op->in[3] : -1};
+    conv.in = in;
+    conv.n_in = in[2] >= 0 ? 3 : 2;
+    const struct ledge_tflite_tensor *y = ledge_tflite_out(t, op, 0);
+    uint8_t activation = ledge_fb_u8(&t->fb, op->options, CONV_activation, TFLITE_ACT_NONE);
+    enum kind kind = kind_of(t, &conv);
+    int64_t shape[LEDGE_MAX_RANK];
+    int32_t n;
+    if (kind == OTHER || ledge_tflite_in(t, &conv, 0)->dtype == LEDGE_U8 || y->rank != 4) {
+        return ledge_tflite_unsupported(t, op, variant(t, &conv));
+    }
+    if (!ledge_tflite_ints(ledge_tflite_in(t, op, 0), shape, LEDGE_MAX_RANK, &n) || n != 4) {
+        memcpy(shape, y->dims, sizeof shape);
+    }
+    int32_t out = ledge_tflite_out_value(t, op, 0);
+    int32_t target = kind == FLOAT ? ledge_tflite_act_target(t, activation, true, out) : out;
+    int32_t node;
+    if (kind == FLOAT) {
+        int32_t values[3] = {ledge_tflite_in_value(t, &conv, 0), -1, -1};
+        LEDGE_TRY(ledge_tflite_float_value(t, in[1], &values[1]));
+        if (in[2] >= 0) {
+            LEDGE_TRY(ledge_tflite_float_value(t, in[2], &values[2]));
+        }
+        LEDGE_TRY(ledge_tflite_done(t, values[0] >= 0 && target >= 0));
+        node = ledge_tflite_node(t, "tfl", "TransposeConv2D", values, conv.n_in, &target, 1);
+    } else {
+        node = quantised_node(t, &conv, "TransposeConv2D", conv.n_in, activation);
+    }
+    LEDGE_TRY(
+        ledge_tflite_done(t, node >= 0 && set_window(t, node, op, 0) &&
+                                 ledge_graph_set_ints(t->graph, node, "output_shape", shape, 4)));
+    return kind == FLOAT ? ledge_tflite_act_finish(t, activation, true, node, target, out)
+                         : LEDGE_OK;
 }
 
 static bool set_kernel(struct ledge_tflite *t, int32_t node, const struct ledge_tflite_op *op)

@@ -95,9 +95,12 @@ static const struct translation translations[] = {
     {LEDGE_TFLITE_STRIDED_SLICE, ledge_tflite_strided_slice, "Slice", 4},
     {LEDGE_TFLITE_SUB, ledge_tflite_binary, "Sub", 2},
     {LEDGE_TFLITE_SUM, ledge_tflite_reduce, "ReduceSum", 2},
+    {LEDGE_TFLITE_SVDF, ledge_tflite_svdf, "", 4},
     {LEDGE_TFLITE_TANH, ledge_tflite_unary, "Tanh", 1},
     {LEDGE_TFLITE_TILE, ledge_tflite_tile, "Tile", 2},
     {LEDGE_TFLITE_TRANSPOSE, ledge_tflite_transpose, "Transpose", 2},
+    {LEDGE_TFLITE_TRANSPOSE_CONV, ledge_tflite_transpose_conv, "", 3},
+    {LEDGE_TFLITE_UNIDIRECTIONAL_SEQUENCE_LSTM, ledge_tflite_lstm, "", 1},
     {LEDGE_TFLITE_UNPACK, ledge_tflite_unpack, "Gather", 1},
     {LEDGE_TFLITE_VAR_HANDLE, ledge_tflite_var_handle, "", 0},
 };
