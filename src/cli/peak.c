@@ -102,7 +102,7 @@ struct cli_peak cli_peak_measure(void)
         return (struct cli_peak){best_rate(avx512_run, 16), best_rate(pairs512_run, 64), "AVX-512"};
     case LEDGE_RUNG_AVX2:
         return (struct cli_peak){best_rate(avx2_run, 8), best_rate(pairs256_run, 32), "AVX2"};
-    case LEDGE_RUNG_C:
+    default:
         break;
     }
 #endif

@@ -16,6 +16,8 @@
 #include <unistd.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 #include "base/banned.h"
@@ -83,6 +85,9 @@ static const char *const rung_names[] = {
     [LEDGE_RUNG_AVX2] = "avx2",
     [LEDGE_RUNG_AVX512] = "avx512",
     [LEDGE_RUNG_AVX512VNNI] = "avx512vnni",
+    [LEDGE_RUNG_NEON] = "neon",
+    [LEDGE_RUNG_NEON_DOTPROD] = "neon_dotprod",
+    [LEDGE_RUNG_NEON_I8MM] = "neon_i8mm",
 };
 
 enum { N_RUNGS = sizeof rung_names / sizeof rung_names[0] };
@@ -108,6 +113,14 @@ static enum ledge_rung detect(void)
     if (rung == LEDGE_RUNG_AVX512 && __builtin_cpu_supports("avx512vnni")) {
         rung = LEDGE_RUNG_AVX512VNNI;
     }
+#elif defined(__aarch64__)
+    rung = LEDGE_RUNG_NEON;
+    if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0) {
+        rung = LEDGE_RUNG_NEON_DOTPROD;
+    }
+    if (rung == LEDGE_RUNG_NEON_DOTPROD && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0) {
+        rung = LEDGE_RUNG_NEON_I8MM;
+    }
 #endif
     return rung;
 }
@@ -122,7 +135,7 @@ enum ledge_rung ledge_port_rung(void)
     rung = (int)detect();
     const char *wanted = getenv("LEDGE_CPU");
     for (int i = 0; wanted != NULL && i < N_RUNGS; i++) {
-        if (strcmp(wanted, rung_names[i]) == 0 && i < rung) {
+        if (rung_names[i] != NULL && strcmp(wanted, rung_names[i]) == 0 && i < rung) {
             rung = i;
         }
     }
@@ -140,12 +153,21 @@ int32_t ledge_port_cpus(void)
     return n > 0 ? n : 1;
 }
 
+#if defined(__aarch64__)
+#define FPCR_FZ ((uint64_t)1 << 24) /* flush to zero, inputs too: Arm ARM, FPCR */
+#endif
+
 unsigned ledge_denormals_off(void)
 {
 #if defined(__x86_64__)
     unsigned before = _mm_getcsr();
     _mm_setcsr(before | 0x8040u); /* FTZ, DAZ: Intel SDM volume 1, section 10.2.3 */
     return before;
+#elif defined(__aarch64__)
+    uint64_t before;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+    __asm__ volatile("msr fpcr, %0" ::"r"(before | FPCR_FZ));
+    return (unsigned)before;
 #else
     return 0;
 #endif
@@ -155,6 +177,8 @@ void ledge_denormals_restore(unsigned before)
 {
 #if defined(__x86_64__)
     _mm_setcsr(before);
+#elif defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" ::"r"((uint64_t)before));
 #else
     (void)before;
 #endif
