@@ -59,6 +59,7 @@ static void build(struct test_net *net, const struct shape *s, bool nhwc, bool c
         wd[1] = wd[2] = s->kernel, wd[3] = per_group;
     }
     test_init(net);
+    net->layout = LEDGE_PLAN_PLAIN;
     int32_t in[3] = {test_input(net, LEDGE_F32, 4, xd, x)};
     in[1] =
         constant ? test_constant(net, LEDGE_F32, 4, wd, w) : test_input(net, LEDGE_F32, 4, wd, w);

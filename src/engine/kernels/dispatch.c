@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dispatch.c -- pick the f32 and the 8-bit loops of a rung. */
+/* dispatch.c -- pick the f32, blocked and 8-bit loops of a rung. */
+#include "engine/kernels/blocked.h"
 #include "engine/kernels/f32.h"
 #include "engine/kernels/i8.h"
 
@@ -11,6 +12,20 @@ const struct ledge_f32_kernels *ledge_f32_for(enum ledge_rung rung)
 #undef LEDGE_KERNELS_F32
     };
     const struct ledge_f32_kernels *best = list[0];
+    for (size_t i = 1; i < sizeof list / sizeof list[0]; i++) {
+        best = list[i]->rung <= rung ? list[i] : best;
+    }
+    return best;
+}
+
+const struct ledge_blocked_kernels *ledge_blocked_for(enum ledge_rung rung)
+{
+    static const struct ledge_blocked_kernels *const list[] = {
+#define LEDGE_KERNELS_F32(isa, its_rung) &ledge_blocked_##isa,
+#include "engine/kernels/kernels.inc"
+#undef LEDGE_KERNELS_F32
+    };
+    const struct ledge_blocked_kernels *best = list[0];
     for (size_t i = 1; i < sizeof list / sizeof list[0]; i++) {
         best = list[i]->rung <= rung ? list[i] : best;
     }

@@ -6,7 +6,7 @@
 #include <immintrin.h>
 #include <stdint.h>
 
-enum { LANES = 8, TILE_ROWS = 6, PLANE_ROWS = 4 };
+enum { LANES = 8, TILE_ROWS = 6, PLANE_ROWS = 4, ROW_WIDE = 7, ROW_NARROW = 4 };
 
 typedef __m256 vec;
 
@@ -51,6 +51,17 @@ static inline vec v_fma(vec a, vec b, vec c)
 static inline vec v_add(vec a, vec b)
 {
     return _mm256_add_ps(a, b);
+}
+
+static inline vec v_times(vec a, vec b)
+{
+    return _mm256_mul_ps(a, b);
+}
+
+/* b when either is NaN. */
+static inline vec v_larger(vec a, vec b)
+{
+    return _mm256_max_ps(a, b);
 }
 
 /* Bits of both: lanes that are 0 in one are those of the other, whatever they hold. */

@@ -6,7 +6,7 @@
 #include <immintrin.h>
 #include <stdint.h>
 
-enum { LANES = 16, TILE_ROWS = 14, PLANE_ROWS = 7 };
+enum { LANES = 16, TILE_ROWS = 14, PLANE_ROWS = 7, ROW_WIDE = 14, ROW_NARROW = 7 };
 
 typedef __m512 vec;
 
@@ -44,6 +44,17 @@ static inline vec v_fma(vec a, vec b, vec c)
 static inline vec v_add(vec a, vec b)
 {
     return _mm512_add_ps(a, b);
+}
+
+static inline vec v_times(vec a, vec b)
+{
+    return _mm512_mul_ps(a, b);
+}
+
+/* b when either is NaN. */
+static inline vec v_larger(vec a, vec b)
+{
+    return _mm512_max_ps(a, b);
 }
 
 /* Bits of both: lanes that are 0 in one are those of the other, whatever they hold. */

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { LANES = 4, TILE_ROWS = 4, PLANE_ROWS = 2 };
+enum { LANES = 4, TILE_ROWS = 4, PLANE_ROWS = 2, ROW_WIDE = 4, ROW_NARROW = 2 };
 
 typedef struct {
     float lane[LANES];
@@ -68,6 +68,25 @@ static inline vec v_add(vec a, vec b)
     EACH(i)
     {
         a.lane[i] += b.lane[i];
+    }
+    return a;
+}
+
+static inline vec v_times(vec a, vec b)
+{
+    EACH(i)
+    {
+        a.lane[i] *= b.lane[i];
+    }
+    return a;
+}
+
+/* b when either is NaN. */
+static inline vec v_larger(vec a, vec b)
+{
+    EACH(i)
+    {
+        a.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];
     }
     return a;
 }

@@ -74,6 +74,8 @@ const struct ledge_op *ledge_op_find(const struct ledge_graph *graph,
 extern const struct ledge_op_table ledge_ops_core;
 extern const struct ledge_op_table ledge_ops_onnx;
 extern const struct ledge_op_table ledge_ops_tfl;
+/* Operators on blocked tensors, which only the layout step writes (plan/layout.c). */
+extern const struct ledge_op_table ledge_ops_blocked;
 
 /* -- help for infer and prepare
  * ------------------------------------------------------------------------------------ */

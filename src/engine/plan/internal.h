@@ -20,6 +20,11 @@ LEDGE_NODISCARD enum ledge_status ledge_plan_narrow(struct ledge_graph *graph, i
                                                     int32_t k, int32_t to, enum ledge_dtype dtype,
                                                     struct ledge_error *err);
 
+/* layout.c: rewrite the parts of the graph that run faster on blocked tensors. */
+LEDGE_NODISCARD enum ledge_status ledge_plan_layout(struct ledge_plan *plan,
+                                                    const struct ledge_plan_options *options,
+                                                    struct ledge_error *err);
+
 /* place.c: fill plan->places, arena_bytes. */
 LEDGE_NODISCARD enum ledge_status ledge_plan_place(struct ledge_plan *plan,
                                                    struct ledge_error *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plan.c -- a plan from a graph: specialise, prepare each node that is left, place. */
+/* plan.c -- a plan from a graph: specialise, block, prepare each node that is left, place. */
 #include "engine/plan/plan.h"
 
 #include "base/status.h"
@@ -81,6 +81,9 @@ enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
     enum ledge_status status = ledge_graph_copy(graph, &made->graph, err);
     if (status == LEDGE_OK) {
         status = ledge_plan_specialise(made, options, err);
+    }
+    if (status == LEDGE_OK) {
+        status = ledge_plan_layout(made, options, err);
     }
     if (status == LEDGE_OK) {
         status = prepare_steps(made, options, err);

@@ -11,12 +11,16 @@
 
 #include "engine/ops/op.h"
 
+/* Channel-blocked tensors: where they pay, nowhere, wherever they can be. */
+enum ledge_plan_layout { LEDGE_PLAN_AUTO = 0, LEDGE_PLAN_PLAIN, LEDGE_PLAN_BLOCKED };
+
 struct ledge_plan_options {
     enum ledge_rung rung;
     int32_t threads;
     int32_t batch; /* value of free dimensions that input_shapes does not give; 0 means 1 */
     const struct ledge_view *input_shapes; /* rank and dims only; NULL: the graph's own */
     int32_t n_input_shapes;
+    enum ledge_plan_layout layout;
 };
 
 enum {

@@ -29,6 +29,7 @@ struct test_net {
     struct ledge_plan *plan;
     struct ledge_run *run;
     struct ledge_pool *pool;
+    enum ledge_plan_layout layout;
     struct ledge_error err;
 };
 
@@ -108,7 +109,7 @@ static inline void test_output(struct test_net *net, int32_t value)
 static inline enum ledge_status test_try(struct test_net *net, enum ledge_rung rung,
                                          int32_t threads)
 {
-    struct ledge_plan_options options = {.rung = rung, .threads = threads};
+    struct ledge_plan_options options = {.rung = rung, .threads = threads, .layout = net->layout};
     enum ledge_status status =
         ledge_plan_create(&net->graph, &options, NULL, &net->plan, &net->err);
     if (status == LEDGE_OK) {

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* blocked.h -- f32 kernels on channel-blocked tensors.
+ *
+ * Flow:    plan/layout.c picks the regions -> ops/blocked.c prepares -> [blocked.h]
+ *
+ * A blocked tensor is [N][ceil(C/b)][H][W][b]: pixel after pixel of b channels, one vector each. b
+ * is the rung's vector width (4 in plain C, 8 for AVX2, 16 for AVX-512). The lanes past C are
+ * padding: never read by a convolution, kept apart by everything else.
+ *
+ * A dense convolution's inner loop broadcasts one input channel of up to TILE_ROWS pixels against
+ * two vectors of output channels: pixels lie at constant distances, so a tile needs one pointer to
+ * its input and one to its weights. Padding and strides are taken away before: the rows that a band
+ * of output rows needs are copied to scratch with their zeros, split by stride phase (as spread.h
+ * does for planes). Sums run over (input block, tap, channel) in the same order whatever the number
+ * of threads.
+ */
+#ifndef LEDGE_ENGINE_KERNELS_BLOCKED_H
+#define LEDGE_ENGINE_KERNELS_BLOCKED_H
+
+#include <stdbool.h>
+
+#include "engine/kernels/geometry.h"
+#include "engine/kernels/pool.h"
+
+/* Output pixels in a row x output blocks, all input channels. */
+struct ledge_blocked_tile {
+    const float *x;        /* first pixel, tap 0, input channel 0 */
+    const int64_t *tap_at; /* floats */
+    int64_t taps;
+    int64_t x_block;  /* floats from one input block (planar: channel) to the next */
+    int64_t channels; /* of the input */
+    const float *w;   /* [input block][tap][channel][blocks][b] */
+    const float *bias;
+    const float *add; /* what the sums are added to, laid out as y, or NULL */
+    float *y;
+    int64_t y_block; /* floats from one output block to the next */
+    int32_t pixels;  /* 1 .. pixels of the table */
+    int32_t blocks;  /* 1 or 2 */
+    bool planar;     /* a pixel is one float of a plane, else one vector of a block */
+    float low, high;
+};
+
+/* One row of outputs of one channel block of a depthwise convolution. */
+struct ledge_blocked_row {
+    const float *const
+        *rows;       /* kernel_h input rows, pixel 0; a row of zeros when off the picture */
+    int64_t in, out; /* widths */
+    int64_t kernel_h, kernel_w;
+    int64_t stride, dilation, pad; /* along the width */
+    const float *w;                /* [kernel_h][kernel_w][b] */
+    const float *bias;
+    const float *add; /* or NULL */
+    float *y;
+    float low, high;
+};
+
+/* One output pixel of a pooling: rows x columns vectors of the input. */
+struct ledge_blocked_window {
+    const float *x;
+    int64_t rows, columns;
+    int64_t row_step, column_step; /* floats */
+    float *y;
+    float scale; /* of the sum */
+    float low, high;
+};
+
+struct ledge_blocked_kernels {
+    enum ledge_rung rung;
+    int32_t block;
+    int32_t pixels; /* of a tile */
+    void (*tile)(const struct ledge_blocked_tile *tile);
+    void (*row)(const struct ledge_blocked_row *row);
+    void (*max)(const struct ledge_blocked_window *window);
+    void (*sum)(const struct ledge_blocked_window *window);
+    /* n vectors, `step` floats apart, one after the other. */
+    void (*gather)(const float *from, int64_t step, int64_t n, float *to);
+    const char *conv, *depthwise, *pool; /* names for reports */
+};
+
+#define LEDGE_KERNELS_F32(isa, rung) extern const struct ledge_blocked_kernels ledge_blocked_##isa;
+#include "engine/kernels/kernels.inc"
+#undef LEDGE_KERNELS_F32
+
+/* The highest table that may be used. */
+const struct ledge_blocked_kernels *ledge_blocked_for(enum ledge_rung rung);
+
+/* -- dense convolution: blocked_conv.c. in {x, weights, bias or NULL, addend or NULL}
+ * --------------
+ */
+
+struct ledge_blocked_conv {
+    struct ledge_geometry g; /* layout is that of the weights and of a planar x */
+    struct ledge_clamp clamp;
+    const struct ledge_blocked_kernels *isa;
+    bool planar;                   /* x is a plain tensor of few channels */
+    bool direct;                   /* x is read where it is: 1 x 1, no stride, no padding */
+    int64_t in_blocks, out_blocks; /* of a group; planar: in_blocks counts channels */
+    int64_t units;                 /* pairs of output blocks of a group */
+    int64_t *tap_at;
+    uint64_t used[2]; /* stride phases that some tap falls into */
+    int64_t rows, pitch;
+    int64_t plane; /* floats of one input block in scratch */
+    int64_t band;  /* output rows (direct: pixels) done together */
+    int64_t bands, parts;
+    size_t worker_floats;
+};
+
+/* Dense, 2-D, small enough to count in 32 bits; groups of whole blocks. */
+bool ledge_blocked_conv_fits(const struct ledge_geometry *g, int32_t block);
+/* Fill the rest of conv, whose g, clamp, isa and planar are given; tap_at: room for all taps. */
+void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t threads, int64_t *tap_at);
+/* Packed weights, then bias. */
+size_t ledge_blocked_conv_floats(const struct ledge_blocked_conv *conv);
+void ledge_blocked_conv_pack(const struct ledge_blocked_conv *conv, const float *weights,
+                             const float *bias, float *packed);
+enum ledge_status ledge_blocked_conv_run(const struct ledge_kernel_call *call);
+
+/* -- depthwise convolution and pooling: blocked_rows.c --------------------------------------------
+ */
+
+struct ledge_blocked_rows {
+    struct ledge_geometry g; /* batch counts channel blocks: batch * ceil(channels / b) */
+    struct ledge_clamp clamp;
+    const struct ledge_blocked_kernels *isa;
+    int64_t blocks;     /* of one picture */
+    const float *zeros; /* one row of the input */
+    bool max;           /* pooling: largest, else average */
+    bool count_pad;
+    int64_t bands;
+};
+
+bool ledge_blocked_depthwise_fits(const struct ledge_geometry *g);
+size_t ledge_blocked_depthwise_floats(const struct ledge_blocked_rows *rows);
+void ledge_blocked_depthwise_pack(const struct ledge_blocked_rows *rows, const float *weights,
+                                  const float *bias, float *packed);
+void ledge_blocked_rows_plan(struct ledge_blocked_rows *rows, int32_t threads);
+enum ledge_status ledge_blocked_depthwise_run(const struct ledge_kernel_call *call);
+enum ledge_status ledge_blocked_pool_run(const struct ledge_kernel_call *call);
+
+/* -- borders of a region: blocked_move.c
+ * -----------------------------------------------------------
+ */
+
+struct ledge_blocked_move {
+    enum ledge_layout layout; /* of the plain tensor */
+    int64_t batch, channels, pixels, block;
+};
+
+/* in {plain}, out {blocked}; padding lanes are zero. */
+enum ledge_status ledge_to_blocked_run(const struct ledge_kernel_call *call);
+/* in {blocked}, out {plain} */
+enum ledge_status ledge_from_blocked_run(const struct ledge_kernel_call *call);
+
+#endif

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* blocked.tmpl.h -- the loops of blocked.h in terms of `vec` (simd_<isa>.h); included once by each
+ * blocked_<isa>.c, which says by TILE_COUNTS how many pixels a tile may have.
+ */
+#include "engine/kernels/blocked.h"
+
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+/* -- dense convolution ----------------------------------------------------------------------------
+ */
+
+/* n channels of one tap: w goes on behind them. Pixels are `step` floats apart. */
+INLINE const float *channels(const float *x, const float *w, int64_t n, vec acc[TILE_ROWS][2],
+                             const int pixels, const int blocks, const int step)
+{
+    for (int64_t k = 0; k < n; k++) {
+        vec weight[2];
+        UNROLL
+        for (int v = 0; v < blocks; v++) {
+            weight[v] = v_load(w + v * LANES);
+        }
+        UNROLL
+        for (int p = 0; p < pixels; p++) {
+            vec in = v_set1(x[p * step]);
+            UNROLL
+            for (int v = 0; v < blocks; v++) {
+                acc[p][v] = v_fma(in, weight[v], acc[p][v]);
+            }
+        }
+        x++;
+        w += blocks * LANES;
+    }
+    return w;
+}
+
+INLINE void tile(const struct ledge_blocked_tile *t, const int pixels, const int blocks,
+                 const int step)
+{
+    vec acc[TILE_ROWS][2];
+    const float *x = t->x;
+    const float *w = t->w;
+    UNROLL
+    for (int p = 0; p < pixels; p++) {
+        UNROLL
+        for (int v = 0; v < blocks; v++) {
+            acc[p][v] = v_set1(0);
+        }
+    }
+    for (int64_t left = t->channels; left > 0; left -= step) {
+        for (int64_t i = 0; i < t->taps; i++) {
+            w = channels(x + t->tap_at[i], w, left < step ? left : step, acc, pixels, blocks, step);
+        }
+        x += t->x_block;
+    }
+    vec low = v_set1(t->low), high = v_set1(t->high);
+    UNROLL
+    for (int v = 0; v < blocks; v++) {
+        float *y = t->y + v * t->y_block;
+        const float *add = t->add != NULL ? t->add + v * t->y_block : NULL;
+        vec bias = v_load(t->bias + v * LANES);
+        UNROLL
+        for (int p = 0; p < pixels; p++) {
+            vec sum = v_add(acc[p][v], bias);
+            if (add != NULL) {
+                sum = v_add(sum, v_load(add + p * LANES));
+            }
+            v_store(y + p * LANES, v_clamp(sum, low, high));
+        }
+    }
+}
+
+typedef void (*tile_fn)(const struct ledge_blocked_tile *t);
+
+#define TILES(pixels)                                                                              \
+    static void tile_##pixels##_1(const struct ledge_blocked_tile *t)                              \
+    {                                                                                              \
+        tile(t, pixels, 1, LANES);                                                                 \
+    }                                                                                              \
+    static void tile_##pixels##_2(const struct ledge_blocked_tile *t)                              \
+    {                                                                                              \
+        tile(t, pixels, 2, LANES);                                                                 \
+    }                                                                                              \
+    static void plane_##pixels##_1(const struct ledge_blocked_tile *t)                             \
+    {                                                                                              \
+        tile(t, pixels, 1, 1);                                                                     \
+    }                                                                                              \
+    static void plane_##pixels##_2(const struct ledge_blocked_tile *t)                             \
+    {                                                                                              \
+        tile(t, pixels, 2, 1);                                                                     \
+    }
+#define TILE_COUNTS_4(X)  X(1) X(2) X(3) X(4)
+#define TILE_COUNTS_6(X)  TILE_COUNTS_4(X) X(5) X(6)
+#define TILE_COUNTS_14(X) TILE_COUNTS_6(X) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#define ENTRY(pixels)                                                                              \
+    {{tile_##pixels##_1, tile_##pixels##_2}, {plane_##pixels##_1, plane_##pixels##_2}},
+
+TILE_COUNTS(TILES)
+
+static void run_tile(const struct ledge_blocked_tile *t)
+{
+    static const tile_fn table[TILE_ROWS][2][2] = {TILE_COUNTS(ENTRY)};
+    table[t->pixels - 1][t->planar ? 1 : 0][t->blocks - 1](t);
+}
+
+/* -- depthwise convolution ------------------------------------------------------------------------
+ */
+
+INLINE void finish(const struct ledge_blocked_row *r, int64_t at, vec sum)
+{
+    if (r->add != NULL) {
+        sum = v_add(sum, v_load(r->add + at * LANES));
+    }
+    v_store(r->y + at * LANES, v_clamp(sum, v_set1(r->low), v_set1(r->high)));
+}
+
+/* Outputs at .. at + n - 1 of a kernel of `width` columns without dilation: each input column is
+ * loaded once. On an edge, columns off the picture are zero. */
+INLINE void sweep(const struct ledge_blocked_row *r, int64_t at, const int n, const int width,
+                  const int stride, const bool edge)
+{
+    vec acc[ROW_WIDE];
+    int64_t x0 = at * stride - r->pad;
+    UNROLL
+    for (int i = 0; i < n; i++) {
+        acc[i] = v_load(r->bias);
+    }
+    const float *w = r->w;
+    for (int64_t ky = 0; ky < r->kernel_h; ky++, w += width * LANES) {
+        const float *row = r->rows[ky] + x0 * LANES;
+        vec weight[5];
+        UNROLL
+        for (int k = 0; k < width; k++) {
+            weight[k] = v_load(w + k * LANES);
+        }
+        UNROLL
+        for (int j = 0; j < (n - 1) * stride + width; j++) {
+            vec in = !edge || (x0 + j >= 0 && x0 + j < r->in) ? v_load(row + j * LANES) : v_set1(0);
+            UNROLL
+            for (int k = 0; k < width; k++) {
+                if ((j - k) % stride == 0 && j - k >= 0 && (j - k) / stride < n) {
+                    acc[(j - k) / stride] = v_fma(in, weight[k], acc[(j - k) / stride]);
+                }
+            }
+        }
+    }
+    UNROLL
+    for (int i = 0; i < n; i++) {
+        finish(r, at + i, acc[i]);
+    }
+}
+
+/* Any window, one output. */
+static void one_output(const struct ledge_blocked_row *r, int64_t at)
+{
+    vec acc = v_load(r->bias);
+    for (int64_t ky = 0; ky < r->kernel_h; ky++) {
+        for (int64_t kx = 0; kx < r->kernel_w; kx++) {
+            int64_t x = at * r->stride - r->pad + kx * r->dilation;
+            if (x >= 0 && x < r->in) {
+                vec w = v_load(r->w + (ky * r->kernel_w + kx) * LANES);
+                acc = v_fma(v_load(r->rows[ky] + x * LANES), w, acc);
+            }
+        }
+    }
+    finish(r, at, acc);
+}
+
+/* Any window that lies on the picture, several outputs. */
+static void some_outputs(const struct ledge_blocked_row *r, int64_t at)
+{
+    vec acc[ROW_WIDE];
+    UNROLL
+    for (int i = 0; i < ROW_WIDE; i++) {
+        acc[i] = v_load(r->bias);
+    }
+    int64_t step = r->stride * LANES;
+    for (int64_t ky = 0; ky < r->kernel_h; ky++) {
+        for (int64_t kx = 0; kx < r->kernel_w; kx++) {
+            int64_t x = at * r->stride - r->pad + kx * r->dilation;
+            vec w = v_load(r->w + (ky * r->kernel_w + kx) * LANES);
+            const float *in = r->rows[ky] + x * LANES;
+            UNROLL
+            for (int i = 0; i < ROW_WIDE; i++) {
+                acc[i] = v_fma(v_load(in + i * step), w, acc[i]);
+            }
+        }
+    }
+    UNROLL
+    for (int i = 0; i < ROW_WIDE; i++) {
+        finish(r, at + i, acc[i]);
+    }
+}
+
+static void any_row(const struct ledge_blocked_row *r)
+{
+    int64_t reach = (r->kernel_w - 1) * r->dilation;
+    for (int64_t at = 0; at < r->out;) {
+        int64_t first = at * r->stride - r->pad;
+        int64_t last = first + (ROW_WIDE - 1) * r->stride + reach;
+        if (first >= 0 && last < r->in && at + ROW_WIDE <= r->out) {
+            some_outputs(r, at);
+            at += ROW_WIDE;
+        } else {
+            one_output(r, at);
+            at++;
+        }
+    }
+}
+
+INLINE void sweep_at(const struct ledge_blocked_row *r, int64_t at, const int n, const int width,
+                     const int stride)
+{
+    int64_t first = at * stride - r->pad;
+    if (first >= 0 && first + (n - 1) * stride + width <= r->in) {
+        sweep(r, at, n, width, stride, false);
+    } else {
+        sweep(r, at, n, width, stride, true);
+    }
+}
+
+/* The last outputs are done again where the row is no multiple of a sweep. */
+INLINE void sweep_row(const struct ledge_blocked_row *r, const int width, const int stride)
+{
+    int64_t at = 0;
+    for (; r->out - at >= ROW_WIDE; at += ROW_WIDE) {
+        sweep_at(r, at, ROW_WIDE, width, stride);
+    }
+    for (; at < r->out && r->out >= ROW_NARROW; at += ROW_NARROW) {
+        at = at + ROW_NARROW > r->out ? r->out - ROW_NARROW : at;
+        sweep_at(r, at, ROW_NARROW, width, stride);
+    }
+    for (; at < r->out; at++) {
+        one_output(r, at);
+    }
+}
+
+static void row_3_1(const struct ledge_blocked_row *r)
+{
+    sweep_row(r, 3, 1);
+}
+
+static void row_3_2(const struct ledge_blocked_row *r)
+{
+    sweep_row(r, 3, 2);
+}
+
+static void row_5_1(const struct ledge_blocked_row *r)
+{
+    sweep_row(r, 5, 1);
+}
+
+static void row_5_2(const struct ledge_blocked_row *r)
+{
+    sweep_row(r, 5, 2);
+}
+
+static void run_row(const struct ledge_blocked_row *r)
+{
+    bool near = r->dilation == 1 && r->stride <= 2;
+    if (near && r->kernel_w == 3) {
+        (r->stride == 1 ? row_3_1 : row_3_2)(r);
+    } else if (near && r->kernel_w == 5) {
+        (r->stride == 1 ? row_5_1 : row_5_2)(r);
+    } else {
+        any_row(r);
+    }
+}
+
+/* -- pooling, moving ------------------------------------------------------------------------------
+ */
+
+static void run_max(const struct ledge_blocked_window *w)
+{
+    vec best = v_load(w->x);
+    for (int64_t i = 0; i < w->rows; i++) {
+        const float *x = w->x + i * w->row_step;
+        for (int64_t j = 0; j < w->columns; j++) {
+            best = v_larger(v_load(x + j * w->column_step), best);
+        }
+    }
+    v_store(w->y, v_clamp(best, v_set1(w->low), v_set1(w->high)));
+}
+
+/* Four running sums for each row: the latency of one addition does not bind. */
+static void run_sum(const struct ledge_blocked_window *w)
+{
+    vec sum[4] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0)};
+    for (int64_t i = 0; i < w->rows; i++) {
+        const float *x = w->x + i * w->row_step;
+        int64_t j = 0;
+        for (; j + 4 <= w->columns; j += 4) {
+            UNROLL
+            for (int k = 0; k < 4; k++) {
+                sum[k] = v_add(sum[k], v_load(x + (j + k) * w->column_step));
+            }
+        }
+        for (; j < w->columns; j++) {
+            sum[0] = v_add(sum[0], v_load(x + j * w->column_step));
+        }
+    }
+    vec all = v_times(v_add(v_add(sum[0], sum[1]), v_add(sum[2], sum[3])), v_set1(w->scale));
+    v_store(w->y, v_clamp(all, v_set1(w->low), v_set1(w->high)));
+}
+
+static void run_gather(const float *from, int64_t step, int64_t n, float *to)
+{
+    for (int64_t i = 0; i < n; i++) {
+        v_store(to + i * LANES, v_load(from + i * step));
+    }
+}
+
+#define BLOCKED_KERNELS(isa, its_rung)                                                             \
+    const struct ledge_blocked_kernels ledge_blocked_##isa = {.rung = (its_rung),                  \
+                                                              .block = LANES,                      \
+                                                              .pixels = TILE_ROWS,                 \
+                                                              .tile = run_tile,                    \
+                                                              .row = run_row,                      \
+                                                              .max = run_max,                      \
+                                                              .sum = run_sum,                      \
+                                                              .gather = run_gather,                \
+                                                              .conv = "conv_blocked_" #isa,        \
+                                                              .depthwise =                         \
+                                                                  "depthwise_blocked_" #isa,       \
+                                                              .pool = "pool_blocked_" #isa}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* blocked_avx2.c -- the loops on blocked tensors for AVX2 and FMA. */
+#if defined(__x86_64__)
+#include "engine/kernels/simd_avx2.h"
+
+#define TILE_COUNTS TILE_COUNTS_6
+#include "engine/kernels/blocked.tmpl.h"
+
+BLOCKED_KERNELS(avx2, LEDGE_RUNG_AVX2);
+#else
+typedef int ledge_blocked_avx2_empty;
+#endif

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* blocked_conv.c -- dense convolution on blocked tensors: bands of output rows, each read through a
+ * copy without padding and strides (or in place), times pairs of output blocks.
+ *
+ * Weights are packed [group][pair of output blocks][input block][tap][channel][blocks][b]; a pair's
+ * weights stream past the pixels of a band, whose input stays in the L2 cache. Threads share bands,
+ * or pairs where a picture has few rows.
+ */
+#include <string.h>
+
+#include "engine/kernels/blocked.h"
+
+enum { H = 1, W = 2 };
+
+/* Tasks are counted in 32 bits; a picture's copy is no more than a gibibyte; a band's input should
+ * stay in the L2 cache. */
+#define COUNT_LIMIT ((int64_t)1 << 30)
+#define COPY_LIMIT  ((int64_t)1 << 28)
+#define BAND_FLOATS ((int64_t)1 << 17)
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static int64_t at_least(int64_t a, int64_t least)
+{
+    return a > least ? a : least;
+}
+
+static bool is_pointwise(const struct ledge_geometry *g)
+{
+    bool same = true;
+    for (int d = H; d <= W; d++) {
+        same = same && g->kernel[d] == 1 && g->stride[d] == 1 && g->pad[d] == 0 &&
+               g->out[d] == g->in[d];
+    }
+    return same;
+}
+
+/* Stride phases of dimension d that some tap falls into. */
+static uint64_t used_phases(const struct ledge_geometry *g, int d)
+{
+    uint64_t bits = 0;
+    for (int64_t k = 0; k < g->kernel[d]; k++) {
+        bits |= (uint64_t)1 << (k * g->dilation[d] % g->stride[d]);
+    }
+    return bits;
+}
+
+/* Number of phases in use below this one. */
+static int64_t number(uint64_t bits, int64_t phase)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < phase; i++) {
+        n += (int64_t)(bits >> i & 1);
+    }
+    return n;
+}
+
+/* Rows (or columns) of a phase that `out` outputs need. */
+static int64_t extent(const struct ledge_geometry *g, int d, int64_t out)
+{
+    return out + (g->kernel[d] - 1) * g->dilation[d] / g->stride[d];
+}
+
+bool ledge_blocked_conv_fits(const struct ledge_geometry *g, int32_t block)
+{
+    int64_t in = g->in_channels / g->groups, out = g->out_channels / g->groups;
+    bool sane = g->in[0] == 1 && g->kernel[0] == 1 && g->out[0] == 1 && g->batch > 0 && in > 0 &&
+                out > 0 && ledge_volume(g->out) > 0 && ledge_volume(g->in) > 0 &&
+                ledge_volume(g->kernel) < 1 << 12 && g->stride[H] < 64 && g->stride[W] < 64 &&
+                g->in_channels < 1 << 20 && g->out_channels < 1 << 20;
+    if (!sane || (g->groups > 1 && (in % block != 0 || out % block != 0))) {
+        return false;
+    }
+    int64_t copied = extent(g, H, g->out[H]) * extent(g, W, g->out[W]);
+    return copied < COPY_LIMIT &&
+           copied * g->stride[H] * g->stride[W] * (in + block) < COPY_LIMIT &&
+           g->batch * (g->out_channels + block) < COUNT_LIMIT &&
+           g->batch * ledge_volume(g->out) < COUNT_LIMIT &&
+           g->batch * ledge_volume(g->in) < COUNT_LIMIT;
+}
+
+static int64_t step_of(const struct ledge_blocked_conv *conv)
+{
+    return conv->planar ? 1 : conv->isa->block;
+}
+
+/* How much is done together and how threads share it; total is in rows or, direct, in pixels. */
+static void divide(struct ledge_blocked_conv *conv, int64_t total, int64_t unit_floats,
+                   int32_t threads)
+{
+    int64_t least = conv->direct ? 4 * conv->isa->pixels : 2;
+    int64_t band = at_least(BAND_FLOATS / at_least(unit_floats, 1), 1);
+    conv->bands = ceil_div(total, band);
+    conv->parts = 1;
+    int64_t units = conv->g.groups * conv->units;
+    if (threads > 1 && total >= least * threads) {
+        conv->bands = ceil_div(conv->bands, threads) * threads;
+    } else if (threads > 1 && conv->bands * conv->g.batch < threads) {
+        conv->parts = units < threads ? units : threads;
+    }
+    conv->bands = conv->bands < total ? conv->bands : total;
+    conv->band = ceil_div(total, conv->bands);
+}
+
+void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t threads, int64_t *tap_at)
+{
+    const struct ledge_geometry *g = &conv->g;
+    int64_t block = conv->isa->block, step = step_of(conv);
+    conv->in_blocks = conv->planar ? g->in_channels : ceil_div(g->in_channels / g->groups, block);
+    conv->out_blocks = ceil_div(g->out_channels / g->groups, block);
+    conv->units = ceil_div(conv->out_blocks, 2);
+    conv->direct = !conv->planar && is_pointwise(g);
+    conv->tap_at = tap_at;
+    if (conv->direct) {
+        tap_at[0] = 0;
+        divide(conv, ledge_volume(g->out), g->in_channels / g->groups, threads);
+        return;
+    }
+    conv->used[0] = used_phases(g, H);
+    conv->used[1] = used_phases(g, W);
+    int64_t columns = number(conv->used[1], g->stride[W]);
+    int64_t phases = number(conv->used[0], g->stride[H]) * columns;
+    conv->pitch = extent(g, W, g->out[W]);
+    divide(conv, g->out[H], phases * conv->pitch * conv->in_blocks * step, threads);
+    conv->rows = extent(g, H, conv->band);
+    conv->plane = phases * conv->rows * conv->pitch * step;
+    conv->worker_floats = (size_t)(ceil_div(conv->plane * conv->in_blocks, 16) * 16);
+    for (int64_t i = 0; i < g->kernel[H]; i++) {
+        for (int64_t j = 0; j < g->kernel[W]; j++) {
+            int64_t y = i * g->dilation[H], x = j * g->dilation[W];
+            int64_t phase = number(conv->used[0], y % g->stride[H]) * columns +
+                            number(conv->used[1], x % g->stride[W]);
+            int64_t row = phase * conv->rows + y / g->stride[H];
+            tap_at[i * g->kernel[W] + j] = (row * conv->pitch + x / g->stride[W]) * step;
+        }
+    }
+}
+
+static int64_t depth(const struct ledge_blocked_conv *conv)
+{
+    return conv->g.in_channels / conv->g.groups * ledge_volume(conv->g.kernel);
+}
+
+static int64_t weight_floats(const struct ledge_blocked_conv *conv)
+{
+    return conv->g.groups * conv->out_blocks * conv->isa->block * depth(conv);
+}
+
+size_t ledge_blocked_conv_floats(const struct ledge_blocked_conv *conv)
+{
+    return (size_t)(weight_floats(conv) + conv->g.groups * conv->out_blocks * conv->isa->block);
+}
+
+/* Weights of one input channel and tap for n output channels from `out` on; lanes past the last
+ * channel are zero. */
+static void pack_lanes(const struct ledge_blocked_conv *conv, const float *weights, int64_t out,
+                       int64_t end, int64_t at, int64_t distance, float *to)
+{
+    for (int64_t lane = 0; lane < conv->isa->block; lane++) {
+        to[lane] = out + lane < end ? weights[(out + lane) * distance + at] : 0.0f;
+    }
+}
+
+static float *pack_unit(const struct ledge_blocked_conv *conv, const float *weights, int64_t group,
+                        int64_t first, int64_t blocks, float *to)
+{
+    const struct ledge_geometry *g = &conv->g;
+    int64_t in = g->in_channels / g->groups, taps = ledge_volume(g->kernel);
+    int64_t end = (group + 1) * (g->out_channels / g->groups);
+    int64_t out = group * (g->out_channels / g->groups) + first * conv->isa->block;
+    int64_t step = step_of(conv);
+    for (int64_t c0 = 0; c0 < in; c0 += step) {
+        for (int64_t tap = 0; tap < taps; tap++) {
+            for (int64_t c = c0; c < in && c < c0 + step; c++) {
+                int64_t at = g->layout == LEDGE_NCHW ? c * taps + tap : tap * in + c;
+                for (int64_t v = 0; v < blocks; v++, to += conv->isa->block) {
+                    pack_lanes(conv, weights, out + v * conv->isa->block, end, at, in * taps, to);
+                }
+            }
+        }
+    }
+    return to;
+}
+
+static int64_t blocks_of(const struct ledge_blocked_conv *conv, int64_t unit)
+{
+    return conv->out_blocks - 2 * unit < 2 ? 1 : 2;
+}
+
+void ledge_blocked_conv_pack(const struct ledge_blocked_conv *conv, const float *weights,
+                             const float *bias, float *packed)
+{
+    const struct ledge_geometry *g = &conv->g;
+    float *to = packed;
+    for (int64_t group = 0; group < g->groups; group++) {
+        for (int64_t unit = 0; unit < conv->units; unit++) {
+            to = pack_unit(conv, weights, group, 2 * unit, blocks_of(conv, unit), to);
+        }
+    }
+    memset(to, 0, (size_t)(g->groups * conv->out_blocks * conv->isa->block) * sizeof *to);
+    if (bias != NULL) {
+        memcpy(to, bias, (size_t)g->out_channels * sizeof *to); /* groups are whole blocks */
+    }
+}
+
+struct job {
+    const struct ledge_blocked_conv *conv;
+    const float *x, *packed, *bias, *add;
+    float *y;
+    float *scratch;
+};
+
+/* -- the copy -------------------------------------------------------------------------------------
+ */
+
+/* One row of one phase: columns from, from + stride, ... of an input row; NULL: off the picture. */
+static void copy_row(const struct ledge_blocked_conv *conv, const float *row, int64_t from,
+                     int64_t distance, float *to)
+{
+    const struct ledge_geometry *g = &conv->g;
+    int64_t step = step_of(conv), stride = g->stride[W];
+    int64_t first = from < 0 ? ceil_div(-from, stride) : 0;
+    int64_t last = from < g->in[W] ? ceil_div(g->in[W] - from, stride) : 0;
+    first = row == NULL || first > conv->pitch ? conv->pitch : first;
+    last = last < conv->pitch ? last : conv->pitch;
+    last = last > first ? last : first;
+    memset(to, 0, (size_t)(first * step) * sizeof *to);
+    if (first < last && !conv->planar) {
+        conv->isa->gather(row + (from + first * stride) * step, stride * step, last - first,
+                          to + first * step);
+    }
+    for (int64_t i = first; i < last && conv->planar; i++) {
+        to[i] = row[(from + i * stride) * distance];
+    }
+    memset(to + last * step, 0, (size_t)((conv->pitch - last) * step) * sizeof *to);
+}
+
+/* Rows of one input block (planar: channel) for output rows r0 .. r1 - 1. */
+static void copy_block(const struct ledge_blocked_conv *conv, const float *x, int64_t distance,
+                       int64_t r0, int64_t r1, float *to)
+{
+    const struct ledge_geometry *g = &conv->g;
+    int64_t step = step_of(conv);
+    int64_t rows = extent(g, H, r1 - r0);
+    for (int64_t ph = 0; ph < g->stride[H]; ph++) {
+        for (int64_t pw = 0; pw < g->stride[W]; pw++) {
+            if ((conv->used[0] >> ph & conv->used[1] >> pw & 1) == 0) {
+                continue;
+            }
+            for (int64_t r = 0; r < rows; r++) {
+                int64_t y = (r0 + r) * g->stride[H] + ph - g->pad[H];
+                const float *row =
+                    y >= 0 && y < g->in[H] ? x + y * g->in[W] * step * distance : NULL;
+                copy_row(conv, row, pw - g->pad[W], distance, to + r * conv->pitch * step);
+            }
+            to += conv->rows * conv->pitch * step;
+        }
+    }
+}
+
+static void copy_band(const struct job *job, int64_t picture, int64_t group, int64_t r0, int64_t r1,
+                      float *to)
+{
+    const struct ledge_blocked_conv *conv = job->conv;
+    const struct ledge_geometry *g = &conv->g;
+    int64_t volume = ledge_volume(g->in);
+    for (int64_t i = 0; i < conv->in_blocks; i++, to += conv->plane) {
+        if (conv->planar) {
+            bool nchw = g->layout == LEDGE_NCHW;
+            const float *x = job->x + picture * g->in_channels * volume + i * (nchw ? volume : 1);
+            copy_block(conv, x, nchw ? 1 : g->in_channels, r0, r1, to);
+        } else {
+            int64_t block = (picture * g->groups + group) * conv->in_blocks + i;
+            copy_block(conv, job->x + block * volume * conv->isa->block, 1, r0, r1, to);
+        }
+    }
+}
+
+/* -- the sums -------------------------------------------------------------------------------------
+ */
+
+/* `pixels` outputs in a row, in tiles of about equal size. */
+static void run_pixels(const struct ledge_blocked_conv *conv, struct ledge_blocked_tile *tile,
+                       int64_t pixels)
+{
+    int64_t step = step_of(conv), block = conv->isa->block;
+    int64_t n = ceil_div(pixels, conv->isa->pixels);
+    const float *x = tile->x, *add = tile->add;
+    float *y = tile->y;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t at = i * pixels / n;
+        tile->pixels = (int32_t)((i + 1) * pixels / n - at);
+        tile->x = x + at * step;
+        tile->y = y + at * block;
+        tile->add = add != NULL ? add + at * block : NULL;
+        conv->isa->tile(tile);
+    }
+}
+
+/* Two blocks of outputs at rows r0 .. r1 - 1 (direct: pixels). */
+static void run_unit(const struct job *job, int64_t picture, int64_t group, int64_t unit,
+                     int64_t r0, int64_t r1, const float *scratch)
+{
+    const struct ledge_blocked_conv *conv = job->conv;
+    const struct ledge_geometry *g = &conv->g;
+    int64_t block = conv->isa->block, volume = ledge_volume(g->out);
+    int64_t number_in_picture = group * conv->out_blocks + 2 * unit;
+    int64_t at = (picture * g->groups * conv->out_blocks + number_in_picture) * volume * block;
+    struct ledge_blocked_tile tile = {
+        .tap_at = conv->tap_at,
+        .taps = ledge_volume(g->kernel),
+        .x_block = conv->direct ? volume * block : conv->plane,
+        .channels = g->in_channels / g->groups,
+        .w = job->packed + number_in_picture * block * depth(conv),
+        .bias = job->bias + number_in_picture * block,
+        .y_block = volume * block,
+        .blocks = (int32_t)blocks_of(conv, unit),
+        .planar = conv->planar,
+        .low = conv->clamp.low,
+        .high = conv->clamp.high,
+    };
+    const float *add = job->add != NULL ? job->add + at : NULL;
+    float *y = job->y + at;
+    if (conv->direct) {
+        int64_t first = (picture * g->groups + group) * conv->in_blocks * volume + r0;
+        tile.x = job->x + first * block;
+        tile.y = y + r0 * block;
+        tile.add = add != NULL ? add + r0 * block : NULL;
+        run_pixels(conv, &tile, r1 - r0);
+        return;
+    }
+    for (int64_t r = r0; r < r1; r++) {
+        tile.x = scratch + (r - r0) * conv->pitch * step_of(conv);
+        tile.y = y + r * g->out[W] * block;
+        tile.add = add != NULL ? add + r * g->out[W] * block : NULL;
+        run_pixels(conv, &tile, g->out[W]);
+    }
+}
+
+static void one_task(void *arg, int32_t index, int32_t worker)
+{
+    const struct job *job = arg;
+    const struct ledge_blocked_conv *conv = job->conv;
+    int64_t total = conv->direct ? ledge_volume(conv->g.out) : conv->g.out[H];
+    int64_t part = index % conv->parts, band = index / conv->parts % conv->bands;
+    int64_t picture = index / conv->parts / conv->bands;
+    int64_t r0 = band * conv->band;
+    int64_t r1 = r0 + conv->band < total ? r0 + conv->band : total;
+    int64_t units = conv->g.groups * conv->units;
+    float *scratch = job->scratch + (size_t)worker * conv->worker_floats;
+    int64_t copied = -1;
+    for (int64_t u = part * units / conv->parts; u < (part + 1) * units / conv->parts && r0 < r1;
+         u++) {
+        int64_t group = u / conv->units;
+        if (!conv->direct && group != copied) {
+            copy_band(job, picture, group, r0, r1, scratch);
+            copied = group;
+        }
+        run_unit(job, picture, group, u % conv->units, r0, r1, scratch);
+    }
+}
+
+enum ledge_status ledge_blocked_conv_run(const struct ledge_kernel_call *call)
+{
+    const struct ledge_blocked_conv *conv = call->params;
+    const float *packed = call->packed;
+    bool add = call->n_in > 3 && call->in[3] != NULL;
+    struct job job = {
+        .conv = conv,
+        .x = call->in[0]->data,
+        .packed = packed,
+        .bias = packed + weight_floats(conv),
+        .add = add ? call->in[3]->data : NULL,
+        .y = call->out[0]->data,
+        .scratch = call->scratch,
+    };
+    ledge_pool_run(call->pool, (int32_t)(conv->g.batch * conv->bands * conv->parts), one_task,
+                   &job);
+    return LEDGE_OK;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* blocked_rows.c -- depthwise convolution and pooling on blocked tensors: one channel block after
+ * the other, row by row. Rows off the picture are a row of zeros (convolution) or left out
+ * (pooling).
+ */
+#include <string.h>
+
+#include "engine/kernels/blocked.h"
+
+enum { H = 1, W = 2, MAX_KERNEL = 32 };
+
+#define COUNT_LIMIT ((int64_t)1 << 30)
+
+bool ledge_blocked_depthwise_fits(const struct ledge_geometry *g)
+{
+    return g->groups == g->in_channels && g->out_channels == g->in_channels && g->in[0] == 1 &&
+           g->kernel[0] == 1 && g->out[0] == 1 && g->kernel[H] <= MAX_KERNEL &&
+           g->kernel[W] <= MAX_KERNEL && g->batch > 0 && ledge_volume(g->out) > 0 &&
+           ledge_volume(g->in) > 0 && g->batch * g->in_channels < 1 << 24 &&
+           ledge_volume(g->out) < COUNT_LIMIT && ledge_volume(g->in) < COUNT_LIMIT &&
+           g->dilation[W] < 1 << 20 && g->stride[W] < 1 << 20 && g->batch < 1 << 20;
+}
+
+void ledge_blocked_rows_plan(struct ledge_blocked_rows *rows, int32_t threads)
+{
+    const struct ledge_geometry *g = &rows->g;
+    int64_t planes = g->batch;
+    rows->bands = 1;
+    if (threads > 1 && planes < 8 * (int64_t)threads) {
+        rows->bands = 2 * (int64_t)threads < g->out[H] ? 2 * (int64_t)threads : g->out[H];
+    }
+}
+
+static int64_t plane_weights(const struct ledge_blocked_rows *rows)
+{
+    return (ledge_volume(rows->g.kernel) + 1) * rows->isa->block;
+}
+
+size_t ledge_blocked_depthwise_floats(const struct ledge_blocked_rows *rows)
+{
+    return (size_t)(rows->blocks * plane_weights(rows));
+}
+
+/* For each block the taps, then the bias. */
+void ledge_blocked_depthwise_pack(const struct ledge_blocked_rows *rows, const float *weights,
+                                  const float *bias, float *packed)
+{
+    const struct ledge_geometry *g = &rows->g;
+    int64_t taps = ledge_volume(g->kernel), block = rows->isa->block;
+    for (int64_t c = 0; c < rows->blocks * block; c++) {
+        float *to = packed + c / block * plane_weights(rows) + c % block;
+        bool real = c < g->out_channels;
+        for (int64_t t = 0; t < taps; t++) {
+            to[t * block] = real ? weights[c * taps + t] : 0.0f;
+        }
+        to[taps * block] = real && bias != NULL ? bias[c] : 0.0f;
+    }
+}
+
+struct job {
+    const struct ledge_blocked_rows *rows;
+    const float *x, *packed, *add;
+    float *y;
+};
+
+static void depthwise_row(const struct job *job, int64_t plane, int64_t at)
+{
+    const struct ledge_blocked_rows *rows = job->rows;
+    const struct ledge_geometry *g = &rows->g;
+    int64_t block = rows->isa->block;
+    const float *x = job->x + plane * ledge_volume(g->in) * block;
+    const float *w = job->packed + plane % rows->blocks * plane_weights(rows);
+    int64_t out = (plane * g->out[H] + at) * g->out[W] * block;
+    const float *list[MAX_KERNEL];
+    for (int64_t k = 0; k < g->kernel[H]; k++) {
+        int64_t y = at * g->stride[H] - g->pad[H] + k * g->dilation[H];
+        list[k] = y >= 0 && y < g->in[H] ? x + y * g->in[W] * block : rows->zeros;
+    }
+    struct ledge_blocked_row row = {
+        .rows = list,
+        .in = g->in[W],
+        .out = g->out[W],
+        .kernel_h = g->kernel[H],
+        .kernel_w = g->kernel[W],
+        .stride = g->stride[W],
+        .dilation = g->dilation[W],
+        .pad = g->pad[W],
+        .w = w,
+        .bias = w + ledge_volume(g->kernel) * block,
+        .add = job->add != NULL ? job->add + out : NULL,
+        .y = job->y + out,
+        .low = rows->clamp.low,
+        .high = rows->clamp.high,
+    };
+    rows->isa->row(&row);
+}
+
+/* Taps of dimension d under output o that lie on the picture: where the first lies, how many. */
+static int64_t clip(const struct ledge_geometry *g, int d, int64_t o, int64_t *n)
+{
+    int64_t start = o * g->stride[d] - g->pad[d], step = g->dilation[d];
+    int64_t first = start < 0 ? (-start + step - 1) / step : 0;
+    int64_t fits = start < g->in[d] ? (g->in[d] - start + step - 1) / step : 0;
+    fits = fits < g->kernel[d] ? fits : g->kernel[d];
+    *n = fits > first ? fits - first : 0;
+    return start + first * step;
+}
+
+/* Taps of dimension d that an average counts: on the picture, or on its declared padding, too. */
+static int64_t counted(const struct ledge_blocked_rows *rows, int d, int64_t o, int64_t on_picture)
+{
+    const struct ledge_geometry *g = &rows->g;
+    int64_t room = g->in[d] + g->pad_end[d] - (o * g->stride[d] - g->pad[d]);
+    int64_t fits = (room + g->dilation[d] - 1) / g->dilation[d];
+    return !rows->count_pad ? on_picture : fits < g->kernel[d] ? fits : g->kernel[d];
+}
+
+static void pool_row(const struct job *job, int64_t plane, int64_t at)
+{
+    const struct ledge_blocked_rows *rows = job->rows;
+    const struct ledge_geometry *g = &rows->g;
+    int64_t block = rows->isa->block;
+    const float *x = job->x + plane * ledge_volume(g->in) * block;
+    float *y = job->y + (plane * g->out[H] + at) * g->out[W] * block;
+    struct ledge_blocked_window window = {
+        .row_step = g->dilation[H] * g->in[W] * block,
+        .column_step = g->dilation[W] * block,
+        .low = rows->clamp.low,
+        .high = rows->clamp.high,
+    };
+    int64_t h = clip(g, H, at, &window.rows);
+    int64_t high = counted(rows, H, at, window.rows);
+    for (int64_t o = 0; o < g->out[W]; o++) {
+        int64_t w = clip(g, W, o, &window.columns);
+        int64_t count = high * counted(rows, W, o, window.columns);
+        window.x = x + (h * g->in[W] + w) * block;
+        window.y = y + o * block;
+        window.scale = 1.0f / (float)(count > 0 ? count : 1);
+        (rows->max ? rows->isa->max : rows->isa->sum)(&window);
+    }
+}
+
+static void each_row(const struct job *job, int32_t index,
+                     void (*row)(const struct job *job, int64_t plane, int64_t at))
+{
+    const struct ledge_blocked_rows *rows = job->rows;
+    int64_t plane = index / rows->bands, band = index % rows->bands, out = rows->g.out[H];
+    for (int64_t at = band * out / rows->bands; at < (band + 1) * out / rows->bands; at++) {
+        row(job, plane, at);
+    }
+}
+
+static void depthwise_task(void *arg, int32_t index, int32_t worker)
+{
+    (void)worker;
+    each_row(arg, index, depthwise_row);
+}
+
+static void pool_task(void *arg, int32_t index, int32_t worker)
+{
+    (void)worker;
+    each_row(arg, index, pool_row);
+}
+
+enum ledge_status ledge_blocked_depthwise_run(const struct ledge_kernel_call *call)
+{
+    const struct ledge_blocked_rows *rows = call->params;
+    bool add = call->n_in > 3 && call->in[3] != NULL;
+    struct job job = {.rows = rows,
+                      .x = call->in[0]->data,
+                      .packed = call->packed,
+                      .add = add ? call->in[3]->data : NULL,
+                      .y = call->out[0]->data};
+    ledge_pool_run(call->pool, (int32_t)(rows->g.batch * rows->bands), depthwise_task, &job);
+    return LEDGE_OK;
+}
+
+enum ledge_status ledge_blocked_pool_run(const struct ledge_kernel_call *call)
+{
+    const struct ledge_blocked_rows *rows = call->params;
+    struct job job = {.rows = rows, .x = call->in[0]->data, .y = call->out[0]->data};
+    ledge_pool_run(call->pool, (int32_t)(rows->g.batch * rows->bands), pool_task, &job);
+    return LEDGE_OK;
+}
