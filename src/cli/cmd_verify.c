@@ -122,7 +122,9 @@ int cli_cmd_verify(int argc, char **argv)
             "Run ONNX models with known answers and compare. A case is a folder with model.onnx "
             "and\n"
             "test_data_set_N/input_I.pb, output_I.pb, or io.npz; folders are walked. A data.json\n"
-            "beside the model may set rtol and atol. Exit code 1 when an answer is wrong.",
+            "beside the model may set rtol and atol; atol is at least 2^-26 of the largest element "
+            "of an\n"
+            "f32 answer. Exit code 1 when an answer is wrong.",
         .options = options,
         .n_options = CLI_COUNT(options),
         .min_args = 1,

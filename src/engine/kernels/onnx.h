@@ -271,10 +271,13 @@ enum ledge_status ledge_fill_c(const struct ledge_kernel_call *call);
 struct ledge_norm {
     int64_t outer, c, inner;
     float epsilon;
+    float momentum; /* BatchNormalization in training */
     int32_t groups;
     int32_t flags;
 };
 enum ledge_status ledge_batch_norm_c(const struct ledge_kernel_call *call);
+/* By the batch's own mean and variance; outputs 1 and 2: the running ones. */
+enum ledge_status ledge_batch_norm_training_c(const struct ledge_kernel_call *call);
 /* InstanceNormalization (groups = c) and GroupNormalization. flags 1: scale and bias are per group
  * (opset 18). */
 enum ledge_status ledge_group_norm_c(const struct ledge_kernel_call *call);

@@ -40,6 +40,42 @@ static void moments(const float *x, int64_t n, double *mean, double *variance)
     *variance = n > 0 ? square / (double)n : 0;
 }
 
+static void blend(const struct ledge_kernel_call *call, int32_t i, int64_t c, float momentum,
+                  double seen)
+{
+    if (i < call->n_out && call->out[i] != NULL) {
+        double old = (double)((const float *)call->in[i + 2]->data)[c];
+        ((float *)call->out[i]->data)[c] =
+            (float)((double)momentum * old + (1 - (double)momentum) * seen);
+    }
+}
+
+enum ledge_status ledge_batch_norm_training_c(const struct ledge_kernel_call *call)
+{
+    const struct ledge_norm *p = call->params;
+    const float *scale = call->in[1]->data, *bias = call->in[2]->data;
+    for (int64_t c = 0; c < p->c; c++) {
+        double mean = 0, variance = 0, part, spread, count = (double)p->outer;
+        const float *x = (const float *)call->in[0]->data + c * p->inner;
+        int64_t step = p->c * p->inner;
+        for (int64_t n = 0; n < p->outer; n++) {
+            moments(x + n * step, p->inner, &part, &spread);
+            mean += part / count;
+            variance += (spread + part * part) / count;
+        }
+        variance = variance > mean * mean ? variance - mean * mean : 0;
+        double factor = (double)scale[c] / sqrt(variance + (double)p->epsilon);
+        float *y = call->out[0] != NULL ? (float *)call->out[0]->data + c * p->inner : NULL;
+        for (int64_t i = 0; y != NULL && i < p->outer * p->inner; i++) {
+            int64_t at = i / p->inner * step + i % p->inner;
+            y[at] = (float)(((double)x[at] - mean) * factor + (double)bias[c]);
+        }
+        blend(call, 1, c, p->momentum, mean);
+        blend(call, 2, c, p->momentum, variance);
+    }
+    return LEDGE_OK;
+}
+
 enum ledge_status ledge_group_norm_c(const struct ledge_kernel_call *call)
 {
     const struct ledge_norm *p = call->params;

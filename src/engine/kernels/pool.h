@@ -12,6 +12,7 @@ struct ledge_pool_params {
     struct ledge_clamp clamp;
     bool count_pad;    /* average: padding counts as zeros (but not what lies past pad_end) */
     bool column_major; /* indices count height first */
+    int32_t power;     /* LpPool: of the elements; the answer is the root of their sum */
 };
 
 enum ledge_status ledge_max_pool_f32_c(const struct ledge_kernel_call *call);
@@ -23,6 +24,8 @@ size_t ledge_max_pool_scratch(const struct ledge_geometry *g, int32_t threads);
 enum ledge_status ledge_max_pool_fast(const struct ledge_kernel_call *call);
 
 enum ledge_status ledge_average_pool_f32_c(const struct ledge_kernel_call *call);
+
+enum ledge_status ledge_lp_pool_f32_c(const struct ledge_kernel_call *call);
 
 /* Over the whole plane: kernel and out of the geometry are in and 1. */
 enum ledge_status ledge_global_average_pool_f32_c(const struct ledge_kernel_call *call);

@@ -138,6 +138,35 @@ static void average(const struct job *job, int64_t n, int64_t c)
     }
 }
 
+static double power_of(double v, int32_t power)
+{
+    return power == 1 ? fabs(v) : power == 2 ? v * v : pow(fabs(v), (double)power);
+}
+
+static void lp(const struct job *job, int64_t n, int64_t c)
+{
+    const struct ledge_geometry *g = &job->params->g;
+    int32_t power = job->params->power;
+    int64_t volume = ledge_volume(g->out);
+    int64_t step = ledge_plane_step(g->layout, g->in_channels);
+    const float *x = (const float *)job->x +
+                     ledge_plane_at(g->layout, n, c, g->in_channels, ledge_volume(g->in));
+    float *y = (float *)job->y + ledge_plane_at(g->layout, n, c, g->in_channels, volume);
+    for (int64_t at = 0; at < volume; at++) {
+        struct window w = clip(g, at);
+        double total = 0;
+        for (int64_t kd = w.first[0]; kd < w.last[0]; kd++) {
+            for (int64_t kh = w.first[1]; kh < w.last[1]; kh++) {
+                for (int64_t kw = w.first[2]; kw < w.last[2]; kw++) {
+                    total += power_of((double)x[position(g, &w, kd, kh, kw) * step], power);
+                }
+            }
+        }
+        double root = power == 1 ? total : power == 2 ? sqrt(total) : pow(total, 1 / (double)power);
+        y[at * step] = ledge_clamp_f32((float)root, job->params->clamp);
+    }
+}
+
 /* Sixteen running sums: independent of the vector width, and more exact than one. */
 static void global_average(const struct job *job, int64_t n, int64_t c)
 {
@@ -205,6 +234,11 @@ enum ledge_status ledge_max_pool_i8_c(const struct ledge_kernel_call *call)
 enum ledge_status ledge_average_pool_f32_c(const struct ledge_kernel_call *call)
 {
     return run(call, average);
+}
+
+enum ledge_status ledge_lp_pool_f32_c(const struct ledge_kernel_call *call)
+{
+    return run(call, lp);
 }
 
 enum ledge_status ledge_global_average_pool_f32_c(const struct ledge_kernel_call *call)

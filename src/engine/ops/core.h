@@ -16,6 +16,8 @@
     X("", "AveragePool", ledge_average_pool)                                                       \
     X("", "GlobalAveragePool", ledge_global_average_pool)                                          \
     X("", "GlobalMaxPool", ledge_global_max_pool)                                                  \
+    X("", "LpPool", ledge_lp_pool)                                                                 \
+    X("", "GlobalLpPool", ledge_global_lp_pool)                                                    \
     X("", "QLinearConv", ledge_qlinear_conv)                                                       \
     X("", "ConvInteger", ledge_conv_integer)                                                       \
     X("", "MatMulInteger", ledge_matmul_integer)                                                   \

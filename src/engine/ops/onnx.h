@@ -21,7 +21,9 @@
     X(batch_norm) X(group_norm) X(layer_norm) X(lrn) X(lp_norm) X(resize) X(rnn)                   \
     X(quantize) X(dequantize) X(dynamic_quantize) X(qbinary) X(qpool)                              \
     X(loss) X(attention) X(rotary) X(linear_attention) X(causal_conv) X(tensor_scatter)            \
-    X(grid_sample) X(affine_grid) X(roi_align) X(deform) X(col2im) X(unpool)
+    X(grid_sample) X(affine_grid) X(roi_align) X(deform) X(col2im) X(unpool)                       \
+    X(dft) X(stft) X(window) X(mel) X(einsum) X(det) X(mean_variance) X(tfidf) X(center)           \
+    X(step)
 
 /* X(operator, function) of domain ai.onnx */
 #define LEDGE_ONNX_LIST(X)                                                                         \
@@ -62,7 +64,11 @@
     X(RotaryEmbedding, rotary) X(LinearAttention, linear_attention)                                \
     X(CausalConvWithState, causal_conv) X(TensorScatter, tensor_scatter)                           \
     X(GridSample, grid_sample) X(AffineGrid, affine_grid) X(RoiAlign, roi_align)                   \
-    X(DeformConv, deform) X(Col2Im, col2im) X(MaxUnpool, unpool)
+    X(DeformConv, deform) X(Col2Im, col2im) X(MaxUnpool, unpool)                                   \
+    X(DFT, dft) X(STFT, stft) X(HannWindow, window) X(HammingWindow, window)                       \
+    X(BlackmanWindow, window) X(MelWeightMatrix, mel) X(Einsum, einsum) X(Det, det)                \
+    X(MeanVarianceNormalization, mean_variance) X(TfIdfVectorizer, tfidf)                          \
+    X(CenterCropPad, center)
 
 /* X(operator, function) of domain com.microsoft */
 #define LEDGE_MICROSOFT_LIST(X)                                                                    \
@@ -71,6 +77,9 @@
 
 /* X(operator, function) of domain ai.onnx.preview */
 #define LEDGE_PREVIEW_LIST(X) X(FlexAttention, attention)
+
+/* X(operator, function) of domain ai.onnx.preview.training */
+#define LEDGE_STEP_LIST(X) X(Adagrad, step) X(Adam, step) X(Momentum, step)
 /* clang-format on */
 
 #define LEDGE_ONNX_DECLARE(function)                                                               \

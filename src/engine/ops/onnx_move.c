@@ -575,3 +575,57 @@ enum ledge_status ledge_onnx_pad_prepare(struct ledge_op_prepare *prepare)
     }
     return ledge_onnx_ready(prepare, ledge_lookup_c, "Pad_lookup_c", &params, sizeof params);
 }
+
+/* -- CenterCropPad
+ * --------------------------------------------------------------------------------------------------
+ */
+
+static enum ledge_status center_dims(const struct ledge_op_infer *infer, int64_t *dims)
+{
+    int64_t axes[LEDGE_MAX_RANK], shape[LEDGE_MAX_RANK];
+    int32_t n, n_axes, axis;
+    LEDGE_TRY(ledge_onnx_need(infer, 2));
+    LEDGE_TRY(ledge_infer_ints(infer, 1, shape, LEDGE_MAX_RANK, &n));
+    LEDGE_TRY(ledge_onnx_list(infer, "axes", -1, axes, LEDGE_MAX_RANK, &n_axes));
+    const struct ledge_value *x = ledge_infer_in(infer, 0);
+    if (n != (n_axes < 0 ? x->rank : n_axes)) {
+        return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "%d sizes", (int)n);
+    }
+    memcpy(dims, x->dims, sizeof x->dims);
+    for (int32_t i = 0; i < n; i++) {
+        LEDGE_TRY(ledge_onnx_axis(infer, n_axes < 0 ? i : axes[i], x->rank, &axis));
+        dims[axis] = shape[i];
+    }
+    return LEDGE_OK;
+}
+
+enum ledge_status ledge_onnx_center_infer(struct ledge_op_infer *infer)
+{
+    int64_t dims[LEDGE_MAX_RANK];
+    LEDGE_TRY(center_dims(infer, dims));
+    const struct ledge_value *x = ledge_infer_in(infer, 0);
+    return ledge_infer_out(infer, 0, x->dtype, x->rank, dims);
+}
+
+enum ledge_status ledge_onnx_center_prepare(struct ledge_op_prepare *prepare)
+{
+    const struct ledge_value *x = ledge_prepare_in(prepare, 0), *y = ledge_prepare_out(prepare, 0);
+    struct ledge_move_part *part = LEDGE_NEW(prepare->memory, struct ledge_move_part);
+    if (part == NULL) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
+    }
+    struct ledge_strided *s = &part->s;
+    s->rank = x->rank;
+    s->size = ledge_dtype_size(x->dtype);
+    ledge_onnx_strides(x->dims, x->rank, s->from);
+    ledge_onnx_strides(y->dims, x->rank, s->to);
+    for (int32_t i = 0; i < x->rank; i++) {
+        int64_t more = y->dims[i] - x->dims[i];
+        s->dims[i] = more > 0 ? x->dims[i] : y->dims[i];
+        s->from_at += more < 0 ? -more / 2 * s->from[i] : 0;
+        s->to_at += more > 0 ? more / 2 * s->to[i] : 0;
+    }
+    ledge_strided_collapse(s);
+    struct ledge_move move = {.n = 1, .parts = part, .fill = LEDGE_FILL_VALUE};
+    return ledge_onnx_ready(prepare, ledge_move_c, "CenterCropPad_c", &move, sizeof move);
+}

@@ -22,11 +22,11 @@ enum ledge_status ledge_onnx_batch_norm_infer(struct ledge_op_infer *infer)
     LEDGE_TRY(ledge_onnx_need(infer, 5));
     LEDGE_TRY(ledge_onnx_dtype_is(infer, 0, LEDGE_F32));
     const struct ledge_value *x = ledge_infer_in(infer, 0);
-    if (x->rank < 2 || ledge_node_int(infer->node, "training_mode", 0) != 0 ||
-        ledge_node_int(infer->node, "spatial", 1) == 0) {
-        return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED, "training mode, or rank below 2");
+    bool training = ledge_node_int(infer->node, "training_mode", 0) != 0;
+    if (x->rank < 2 || ledge_node_int(infer->node, "spatial", 1) == 0) {
+        return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED, "rank below 2, or not spatial");
     }
-    for (int32_t i = 1; i < infer->node->n_out; i++) {
+    for (int32_t i = training ? 3 : 1; i < infer->node->n_out; i++) {
         if (infer->node->out[i] >= 0 && infer->graph->values[infer->node->out[i]].reads > 0) {
             return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED, "training outputs");
         }
@@ -44,7 +44,12 @@ enum ledge_status ledge_onnx_batch_norm_prepare(struct ledge_op_prepare *prepare
     struct ledge_norm params = {.outer = s.outer,
                                 .c = s.n,
                                 .inner = s.inner,
-                                .epsilon = ledge_node_float(prepare->node, "epsilon", 1e-5f)};
+                                .epsilon = ledge_node_float(prepare->node, "epsilon", 1e-5f),
+                                .momentum = ledge_node_float(prepare->node, "momentum", 0.9f)};
+    if (ledge_node_int(prepare->node, "training_mode", 0) != 0) {
+        return ledge_onnx_ready(prepare, ledge_batch_norm_training_c, "BatchNormalization_training",
+                                &params, sizeof params);
+    }
     prepare->in_place = 0;
     return ledge_onnx_ready(prepare, ledge_batch_norm_c, "BatchNormalization_c", &params,
                             sizeof params);

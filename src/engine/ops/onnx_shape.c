@@ -164,7 +164,8 @@ enum ledge_status ledge_onnx_dropout_infer(struct ledge_op_infer *infer)
             ledge_load_real(ratio->data, ratio->dtype, 0, 1, &rate);
         }
         if (!known || (*(const uint8_t *)training->data != 0 && rate != 0)) {
-            return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED, "training mode");
+            return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED,
+                                    known ? "training mode" : "training_mode must be constant");
         }
     }
     LEDGE_TRY(ledge_infer_out(infer, 1, infer->node->opset >= 10 ? LEDGE_BOOL : x->dtype, x->rank,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pool.c -- MaxPool-12, AveragePool-19, GlobalAveragePool-1, GlobalMaxPool-1. */
+/* pool.c -- MaxPool-12, AveragePool-19, GlobalAveragePool-1, GlobalMaxPool-1,
+ * LpPool-22, GlobalLpPool-22. */
 #include "engine/kernels/pool.h"
 #include "base/status.h"
 #include "engine/ops/core.h"
@@ -84,6 +85,7 @@ static enum ledge_status prepare_pool(struct ledge_op_prepare *prepare, bool glo
                      : window(prepare->node, x, &params->g, prepare->err));
     params->clamp = ledge_node_clamp(prepare->node);
     params->count_pad = ledge_node_int(prepare->node, "count_include_pad", 0) != 0;
+    params->power = (int32_t)ledge_node_int(prepare->node, "p", 2);
     params->column_major = ledge_node_int(prepare->node, "storage_order", 0) != 0;
     prepare->params = params;
     prepare->run = run;
@@ -155,4 +157,33 @@ enum ledge_status ledge_global_max_pool_infer(struct ledge_op_infer *infer)
 enum ledge_status ledge_global_max_pool_prepare(struct ledge_op_prepare *prepare)
 {
     return prepare_max(prepare, true);
+}
+
+static enum ledge_status infer_lp(struct ledge_op_infer *infer, bool global)
+{
+    int64_t p = ledge_node_int(infer->node, "p", 2);
+    if (p < 1 || p > INT32_MAX) {
+        return ledge_infer_fail(infer, LEDGE_ERR_RANGE, "p is %lld", (long long)p);
+    }
+    return infer_pool(infer, global, false);
+}
+
+enum ledge_status ledge_lp_pool_infer(struct ledge_op_infer *infer)
+{
+    return infer_lp(infer, false);
+}
+
+enum ledge_status ledge_lp_pool_prepare(struct ledge_op_prepare *prepare)
+{
+    return prepare_pool(prepare, false, ledge_lp_pool_f32_c, "lp_pool_f32_c");
+}
+
+enum ledge_status ledge_global_lp_pool_infer(struct ledge_op_infer *infer)
+{
+    return infer_lp(infer, true);
+}
+
+enum ledge_status ledge_global_lp_pool_prepare(struct ledge_op_prepare *prepare)
+{
+    return prepare_pool(prepare, true, ledge_lp_pool_f32_c, "lp_pool_f32_c");
 }
