@@ -41,6 +41,7 @@ static struct ledge_arena_block *add_block(struct ledge_arena *arena, size_t pay
     struct ledge_arena_block *block =
         arena->allocator.alloc(arena->allocator.user, bytes, BLOCK_ALIGN);
     if (block == NULL) {
+        arena->failed = true;
         return NULL;
     }
     *block = (struct ledge_arena_block){

@@ -7,6 +7,7 @@
 #ifndef LEDGE_BASE_ARENA_H
 #define LEDGE_BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "ledge/model.h"
@@ -17,6 +18,7 @@ struct ledge_arena {
     struct ledge_allocator allocator;
     struct ledge_arena_block *head;
     size_t total; /* bytes asked of the allocator */
+    bool failed;  /* the allocator had none at least once: what was built here may be incomplete */
 };
 
 /* allocator is copied. */

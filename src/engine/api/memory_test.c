@@ -5,6 +5,7 @@
 
 #include "engine/run/testing.h"
 
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -147,11 +148,15 @@ static void bad_outputs_are_refused(void **state)
 
 struct meter {
     size_t largest, live;
+    int64_t calls, fail_at; /* number of the call that fails; 0: none */
 };
 
 static void *meter_alloc(void *user, size_t bytes, size_t align)
 {
     struct meter *meter = user;
+    if (++meter->calls == meter->fail_at) {
+        return NULL;
+    }
     meter->largest = bytes > meter->largest ? bytes : meter->largest;
     meter->live += bytes;
     return ledge_allocator_default()->alloc(NULL, bytes, align);
@@ -217,6 +222,65 @@ static void a_session_works_in_the_callers_arena(void **state)
     assert_int_equal(meter.live, 0);
     free(arena);
     free(bytes);
+}
+
+/* -- every allocation fails in turn ------------------------------------------------------------ */
+
+/* Open model and session with allocation number fail_at failing; true when there was one. */
+static bool opens_without(const char *path, int64_t fail_at, bool refused)
+{
+    struct meter meter = {.fail_at = fail_at};
+    struct ledge_allocator allocator = {meter_alloc, meter_release, &meter};
+    struct ledge_model_options options = {.allocator = &allocator};
+    struct ledge_session_options session_options = {.threads = 2};
+    struct ledge_model *model = NULL;
+    struct ledge_session *session = NULL;
+    struct ledge_error err = {.status = LEDGE_OK};
+    enum ledge_status status = ledge_model_open(path, &options, &model, &err);
+    if (status == LEDGE_OK) {
+        status = ledge_session_open(model, &session_options, &session, &err);
+    }
+    bool failed = meter.calls >= fail_at;
+    if (failed && status == LEDGE_OK) {
+        fail_msg("%s: allocation %d failed and nobody said so", path, (int)fail_at);
+    }
+    /* A model that is refused anyway may be refused before it asks for that memory. */
+    if (status != LEDGE_OK && (err.text[0] == '\0' || (!refused && status != LEDGE_ERR_NOMEM))) {
+        fail_msg("%s: allocation %d: %s", path, (int)fail_at, err.text);
+    }
+    ledge_session_close(session);
+    ledge_model_close(model);
+    if (meter.live != 0) {
+        fail_msg("%s: allocation %d: %zu bytes are left", path, (int)fail_at, meter.live);
+    }
+    return failed;
+}
+
+static void every_allocation_of_an_opening_may_fail(void **state)
+{
+    (void)state;
+    const char *const patterns[] = {LEDGE_SEEDS "/onnx/*.onnx", LEDGE_SEEDS "/tflite/*.tflite",
+                                    LEDGE_SEEDS "/ledge_file/*"};
+    size_t models = 0;
+    for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++) {
+        glob_t found;
+        assert_int_equal(glob(patterns[i], 0, NULL, &found), 0);
+        for (size_t k = 0; k < found.gl_pathc; k++, models++) {
+            struct ledge_model *model = NULL;
+            struct ledge_session *session = NULL;
+            bool refused = ledge_model_open(found.gl_pathv[k], NULL, &model, NULL) != LEDGE_OK ||
+                           ledge_session_open(model, NULL, &session, NULL) != LEDGE_OK;
+            ledge_session_close(session);
+            ledge_model_close(model);
+            int64_t fail_at = 1;
+            while (opens_without(found.gl_pathv[k], fail_at, refused)) {
+                fail_at++;
+            }
+            assert_true(refused || fail_at > 5);
+        }
+        globfree(&found);
+    }
+    assert_true(models > 8);
 }
 
 /* -- open and close, again and again ----------------------------------------------------------- */
@@ -292,6 +356,7 @@ int main(void)
         cmocka_unit_test(outputs_go_where_they_are_wanted),
         cmocka_unit_test(bad_outputs_are_refused),
         cmocka_unit_test(a_session_works_in_the_callers_arena),
+        cmocka_unit_test(every_allocation_of_an_opening_may_fail),
         cmocka_unit_test(nothing_is_left_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

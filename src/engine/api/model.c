@@ -81,6 +81,9 @@ static enum ledge_status create(struct ledge_map map, const void *bytes, size_t 
     ledge_lock_init(&made->lock);
     ledge_graph_init(&made->graph, allocator);
     enum ledge_status status = load(made, bytes, size, options, err);
+    if (status != LEDGE_ERR_NOMEM && made->graph.arena.failed) { /* whatever was made of it */
+        status = ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for the model");
+    }
     if (status != LEDGE_OK) {
         destroy(made);
         return status;

@@ -91,6 +91,9 @@ enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
     if (status == LEDGE_OK) {
         status = ledge_plan_place(made, err);
     }
+    if (status != LEDGE_ERR_NOMEM && (made->graph.arena.failed || made->memory.failed)) {
+        status = ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for a plan");
+    }
     if (status != LEDGE_OK) {
         ledge_plan_free(made);
         return status;
