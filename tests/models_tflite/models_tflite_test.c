@@ -405,47 +405,24 @@ static void segmentation(void **state)
     net_close(&net);
 }
 
-/* -- every model runs, or one line names what is missing -- */
-
-static const char *const refused[][2] = {
-    {"ssd_mobilenet_v1_coco_quant", "TFLite_Detection_PostProcess"},
-    {"tflm_audio_preprocessor_int8", "SignalFilterBankLog"},
-    {"yamnet_audio_classifier", "RFFT2D"},
-};
-
-static const char *missing_of(const char *name)
-{
-    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-        if (strcmp(refused[i][0], name) == 0) {
-            return refused[i][1];
-        }
-    }
-    return NULL;
-}
+/* -- every model runs -- */
 
 static void try_model(const char *name)
 {
-    char file[300];
-    struct ledge_model *model = NULL;
-    struct ledge_error err = {0};
     struct net net;
-    (void)snprintf(file, sizeof file, "models/tflite/%s.tflite", name);
-    if (missing_of(name) == NULL) {
-        net_open(&net, name);
+    net_open(&net, name);
+    for (int step = 0; step < 2; step++) { /* twice: what is kept from run to run */
         net_run(&net);
-        for (size_t i = 0; i < count_of(&net.outputs[0]); i++) {
-            assert_true(isfinite(real_at(&net.outputs[0], i)));
+        for (int32_t k = 0; k < net.n_out; k++) {
+            for (size_t i = 0; i < count_of(&net.outputs[k]); i++) {
+                assert_true(isfinite(real_at(&net.outputs[k], i)));
+            }
         }
-        net_close(&net);
-        return;
     }
-    assert_int_equal(ledge_model_open(path_of(file), NULL, &model, &err), LEDGE_ERR_UNSUPPORTED);
-    print_message("%s: %s\n", name, err.text);
-    assert_non_null(strstr(err.text, missing_of(name)));
-    assert_null(strchr(err.text, '\n'));
+    net_close(&net);
 }
 
-static void each_model_runs_or_is_refused(void **state)
+static void each_model_runs(void **state)
 {
     (void)state;
     DIR *folder = opendir(path_of("models/tflite"));
@@ -480,7 +457,7 @@ int main(void)
         cmocka_unit_test(mobilenets),
         cmocka_unit_test(person_detection),
         cmocka_unit_test(segmentation),
-        cmocka_unit_test(each_model_runs_or_is_refused),
+        cmocka_unit_test(each_model_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

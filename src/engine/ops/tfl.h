@@ -24,6 +24,9 @@
  *   ResizeNearest, ResizeBilinear     x (also f32), size; align_corners, half_pixel_centers
  *   SpaceToBatchND, BatchToSpaceND    x (any type), block, paddings or crops
  *   SVDF, SequenceLstm           see kernels/tfl_recurrent.h (also f32)
+ *   Signal...                    see kernels/tfl_signal.h; attributes as TFLM names them
+ *   Rfft2D                       x f32, sizes; the result has one more dimension, (re, im)
+ *   DetectionPostProcess         see kernels/tfl_detection.h, f32; attributes as TFLite names them
  *
  * activation is TFLite's number: 0 none, 1 relu, 2 relu -1..1, 3 relu6.
  */
@@ -94,6 +97,17 @@ LEDGE_TFL_DECLARE(binary_any);
 LEDGE_TFL_DECLARE(transpose_conv);
 LEDGE_TFL_DECLARE(svdf);
 LEDGE_TFL_DECLARE(lstm);
+LEDGE_TFL_DECLARE(signal_window);
+LEDGE_TFL_DECLARE(signal_auto_scale);
+LEDGE_TFL_DECLARE(signal_rfft);
+LEDGE_TFL_DECLARE(signal_energy);
+LEDGE_TFL_DECLARE(signal_filter_bank);
+LEDGE_TFL_DECLARE(signal_square_root);
+LEDGE_TFL_DECLARE(signal_subtract);
+LEDGE_TFL_DECLARE(signal_pcan);
+LEDGE_TFL_DECLARE(signal_log);
+LEDGE_TFL_DECLARE(rfft2d);
+LEDGE_TFL_DECLARE(detection);
 enum ledge_status ledge_tfl_infer_leaky(struct ledge_op_infer *infer);
 enum ledge_status ledge_tfl_prepare_wide_rescale(struct ledge_op_prepare *prepare);
 enum ledge_status ledge_tfl_infer_softmax(struct ledge_op_infer *infer);

@@ -37,6 +37,7 @@ struct ledge_tflite_tensor {
     int32_t as_float; /* f32 copy of a constant of another type, -1 until asked for */
     int32_t state;    /* variable tensor: number of its state in the graph, else -1 */
     int32_t variable; /* resource: number of the variable it names, else -1 */
+    bool is_complex;  /* f32 with one more dimension of 2: (re, im) */
     bool given;       /* an input, a constant, or written by an operator already read */
 };
 

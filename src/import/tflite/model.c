@@ -22,6 +22,7 @@ static enum ledge_dtype dtype_of(uint8_t type)
 {
     switch (type) {
     case TFLITE_FLOAT32:
+    case TFLITE_COMPLEX64:
         return LEDGE_F32;
     case TFLITE_FLOAT16:
         return LEDGE_F16;
@@ -99,6 +100,13 @@ static enum ledge_status read_shape(struct ledge_tflite *t, struct ledge_fb_tabl
             tensor->dims[i] = -1;
         }
     }
+    if (tensor->is_complex) {
+        if (tensor->rank == LEDGE_MAX_RANK) {
+            return ledge_fail(t->err, LEDGE_ERR_UNSUPPORTED, "TFLite: a complex tensor of rank %d",
+                              (int)tensor->rank);
+        }
+        tensor->dims[tensor->rank++] = 2;
+    }
     return LEDGE_OK;
 }
 
@@ -167,7 +175,9 @@ static enum ledge_status read_tensor(struct ledge_tflite *t, struct ledge_fb_tab
     tensor->state = -1;
     tensor->variable = -1;
     tensor->name = ledge_fb_vector(&t->fb, table, TENSOR_name, 1);
-    tensor->dtype = dtype_of(ledge_fb_u8(&t->fb, table, TENSOR_type, TFLITE_FLOAT32));
+    uint8_t type = ledge_fb_u8(&t->fb, table, TENSOR_type, TFLITE_FLOAT32);
+    tensor->dtype = dtype_of(type);
+    tensor->is_complex = type == TFLITE_COMPLEX64;
     if (ledge_fb_child(&t->fb, table, TENSOR_sparsity).at != 0) {
         return ledge_fail(t->err, LEDGE_ERR_UNSUPPORTED, "TFLite: sparse tensors");
     }
@@ -297,6 +307,15 @@ enum ledge_status ledge_tflite_read_inner(struct ledge_tflite *t, int32_t i)
     return status;
 }
 
+static enum ledge_status check_border(struct ledge_tflite *t, int32_t tensor)
+{
+    if (t->tensors[tensor].is_complex) {
+        return ledge_fail(t->err, LEDGE_ERR_UNSUPPORTED,
+                          "TFLite: a complex tensor as input or output of the model");
+    }
+    return LEDGE_OK;
+}
+
 static enum ledge_status read_inputs(struct ledge_tflite *t)
 {
     const int32_t *list;
@@ -306,6 +325,7 @@ static enum ledge_status read_inputs(struct ledge_tflite *t)
         if (list[i] < 0 || t->tensors[list[i]].given) {
             return damaged(t, "list of inputs");
         }
+        LEDGE_TRY(check_border(t, list[i]));
         t->tensors[list[i]].given = true;
         int32_t value = ledge_tflite_value(t, list[i]);
         LEDGE_TRY(ledge_tflite_done(t, value >= 0 && ledge_graph_add_input(t->graph, value) >= 0));
@@ -322,6 +342,7 @@ static enum ledge_status read_outputs(struct ledge_tflite *t)
         if (list[i] < 0) {
             return damaged(t, "list of outputs");
         }
+        LEDGE_TRY(check_border(t, list[i]));
         int32_t value = ledge_tflite_value(t, list[i]);
         LEDGE_TRY(ledge_tflite_done(t, value >= 0 && ledge_graph_add_output(t->graph, value) >= 0));
     }

@@ -21,7 +21,14 @@ enum ledge_status ledge_tflite_reshape(struct ledge_tflite *t, const struct ledg
     int32_t x = ledge_tflite_in_value(t, op, 0);
     int32_t out = ledge_tflite_out_value(t, op, 0);
     int32_t target = -1;
-    if (ledge_tflite_ints(shape, dims, LEDGE_MAX_RANK, &n)) {
+    if (ledge_tflite_in(t, op, 0)->is_complex) { /* (re, im) stays the last dimension */
+        if (!ledge_tflite_out(t, op, 0)->is_complex ||
+            !ledge_tflite_ints(shape, dims, LEDGE_MAX_RANK - 1, &n)) {
+            return ledge_tflite_unsupported(t, op, "complex");
+        }
+        dims[n++] = 2;
+        target = ledge_tflite_const_i64(t, dims, n);
+    } else if (ledge_tflite_ints(shape, dims, LEDGE_MAX_RANK, &n)) {
         target = ledge_tflite_const_i64(t, dims, n);
     } else if (shape != NULL) {
         target = ledge_tflite_temp(t);

@@ -29,9 +29,11 @@ static const struct translation translations[] = {
     {LEDGE_TFLITE_CALL_ONCE, ledge_tflite_call_once, "", 0},
     {LEDGE_TFLITE_CAST, ledge_tflite_cast, "Cast", 1},
     {LEDGE_TFLITE_CEIL, ledge_tflite_unary, "Ceil", 1},
+    {LEDGE_TFLITE_COMPLEX_ABS, ledge_tflite_complex_abs, "ReduceL2", 1},
     {LEDGE_TFLITE_CONCATENATION, ledge_tflite_concat, "Concat", 1},
     {LEDGE_TFLITE_CONV_2D, ledge_tflite_conv, "Conv", 2},
     {LEDGE_TFLITE_COS, ledge_tflite_unary, "Cos", 1},
+    {LEDGE_TFLITE_CUSTOM, ledge_tflite_custom, "", 1},
     {LEDGE_TFLITE_DEPTHWISE_CONV_2D, ledge_tflite_depthwise, "Conv", 2},
     {LEDGE_TFLITE_DEQUANTIZE, ledge_tflite_dequantize, "Cast", 1},
     {LEDGE_TFLITE_DIV, ledge_tflite_binary, "Div", 2},
@@ -78,6 +80,7 @@ static const struct translation translations[] = {
     {LEDGE_TFLITE_RESHAPE, ledge_tflite_reshape, "Reshape", 1},
     {LEDGE_TFLITE_RESIZE_BILINEAR, ledge_tflite_resize, "ResizeBilinear", 2},
     {LEDGE_TFLITE_RESIZE_NEAREST_NEIGHBOR, ledge_tflite_resize, "ResizeNearest", 2},
+    {LEDGE_TFLITE_RFFT2D, ledge_tflite_rfft2d, "Rfft2D", 2},
     {LEDGE_TFLITE_ROUND, ledge_tflite_unary, "Round", 1},
     {LEDGE_TFLITE_RSQRT, ledge_tflite_rsqrt, "Sqrt", 1},
     {LEDGE_TFLITE_SELECT_V2, ledge_tflite_select, "Where", 3},
@@ -146,6 +149,25 @@ static bool writes_nothing(int32_t code)
     return code == LEDGE_TFLITE_ASSIGN_VARIABLE || code == LEDGE_TFLITE_CALL_ONCE;
 }
 
+/* Only these know that the last dimension of a complex tensor is (re, im). */
+static bool takes_complex(int32_t code)
+{
+    return code == LEDGE_TFLITE_RFFT2D || code == LEDGE_TFLITE_COMPLEX_ABS ||
+           code == LEDGE_TFLITE_RESHAPE;
+}
+
+static bool is_complex(const struct ledge_tflite *t, const struct ledge_tflite_op *op)
+{
+    bool found = false;
+    for (int32_t i = 0; i < op->n_in; i++) {
+        found = found || (op->in[i] >= 0 && t->tensors[op->in[i]].is_complex);
+    }
+    for (int32_t i = 0; i < op->n_out; i++) {
+        found = found || (op->out[i] >= 0 && t->tensors[op->out[i]].is_complex);
+    }
+    return found;
+}
+
 enum ledge_status ledge_tflite_translate(struct ledge_tflite *t, struct ledge_tflite_op *op)
 {
     for (size_t i = 0; i < sizeof translations / sizeof translations[0]; i++) {
@@ -164,6 +186,9 @@ enum ledge_status ledge_tflite_translate(struct ledge_tflite *t, struct ledge_tf
         if (t->once && op->code != LEDGE_TFLITE_VAR_HANDLE &&
             op->code != LEDGE_TFLITE_ASSIGN_VARIABLE) {
             return ledge_tflite_unsupported(t, op, "in CALL_ONCE");
+        }
+        if (!takes_complex(op->code) && is_complex(t, op)) {
+            return ledge_tflite_unsupported(t, op, "complex");
         }
         op->onnx = entry->onnx;
         return entry->translate(t, op);
