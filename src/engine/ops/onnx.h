@@ -23,7 +23,8 @@
     X(loss) X(attention) X(rotary) X(linear_attention) X(causal_conv) X(tensor_scatter)            \
     X(grid_sample) X(affine_grid) X(roi_align) X(deform) X(col2im) X(unpool)                       \
     X(dft) X(stft) X(window) X(mel) X(einsum) X(det) X(mean_variance) X(tfidf) X(center)           \
-    X(step)
+    X(step)                                                                                        \
+    X(nonzero) X(compress) X(unique) X(nms)
 
 /* X(operator, function) of domain ai.onnx */
 #define LEDGE_ONNX_LIST(X)                                                                         \
@@ -68,7 +69,8 @@
     X(DFT, dft) X(STFT, stft) X(HannWindow, window) X(HammingWindow, window)                       \
     X(BlackmanWindow, window) X(MelWeightMatrix, mel) X(Einsum, einsum) X(Det, det)                \
     X(MeanVarianceNormalization, mean_variance) X(TfIdfVectorizer, tfidf)                          \
-    X(CenterCropPad, center)
+    X(CenterCropPad, center)                                                                       \
+    X(NonZero, nonzero) X(Compress, compress) X(Unique, unique) X(NonMaxSuppression, nms)
 
 /* X(operator, function) of domain com.microsoft */
 #define LEDGE_MICROSOFT_LIST(X)                                                                    \
