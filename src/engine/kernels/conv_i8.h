@@ -29,6 +29,7 @@ struct ledge_weights_i8 {
 
 /* The params of a call; its input number `input` is the picture. */
 struct ledge_conv_i8 {
+    const void *judge; /* params of the operator's plain kernel, or NULL: only tests look at them */
     struct ledge_geometry g; /* NHWC, depth 1 */
     int32_t input;
     const struct ledge_i8_kernels *isa;
@@ -75,6 +76,7 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call);
 /* -- depthwise: as many outputs as inputs, each channel for itself -- */
 
 struct ledge_depthwise_i8 {
+    const void *judge;       /* as in ledge_conv_i8 */
     struct ledge_geometry g; /* NHWC, depth 1 */
     int32_t input;
     const struct ledge_i8_kernels *isa;

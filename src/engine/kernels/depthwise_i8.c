@@ -42,7 +42,8 @@ void ledge_depthwise_i8_plan(struct ledge_depthwise_i8 *dw, const struct ledge_w
     for (int64_t c = 0; c < g->in_channels && dw->isa->group == 4; c++) {
         for (int64_t t = 0; t < ledge_volume(g->kernel); t++) {
             int32_t w = ledge_weight_i8(weights, c, t, 0);
-            dw->parts = w < -128 || w > 127 ? 2 : dw->parts;
+            int32_t parts = w < -128 || w > 127 ? (w > 254 ? 3 : 2) : 1;
+            dw->parts = parts > dw->parts ? parts : dw->parts;
         }
     }
 }
@@ -74,11 +75,15 @@ size_t ledge_depthwise_i8_packed(const struct ledge_depthwise_i8 *dw)
     return padding_at(dw) + align((size_t)dw->g.in_channels);
 }
 
-/* A weight as one or two numbers that fit a signed byte. */
-static int32_t share_of(int32_t w, int32_t part, int32_t parts)
+/* A weight as the sum of numbers that fit a signed byte; i16 holds it in one. */
+static int32_t share_of(int32_t w, int32_t part, int32_t group)
 {
-    int32_t first = w < -128 ? -128 : w > 127 ? 127 : w;
-    return parts == 1 ? w : part == 0 ? first : w - first;
+    int32_t share = w;
+    for (int32_t i = 0; i <= part && group == 4; i++) {
+        share = w < -128 ? -128 : w > 127 ? 127 : w;
+        w -= share;
+    }
+    return share;
 }
 
 void ledge_depthwise_i8_pack(const struct ledge_depthwise_i8 *dw,
@@ -100,7 +105,7 @@ void ledge_depthwise_i8_pack(const struct ledge_depthwise_i8 *dw,
             for (int32_t part = 0; part < dw->parts; part++) {
                 int64_t at = p / channels * block_units(dw) + p % channels +
                              (part * (dw->taps / group) + t / group) * channels;
-                int32_t some = share_of(w, part, dw->parts);
+                int32_t some = share_of(w, part, group);
                 units[at] |= group == 4 ? (uint32_t)(uint8_t)some << (8 * (t % group))
                                         : (uint32_t)(uint16_t)some << (16 * (t % group));
             }

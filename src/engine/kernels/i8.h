@@ -99,12 +99,44 @@ struct ledge_taps_i8 {
     int64_t taps;            /* a multiple of group */
     const int64_t *step;     /* [taps]: bytes to the next pixel */
     const uint32_t *w;       /* [parts][taps / group][vectors][lanes] */
-    int32_t parts;           /* 2: weights beyond i8 are the sum of two */
+    int32_t parts;           /* 2, 3: weights beyond i8 are the sum of so many */
     const int32_t *offset;
     uint8_t flip;
     int32_t channels; /* that are there */
     int32_t pixels;
     int32_t *sums; /* FILLED: [pixels][vectors][lanes] */
+};
+
+/* -- element-wise: i8_each.tmpl.h -- */
+
+/* An 8-bit operand read as u8 (flip 0x80: it is i8): scale * (x - zero). */
+struct ledge_term_i8 {
+    float scale;
+    int32_t zero;
+    uint8_t flip;
+};
+
+/* A result read as u8. */
+struct ledge_range_i8 {
+    int32_t zero, low, high;
+    uint8_t flip;
+};
+
+/* onnx_quant.c's sum or product. */
+struct ledge_binary_i8 {
+    struct ledge_term_i8 term[2];
+    bool multiply;
+    struct ledge_clamp clamp;
+    float scale;
+    struct ledge_range_i8 out;
+};
+
+/* tfl_elementwise_c.c's, where no sum is too large: ledge_tfl_binary_is_narrow(). */
+struct ledge_fixed_binary_i8 {
+    struct ledge_term_i8 term[2];
+    bool multiply, subtract;
+    struct ledge_tfl_factor factor[2], out_factor;
+    struct ledge_range_i8 out;
 };
 
 struct ledge_i8_kernels {
@@ -122,7 +154,17 @@ struct ledge_i8_kernels {
     void (*taps)(const struct ledge_taps_i8 *taps);
     /* Of n bytes. */
     int32_t (*row_sum)(const uint8_t *x, int64_t n);
-    const char *conv, *depthwise, *gemm; /* names for reports */
+    void (*binary)(const struct ledge_binary_i8 *p, const uint8_t *a, const uint8_t *b, int64_t n,
+                   uint8_t *y);
+    void (*fixed_binary)(const struct ledge_fixed_binary_i8 *p, const uint8_t *a, const uint8_t *b,
+                         int64_t n, uint8_t *y);
+    /* QuantizeLinear with one scale */
+    void (*quantize)(const float *x, int64_t n, float scale, const struct ledge_range_i8 *out,
+                     uint8_t *y);
+    /* sums[c] += x[c] as u8, for pixels that lie step bytes apart */
+    void (*add_pixels)(const uint8_t *x, int64_t pixels, int64_t step, int64_t n, uint8_t flip,
+                       int32_t *sums);
+    const char *conv, *depthwise, *gemm, *binary_name, *quantize_name, *mean; /* for reports */
 };
 
 /* Channel at position p of a group of vectors. */

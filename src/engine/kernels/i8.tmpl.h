@@ -194,6 +194,8 @@ static void run_units(const struct ledge_units_i8 *u)
 
 #include "engine/kernels/i8_rows.tmpl.h"
 
+#include "engine/kernels/i8_each.tmpl.h"
+
 #define I8_KERNELS(isa, its_rung)                                                                  \
     const struct ledge_i8_kernels ledge_i8_##isa = {.rung = (its_rung),                            \
                                                     .mr = I8_ROWS,                                 \
@@ -211,6 +213,13 @@ static void run_units(const struct ledge_units_i8 *u)
                                                     .finish = run_finish,                          \
                                                     .taps = run_taps,                              \
                                                     .row_sum = run_row_sum,                        \
+                                                    .binary = run_binary,                          \
+                                                    .fixed_binary = run_fixed_binary,              \
+                                                    .quantize = run_quantize,                      \
+                                                    .add_pixels = run_add_pixels,                  \
                                                     .conv = "conv_i8_" #isa,                       \
                                                     .depthwise = "depthwise_i8_" #isa,             \
-                                                    .gemm = "gemm_i8_" #isa}
+                                                    .gemm = "gemm_i8_" #isa,                       \
+                                                    .binary_name = "binary_i8_" #isa,              \
+                                                    .quantize_name = "quantize_i8_" #isa,          \
+                                                    .mean = "mean_i8_" #isa}

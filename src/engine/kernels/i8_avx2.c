@@ -76,6 +76,37 @@ static inline ivec iv_spread(const uint8_t *p)
     return _mm256_set1_epi32(x);
 }
 
+static inline ivec iv_load_bytes(const uint8_t *p)
+{
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
+}
+
+static inline ivec iv_xor(ivec a, ivec b)
+{
+    return _mm256_xor_si256(a, b);
+}
+
+static inline ivec iv_clamp(ivec x, int32_t low, int32_t high)
+{
+    return _mm256_min_epi32(_mm256_max_epi32(x, _mm256_set1_epi32(low)), _mm256_set1_epi32(high));
+}
+
+static inline vec v_sub(vec a, vec b)
+{
+    return _mm256_sub_ps(a, b);
+}
+
+static inline vec v_div(vec a, vec b)
+{
+    return _mm256_div_ps(a, b);
+}
+
+static inline bool v_unsure(vec x, vec rounded)
+{
+    vec gap = _mm256_andnot_ps(v_set1(-0.0f), v_sub(x, rounded));
+    return _mm256_movemask_ps(_mm256_cmp_ps(gap, v_set1(0.499f), _CMP_GT_OQ)) != 0;
+}
+
 static inline ivec iv_sub(ivec a, ivec b)
 {
     return _mm256_sub_epi32(a, b);

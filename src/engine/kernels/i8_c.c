@@ -113,6 +113,62 @@ static inline ivec iv_spread(const uint8_t *p)
     return iv_set1(x);
 }
 
+static inline ivec iv_load_bytes(const uint8_t *p)
+{
+    ivec r;
+    EACH(i)
+    {
+        r.lane[i] = p[i];
+    }
+    return r;
+}
+
+static inline ivec iv_xor(ivec a, ivec b)
+{
+    EACH(i)
+    {
+        a.lane[i] ^= b.lane[i];
+    }
+    return a;
+}
+
+static inline ivec iv_clamp(ivec x, int32_t low, int32_t high)
+{
+    EACH(i)
+    {
+        x.lane[i] = (uint32_t)ledge_tfl_clamp((int32_t)x.lane[i], low, high);
+    }
+    return x;
+}
+
+static inline vec v_sub(vec a, vec b)
+{
+    EACH(i)
+    {
+        a.lane[i] -= b.lane[i];
+    }
+    return a;
+}
+
+static inline vec v_div(vec a, vec b)
+{
+    EACH(i)
+    {
+        a.lane[i] /= b.lane[i];
+    }
+    return a;
+}
+
+static inline bool v_unsure(vec x, vec rounded)
+{
+    bool unsure = false;
+    EACH(i)
+    {
+        unsure = unsure || fabsf(x.lane[i] - rounded.lane[i]) > 0.499f;
+    }
+    return unsure;
+}
+
 static inline ivec iv_sub(ivec a, ivec b)
 {
     EACH(i)
@@ -137,12 +193,16 @@ static inline vec v_limit(vec x, vec low, vec high)
 }
 
 typedef struct {
-    const int32_t *multiplier, *left, *right;
+    int32_t multiplier[LANES], left[LANES], right[LANES];
 } fixed_vec;
 
 static inline fixed_vec fixed_load(const struct ledge_epilogue_i8 *e, int64_t at)
 {
-    return (fixed_vec){e->multiplier + at, e->left + at, e->right + at};
+    fixed_vec f;
+    memcpy(f.multiplier, e->multiplier + at, sizeof f.multiplier);
+    memcpy(f.left, e->left + at, sizeof f.left);
+    memcpy(f.right, e->right + at, sizeof f.right);
+    return f;
 }
 
 static inline ivec iv_fixed(ivec x, const fixed_vec *f)

@@ -228,12 +228,12 @@ static void run_taps(const struct ledge_taps_i8 *t)
     bool whole = t->channels == TAPS_VECTORS * LANES;
     if (whole && t->parts == 1) {
         taps_block(t, true, 1);
-    } else if (whole) {
+    } else if (whole && t->parts == 2) {
         taps_block(t, true, 2);
     } else if (t->parts == 1) {
         taps_block(t, false, 1);
     } else {
-        taps_block(t, false, 2);
+        taps_block(t, false, t->parts);
     }
 }
 

@@ -323,7 +323,8 @@ struct ledge_quantize {
     int64_t outer, n, inner;
     int64_t block; /* 0: none */
     bool per_axis;
-    bool saturate; /* to 8-bit floats */
+    bool saturate;                      /* to 8-bit floats */
+    const struct ledge_i8_kernels *isa; /* each_i8.h */
 };
 enum ledge_status ledge_quantize_linear_c(const struct ledge_kernel_call *call);
 enum ledge_status ledge_dequantize_linear_c(const struct ledge_kernel_call *call);
@@ -335,12 +336,14 @@ struct ledge_qbinary {
     struct ledge_binary_step step;
     int32_t multiply;
     struct ledge_clamp clamp;
+    const struct ledge_i8_kernels *isa; /* each_i8.h */
 };
 enum ledge_status ledge_qlinear_binary_c(const struct ledge_kernel_call *call);
 
 /* com.microsoft QLinearGlobalAveragePool: x [outer, inner] or, channels last, [outer, inner, c]. */
 struct ledge_qpool {
     int64_t outer, inner, c;
+    const struct ledge_i8_kernels *isa; /* each_i8.h */
 };
 enum ledge_status ledge_qlinear_global_pool_c(const struct ledge_kernel_call *call);
 

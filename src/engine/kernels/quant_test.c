@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "engine/kernels/i8.h"
+#include "engine/kernels/conv_i8.h"
 
 static const enum ledge_rung rungs[] = {
 #define LEDGE_KERNELS_I8(isa, rung) rung,
@@ -16,6 +16,18 @@ static const enum ledge_rung rungs[] = {
 };
 
 enum { N_RUNGS = sizeof rungs / sizeof rungs[0] };
+
+/* What the judge reads: the params, or what NHWC convolutions keep of them. */
+static const void *judge_params(const struct ledge_op_prepare *ready)
+{
+    if (ready->run == ledge_conv_i8) {
+        return ((const struct ledge_conv_i8 *)ready->params)->judge;
+    }
+    if (ready->run == ledge_depthwise_i8) {
+        return ((const struct ledge_depthwise_i8 *)ready->params)->judge;
+    }
+    return ready->params;
+}
 
 /* Output 0 of the net on every rung, by 1 to 3 threads, against the judge on the same inputs. */
 static void check(struct test_net *net, ledge_kernel_fn judge, const char *name)
@@ -49,7 +61,8 @@ static void check(struct test_net *net, ledge_kernel_fn judge, const char *name)
                                                  .n_in = node->n_in,
                                                  .out = outs,
                                                  .n_out = 1,
-                                                 .params = net->plan->steps[0].ready.params};
+                                                 .params =
+                                                     judge_params(&net->plan->steps[0].ready)};
                 assert_int_equal(judge(&call), LEDGE_OK);
             }
             if (memcmp(got.data, want, bytes) != 0) {

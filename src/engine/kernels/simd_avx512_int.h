@@ -69,6 +69,37 @@ static inline ivec iv_spread(const uint8_t *p)
     return _mm512_set1_epi32(x);
 }
 
+static inline ivec iv_load_bytes(const uint8_t *p)
+{
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+static inline ivec iv_xor(ivec a, ivec b)
+{
+    return _mm512_xor_si512(a, b);
+}
+
+static inline ivec iv_clamp(ivec x, int32_t low, int32_t high)
+{
+    return _mm512_min_epi32(_mm512_max_epi32(x, _mm512_set1_epi32(low)), _mm512_set1_epi32(high));
+}
+
+static inline vec v_sub(vec a, vec b)
+{
+    return _mm512_sub_ps(a, b);
+}
+
+static inline vec v_div(vec a, vec b)
+{
+    return _mm512_div_ps(a, b);
+}
+
+static inline bool v_unsure(vec x, vec rounded)
+{
+    vec gap = _mm512_abs_ps(v_sub(x, rounded));
+    return _mm512_cmp_ps_mask(gap, v_set1(0.499f), _CMP_GT_OQ) != 0;
+}
+
 static inline ivec iv_sub(ivec a, ivec b)
 {
     return _mm512_sub_epi32(a, b);

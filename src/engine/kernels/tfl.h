@@ -81,7 +81,15 @@ struct ledge_tfl_pool_params {
     struct ledge_tfl_out out; /* zero is 0: pooling does not rescale */
     bool is_u8;               /* averages of u8 round halves up, of i8 away from zero */
     bool average;
+    const struct ledge_i8_kernels *isa; /* each_i8.h */
 };
+
+/* Of the stored values of the type, u8 as 0..255. */
+static inline int32_t ledge_tfl_average(int32_t sum, int32_t count, bool is_u8)
+{
+    int32_t half = count / 2;
+    return (is_u8 || sum > 0 ? sum + half : sum - half) / count;
+}
 enum ledge_status ledge_tfl_pool_c(const struct ledge_kernel_call *call);
 
 /* -- element-wise -- */
@@ -97,7 +105,8 @@ struct ledge_tfl_binary_params {
     struct ledge_tfl_out out;
     int32_t rank;
     int64_t dims[LEDGE_MAX_RANK];
-    int64_t step[2][LEDGE_MAX_RANK]; /* 0 where an input is broadcast */
+    int64_t step[2][LEDGE_MAX_RANK];    /* 0 where an input is broadcast */
+    const struct ledge_i8_kernels *isa; /* each_i8.h */
 };
 enum ledge_status ledge_tfl_binary_c(const struct ledge_kernel_call *call);
 

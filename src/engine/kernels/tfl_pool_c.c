@@ -17,16 +17,6 @@ static struct window window_of(const struct ledge_geometry *g, int64_t oy, int64
                            .x1 = x + g->kernel[2] < g->in[2] ? x + g->kernel[2] : g->in[2]};
 }
 
-/* Averages are taken of the stored values of the type: u8 as 0..255. */
-static int32_t average(int32_t sum, int32_t count, bool is_u8)
-{
-    int32_t half = count / 2;
-    if (is_u8 || sum > 0) {
-        return (sum + half) / count;
-    }
-    return (sum - half) / count;
-}
-
 static void channel(const struct ledge_tfl_pool_params *p, const uint8_t *x, uint8_t *y,
                     const struct window *w, int64_t n, int64_t c)
 {
@@ -44,7 +34,7 @@ static void channel(const struct ledge_tfl_pool_params *p, const uint8_t *x, uin
     }
     int32_t result = largest;
     if (p->average) {
-        result = count > 0 ? average(sum, count, p->is_u8) - (p->is_u8 ? 128 : 0) : 0;
+        result = count > 0 ? ledge_tfl_average(sum, count, p->is_u8) - (p->is_u8 ? 128 : 0) : 0;
     }
     ledge_tfl_store(y, c, result, &p->out);
 }

@@ -3,6 +3,7 @@
  * and QLinearGlobalAveragePool of com.microsoft, to which the passes fuse DQ -> op -> Q. */
 #include <string.h>
 
+#include "engine/kernels/each_i8.h"
 #include "engine/kernels/onnx_number.h"
 #include "engine/ops/onnx.h"
 
@@ -73,6 +74,15 @@ enum ledge_status ledge_onnx_quantize_prepare(struct ledge_op_prepare *prepare)
     struct ledge_quantize q;
     LEDGE_TRY(parse(&infer, &q));
     q.saturate = ledge_node_int(prepare->node, "saturate", 1) != 0;
+    const struct ledge_value *x = ledge_prepare_in(prepare, 0),
+                             *scale = ledge_prepare_in(prepare, 1);
+    enum ledge_dtype to = ledge_prepare_out(prepare, 0)->dtype;
+    if (x->dtype == LEDGE_F32 && scale->dtype == LEDGE_F32 && !q.per_axis && q.block == 0 &&
+        (to == LEDGE_U8 || to == LEDGE_I8)) {
+        q.isa = ledge_i8_for(prepare->rung);
+        return ledge_onnx_ready(prepare, ledge_quantize_linear_i8, q.isa->quantize_name, &q,
+                                sizeof q);
+    }
     return ledge_onnx_ready(prepare, ledge_quantize_linear_c, "QuantizeLinear_c", &q, sizeof q);
 }
 
@@ -165,6 +175,12 @@ enum ledge_status ledge_onnx_qbinary_prepare(struct ledge_op_prepare *prepare)
     struct ledge_qbinary params = {.multiply = strcmp(prepare->node->op, "QLinearMul") == 0,
                                    .clamp = ledge_onnx_clamp(prepare->node)};
     ledge_binary_plan(&params.step, &a, &b, &out, -1);
+    int32_t last = params.step.rank - 1;
+    if (params.step.stride_a[last] == 1 && params.step.stride_b[last] == 1) {
+        params.isa = ledge_i8_for(prepare->rung);
+        return ledge_onnx_ready(prepare, ledge_qlinear_binary_i8, params.isa->binary_name, &params,
+                                sizeof params);
+    }
     return ledge_onnx_ready(prepare, ledge_qlinear_binary_c,
                             params.multiply != 0 ? "QLinearMul_c" : "QLinearAdd_c", &params,
                             sizeof params);
@@ -200,6 +216,11 @@ enum ledge_status ledge_onnx_qpool_prepare(struct ledge_op_prepare *prepare)
     if (last) {
         params = (struct ledge_qpool){
             .outer = x->dims[0], .inner = x->dims[0] > 0 ? s.outer / x->dims[0] : 0, .c = s.n};
+    }
+    if (last && params.inner > 0 && params.inner < (int64_t)1 << 20) {
+        params.isa = ledge_i8_for(prepare->rung);
+        return ledge_onnx_ready(prepare, ledge_qlinear_global_pool_i8, params.isa->mean, &params,
+                                sizeof params);
     }
     return ledge_onnx_ready(prepare, ledge_qlinear_global_pool_c, "QLinearGlobalAveragePool_c",
                             &params, sizeof params);

@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "engine/kernels/quant_i8.h"
+#include "engine/ops/conv_i8.h"
 #include "engine/ops/core.h"
 #include "engine/ops/matmul_shape.h"
 #include "engine/ops/spatial.h"
@@ -119,6 +120,27 @@ static enum ledge_status output_type(const struct ledge_op_infer *infer,
     return LEDGE_OK;
 }
 
+/* Attribute planes of an NHWC convolution: its input is NCHW all the same (plan/pass_nhwc.c). */
+static bool reads_planes(const struct ledge_node *node)
+{
+    return ledge_node_layout(node) == LEDGE_NHWC && ledge_node_int(node, "planes", 0) != 0;
+}
+
+static enum ledge_status read_geometry(const struct ledge_node *node, const struct ledge_value *x,
+                                       const struct ledge_value *w, const struct ledge_value *bias,
+                                       struct ledge_geometry *g, struct ledge_error *err)
+{
+    if (x == NULL || !reads_planes(node) || x->rank < 3) {
+        return ledge_conv_geometry(node, x, w, bias, g, err);
+    }
+    struct ledge_value turned = *x;
+    for (int32_t i = 1; i < x->rank - 1; i++) {
+        turned.dims[i] = x->dims[i + 1];
+    }
+    turned.dims[x->rank - 1] = x->dims[1];
+    return ledge_conv_geometry(node, &turned, w, bias, g, err);
+}
+
 static enum ledge_status infer_conv(struct ledge_op_infer *infer,
                                     const struct ledge_quant_inputs *in)
 {
@@ -127,8 +149,7 @@ static enum ledge_status infer_conv(struct ledge_op_infer *infer,
     enum ledge_dtype dtype = LEDGE_I32;
     const struct ledge_value *x = ledge_infer_in(infer, in->a);
     const struct ledge_value *w = ledge_infer_in(infer, in->b);
-    LEDGE_TRY(
-        ledge_conv_geometry(infer->node, x, w, ledge_infer_in(infer, in->bias), &g, infer->err));
+    LEDGE_TRY(read_geometry(infer->node, x, w, ledge_infer_in(infer, in->bias), &g, infer->err));
     LEDGE_TRY(check_inputs(infer, in, 1, g.out_channels));
     if (in->y_scale >= 0) {
         LEDGE_TRY(output_type(infer, in, &dtype));
@@ -256,6 +277,59 @@ static enum ledge_status choose_conv(struct ledge_op_prepare *prepare,
     return LEDGE_OK;
 }
 
+static bool goes_by_rows(const struct ledge_op_prepare *prepare, const struct ledge_geometry *g)
+{
+    enum ledge_dtype dtype = ledge_prepare_out(prepare, 0)->dtype;
+    return g->layout == LEDGE_NHWC && (dtype == LEDGE_U8 || dtype == LEDGE_I8) &&
+           ledge_conv_i8_is_fast(g);
+}
+
+/* NHWC: conv_i8.h. */
+static enum ledge_status choose_rows(struct ledge_op_prepare *prepare,
+                                     const struct ledge_qconv_params *params)
+{
+    struct ledge_q8_weights read;
+    struct ledge_q8_constants constants;
+    struct ledge_view b;
+    const struct ledge_geometry *g = &params->g;
+    LEDGE_TRY(
+        gather(prepare, &params->in, g->out_channels, 1.0f, params->clamp, &b, &read, &constants));
+    bool is_i8 = ledge_prepare_out(prepare, 0)->dtype == LEDGE_I8;
+    int64_t per_group = g->in_channels / g->groups;
+    int64_t taps = ledge_volume(g->kernel);
+    const struct ledge_weights_i8 weights = {.data = b.data,
+                                             .is_u8 = b.dtype == LEDGE_U8,
+                                             .channel_step = taps * per_group,
+                                             .tap_step = per_group,
+                                             .c_step = 1,
+                                             .zeros = read.b_zeros,
+                                             .bias = read.bias,
+                                             .bias_step = read.bias_step};
+    const struct ledge_scales_i8 scales = {.scale = constants.scale};
+    const int32_t shift = is_i8 ? 128 : 0;
+    const struct ledge_epilogue_i8 epilogue = {.zero = constants.range.zero + shift,
+                                               .low = constants.range.low + shift,
+                                               .high = constants.range.high + shift,
+                                               .flip = is_i8 ? 0x80 : 0};
+    if (ledge_depthwise_i8_is_fast(g) && g->groups > 1) {
+        const struct ledge_depthwise_i8 dw = {.judge = params,
+                                              .g = *g,
+                                              .input = params->in.a,
+                                              .flip = constants.flip,
+                                              .x_zero = constants.a_zero,
+                                              .epilogue = epilogue};
+        return ledge_prepare_depthwise_i8(prepare, &dw, &weights, &scales);
+    }
+    const struct ledge_conv_i8 conv = {.judge = params,
+                                       .g = *g,
+                                       .input = params->in.a,
+                                       .planes = reads_planes(prepare->node),
+                                       .flip = constants.flip,
+                                       .x_zero = constants.a_zero,
+                                       .epilogue = epilogue};
+    return ledge_prepare_conv_i8(prepare, &conv, &weights, &scales);
+}
+
 static enum ledge_status prepare_conv(struct ledge_op_prepare *prepare,
                                       const struct ledge_quant_inputs *in)
 {
@@ -264,13 +338,19 @@ static enum ledge_status prepare_conv(struct ledge_op_prepare *prepare,
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
     struct ledge_qconv_params *params = &fast->base;
-    LEDGE_TRY(ledge_conv_geometry(prepare->node, ledge_prepare_in(prepare, in->a),
-                                  ledge_prepare_in(prepare, in->b),
-                                  ledge_prepare_in(prepare, in->bias), &params->g, prepare->err));
+    LEDGE_TRY(read_geometry(prepare->node, ledge_prepare_in(prepare, in->a),
+                            ledge_prepare_in(prepare, in->b), ledge_prepare_in(prepare, in->bias),
+                            &params->g, prepare->err));
     params->in = *in;
     params->clamp = ledge_node_clamp(prepare->node);
     prepare->params = fast;
     prepare->macs = ledge_conv_macs(&params->g);
+    if (all_constant(prepare, in) && goes_by_rows(prepare, &params->g)) {
+        return choose_rows(prepare, params);
+    }
+    if (reads_planes(prepare->node)) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_UNSUPPORTED, "planes of such a window");
+    }
     if (all_constant(prepare, in) && ledge_qconv_i8_is_fast(&params->g)) {
         return choose_conv(prepare, fast);
     }

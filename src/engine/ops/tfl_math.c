@@ -6,6 +6,7 @@
 
 #include "base/banned.h"
 #include "base/status.h"
+#include "engine/kernels/each_i8.h"
 #include "engine/kernels/tfl_wide.h"
 #include "engine/ops/spatial.h"
 #include "engine/ops/tfl.h"
@@ -56,6 +57,11 @@ enum ledge_status ledge_tfl_prepare_pool(struct ledge_op_prepare *prepare)
     prepare->params = p;
     prepare->run = ledge_tfl_pool_c;
     prepare->kernel = p->average ? "tfl_average_pool_i8_c" : "tfl_max_pool_i8_c";
+    if (ledge_tfl_pool_is_mean(p)) {
+        p->isa = ledge_i8_for(prepare->rung);
+        prepare->run = ledge_tfl_mean_pool_i8;
+        prepare->kernel = p->isa->mean;
+    }
     return LEDGE_OK;
 }
 
@@ -99,6 +105,23 @@ void ledge_tfl_steps(const struct ledge_value *in, const struct ledge_value *out
     }
 }
 
+/* Neighbouring dimensions that both inputs walk through as one. */
+static void join_dimensions(struct ledge_tfl_binary_params *p)
+{
+    int32_t n = 1;
+    for (int32_t i = 1; i < p->rank; i++) {
+        int64_t dim = p->dims[i];
+        if (p->step[0][n - 1] == p->step[0][i] * dim && p->step[1][n - 1] == p->step[1][i] * dim) {
+            p->dims[n - 1] *= dim;
+        } else {
+            p->dims[n++] = dim;
+        }
+        p->step[0][n - 1] = p->step[0][i];
+        p->step[1][n - 1] = p->step[1][i];
+    }
+    p->rank = n;
+}
+
 enum ledge_status ledge_tfl_prepare_binary(struct ledge_op_prepare *prepare)
 {
     const struct ledge_value *y = ledge_prepare_out(prepare, 0);
@@ -131,6 +154,13 @@ enum ledge_status ledge_tfl_prepare_binary(struct ledge_op_prepare *prepare)
     prepare->kernel = p->kind == LEDGE_TFL_MUL   ? "tfl_mul_i8_c"
                       : p->kind == LEDGE_TFL_ADD ? "tfl_add_i8_c"
                                                  : "tfl_sub_i8_c";
+    join_dimensions(p);
+    int32_t last = p->rank - 1;
+    if (p->step[0][last] == 1 && p->step[1][last] == 1 && ledge_tfl_binary_is_narrow(p)) {
+        p->isa = ledge_i8_for(prepare->rung);
+        prepare->run = ledge_tfl_binary_i8;
+        prepare->kernel = p->isa->binary_name;
+    }
     return LEDGE_OK;
 }
 

@@ -283,12 +283,66 @@ static void test_qdq_kept(void **state)
     test_done(&net);
 }
 
+/* -- NHWC -- */
+
+enum { NHWC_C = 6, NHWC_SIDE = 5 };
+
+/* QLinearConv of x (k x k, padded) to out channels, everything with one scale. */
+static int32_t q_conv(struct test_net *net, int32_t x, int64_t in, int64_t out, int64_t k,
+                      int64_t groups, struct affine a, uint32_t *seed)
+{
+    int8_t w[NHWC_C * NHWC_C * 9], zero[1] = {0};
+    test_fill_8(w, out * in / groups * k * k, seed);
+    const float scale = 0.01f;
+    int32_t list[8] = {x, a.scale, a.zero};
+    list[3] = test_constant(net, LEDGE_I8, TEST_SHAPE(out, in / groups, k, k), w);
+    list[4] = test_constant(net, LEDGE_F32, 0, NULL, &scale);
+    list[5] = test_constant(net, LEDGE_I8, 0, NULL, zero);
+    list[6] = a.scale;
+    list[7] = a.zero;
+    int32_t y = test_node(net, "", "QLinearConv", 8, list);
+    test_ints(net, "pads", 4, TEST_DIMS(k / 2, k / 2, k / 2, k / 2));
+    test_int(net, "group", groups);
+    return y;
+}
+
+/* A region with every operator that is turned: Transposes stand only where a value leaves it. */
+static void test_nhwc(void **state)
+{
+    (void)state;
+    uint32_t seed = 3;
+    static float x[3 * NHWC_SIDE * NHWC_SIDE];
+    struct test_net net;
+    test_init(&net);
+    test_fill_f32(x, 3 * NHWC_SIDE * NHWC_SIDE, &seed);
+    struct affine a = affine(&net, 0.05f, 128);
+    int32_t in = test_input(&net, LEDGE_F32, TEST_SHAPE(1, 3, NHWC_SIDE, NHWC_SIDE), x);
+    int32_t first = q_conv(&net, q(&net, in, a), 3, NHWC_C, 3, 1, a, &seed);
+    int32_t deep = q_conv(&net, first, NHWC_C, NHWC_C, 3, NHWC_C, a, &seed);
+    int32_t point = q_conv(&net, deep, NHWC_C, NHWC_C, 1, 1, a, &seed);
+    int32_t add[8] = {point, a.scale, a.zero, first, a.scale, a.zero, a.scale, a.zero};
+    int32_t sum = test_node(&net, "com.microsoft", "QLinearAdd", 8, add);
+    int32_t both[2] = {sum, deep};
+    int32_t joined = test_node(&net, "", "Concat", 2, both);
+    test_int(&net, "axis", 1);
+    int32_t pooled = test_node(&net, "", "MaxPool", 1, &joined);
+    test_ints(&net, "kernel_shape", 2, TEST_DIMS(2, 2));
+    int32_t mean[5] = {pooled, a.scale, a.zero, a.scale, a.zero};
+    int32_t last = test_node(&net, "com.microsoft", "QLinearGlobalAveragePool", 5, mean);
+    test_output(&net, dq(&net, pooled, a));
+    test_output(&net, dq(&net, last, a));
+    both_ways(&net, 0);
+    assert_int_equal(count_op(&net.graph, "Transpose"), 2);
+    test_result(&net, 1, TEST_SHAPE(1, 2 * NHWC_C, 1, 1));
+    test_done(&net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conv_chain), cmocka_unit_test(test_shared_weights),
         cmocka_unit_test(test_kept),       cmocka_unit_test(test_qdq),
-        cmocka_unit_test(test_qdq_kept),
+        cmocka_unit_test(test_qdq_kept),   cmocka_unit_test(test_nhwc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

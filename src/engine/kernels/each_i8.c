@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* each_i8.c -- element-wise operators and means of 8-bit tensors by the loops of i8_each.tmpl.h;
+ * the plain kernels of onnx_quant.c, tfl_elementwise_c.c and tfl_pool_c.c are their judges. */
+#include "engine/kernels/each_i8.h"
+
+#include <string.h>
+
+enum { CHUNK = 8192, CHANNELS = 256 };
+
+/* Two operands whose last dimensions are dense: rows in pieces that threads share. */
+struct pieces {
+    const struct ledge_kernel_call *call;
+    int32_t rank;
+    const int64_t *dims, *step[2];
+    const uint8_t *x[2];
+    uint8_t *y;
+    int64_t per_row;
+    const void *loop;
+    void (*run)(const struct pieces *pieces, const uint8_t *a, const uint8_t *b, int64_t n,
+                uint8_t *y);
+};
+
+static void one_piece(void *arg, int32_t index, int32_t worker)
+{
+    (void)worker;
+    const struct pieces *p = arg;
+    int64_t row = index / p->per_row;
+    int64_t first = index % p->per_row * CHUNK;
+    int64_t n = p->dims[p->rank - 1];
+    int64_t left = row;
+    int64_t at[2] = {first, first};
+    for (int32_t i = p->rank - 2; i >= 0; i--) {
+        at[0] += left % p->dims[i] * p->step[0][i];
+        at[1] += left % p->dims[i] * p->step[1][i];
+        left /= p->dims[i];
+    }
+    p->run(p, p->x[0] + at[0], p->x[1] + at[1], n - first < CHUNK ? n - first : CHUNK,
+           p->y + row * n + first);
+}
+
+static void run_pieces(struct pieces *p)
+{
+    int64_t rows = 1;
+    for (int32_t i = 0; i < p->rank - 1; i++) {
+        rows *= p->dims[i];
+    }
+    p->per_row = (p->dims[p->rank - 1] + CHUNK - 1) / CHUNK;
+    ledge_pool_run(p->call->pool, (int32_t)(rows * p->per_row), one_piece, p);
+}
+
+/* -- QLinearAdd, QLinearMul -- */
+
+static struct ledge_term_i8 term_of(const struct ledge_kernel_call *call, int at)
+{
+    bool is_i8 = call->in[at]->dtype == LEDGE_I8;
+    return (struct ledge_term_i8){.scale = ledge_scale_at(call->in[at + 1], 0),
+                                  .zero = ledge_zero_at(ledge_call_in(call, at + 2), 0) +
+                                          (is_i8 ? 128 : 0),
+                                  .flip = is_i8 ? 0x80 : 0};
+}
+
+static struct ledge_range_i8 range_of(const struct ledge_view *y, const struct ledge_view *zero)
+{
+    bool is_i8 = y->dtype == LEDGE_I8;
+    return (struct ledge_range_i8){.zero = ledge_zero_at(zero, 0) + (is_i8 ? 128 : 0),
+                                   .low = 0,
+                                   .high = 255,
+                                   .flip = is_i8 ? 0x80 : 0};
+}
+
+static void run_float(const struct pieces *p, const uint8_t *a, const uint8_t *b, int64_t n,
+                      uint8_t *y)
+{
+    const struct ledge_qbinary *params = p->call->params;
+    params->isa->binary(p->loop, a, b, n, y);
+}
+
+enum ledge_status ledge_qlinear_binary_i8(const struct ledge_kernel_call *call)
+{
+    const struct ledge_qbinary *params = call->params;
+    const struct ledge_binary_i8 loop = {
+        .term = {term_of(call, 0), term_of(call, 3)},
+        .multiply = params->multiply != 0,
+        .clamp = params->clamp,
+        .scale = ledge_scale_at(call->in[6], 0),
+        .out = range_of(call->out[0], ledge_call_in(call, 7)),
+    };
+    struct pieces p = {.call = call,
+                       .rank = params->step.rank,
+                       .dims = params->step.dims,
+                       .step = {params->step.stride_a, params->step.stride_b},
+                       .x = {call->in[0]->data, call->in[3]->data},
+                       .y = call->out[0]->data,
+                       .loop = &loop,
+                       .run = run_float};
+    run_pieces(&p);
+    return LEDGE_OK;
+}
+
+/* -- QuantizeLinear with one scale -- */
+
+struct quantize_job {
+    const struct ledge_kernel_call *call;
+    struct ledge_range_i8 out;
+    float scale;
+    int64_t n;
+};
+
+static void quantize_piece(void *arg, int32_t index, int32_t worker)
+{
+    (void)worker;
+    const struct quantize_job *job = arg;
+    const struct ledge_quantize *params = job->call->params;
+    int64_t first = (int64_t)index * CHUNK;
+    params->isa->quantize((const float *)job->call->in[0]->data + first,
+                          job->n - first < CHUNK ? job->n - first : CHUNK, job->scale, &job->out,
+                          (uint8_t *)job->call->out[0]->data + first);
+}
+
+enum ledge_status ledge_quantize_linear_i8(const struct ledge_kernel_call *call)
+{
+    struct quantize_job job = {.call = call,
+                               .out = range_of(call->out[0], ledge_call_in(call, 2)),
+                               .scale = ledge_scale_at(call->in[1], 0),
+                               .n = ledge_view_count(call->in[0])};
+    ledge_pool_run(call->pool, (int32_t)((job.n + CHUNK - 1) / CHUNK), quantize_piece, &job);
+    return LEDGE_OK;
+}
+
+/* -- TFLite's Add, Sub, Mul -- */
+
+/* The vectors' fixed point takes magnitudes below 2^30: differences of 9 bits with 20 bits gained,
+ * their sum, or a product of 16 bits before a shift to the left. */
+bool ledge_tfl_binary_is_narrow(const struct ledge_tfl_binary_params *p)
+{
+    if (p->kind == LEDGE_TFL_MUL) {
+        return p->out_factor.shift <= 13;
+    }
+    return p->factor[0].shift <= 0 && p->factor[1].shift <= 0 && p->out_factor.shift <= 0;
+}
+
+static void run_fixed(const struct pieces *p, const uint8_t *a, const uint8_t *b, int64_t n,
+                      uint8_t *y)
+{
+    const struct ledge_tfl_binary_params *params = p->call->params;
+    params->isa->fixed_binary(p->loop, a, b, n, y);
+}
+
+enum ledge_status ledge_tfl_binary_i8(const struct ledge_kernel_call *call)
+{
+    const struct ledge_tfl_binary_params *params = call->params;
+    const uint8_t flip = params->flip ^ 0x80; /* tfl.h reads everything as i8, the loops as u8 */
+    const struct ledge_fixed_binary_i8 loop = {
+        .term = {{.zero = params->zero[0] + 128, .flip = flip},
+                 {.zero = params->zero[1] + 128, .flip = flip}},
+        .multiply = params->kind == LEDGE_TFL_MUL,
+        .subtract = params->kind == LEDGE_TFL_SUB,
+        .factor = {params->factor[0], params->factor[1]},
+        .out_factor = params->out_factor,
+        .out = {.zero = params->out.zero + 128,
+                .low = params->out.low + 128,
+                .high = params->out.high + 128,
+                .flip = params->out.flip ^ 0x80},
+    };
+    struct pieces p = {.call = call,
+                       .rank = params->rank,
+                       .dims = params->dims,
+                       .step = {params->step[0], params->step[1]},
+                       .x = {call->in[0]->data, call->in[1]->data},
+                       .y = call->out[0]->data,
+                       .loop = &loop,
+                       .run = run_fixed};
+    run_pieces(&p);
+    return LEDGE_OK;
+}
+
+/* -- means over all pixels of NHWC -- */
+
+struct mean_job {
+    const struct ledge_kernel_call *call;
+    const struct ledge_i8_kernels *isa;
+    int64_t pixels, channels, per_picture;
+    void (*finish)(const struct mean_job *job, const int32_t *sums, int64_t n, uint8_t *y);
+};
+
+static void mean_piece(void *arg, int32_t index, int32_t worker)
+{
+    (void)worker;
+    const struct mean_job *job = arg;
+    int32_t sums[CHANNELS] = {0};
+    int64_t picture = index / job->per_picture;
+    int64_t first = index % job->per_picture * CHANNELS;
+    int64_t n = job->channels - first < CHANNELS ? job->channels - first : CHANNELS;
+    const uint8_t *x =
+        (const uint8_t *)job->call->in[0]->data + picture * job->pixels * job->channels + first;
+    bool is_i8 = job->call->in[0]->dtype == LEDGE_I8;
+    job->isa->add_pixels(x, job->pixels, job->channels, n, is_i8 ? 0x80 : 0, sums);
+    job->finish(job, sums, n, (uint8_t *)job->call->out[0]->data + picture * job->channels + first);
+}
+
+static void run_means(struct mean_job *job, int64_t pictures)
+{
+    job->per_picture = (job->channels + CHANNELS - 1) / CHANNELS;
+    ledge_pool_run(job->call->pool, (int32_t)(pictures * job->per_picture), mean_piece, job);
+}
+
+static void finish_mean(const struct mean_job *job, const int32_t *sums, int64_t n, uint8_t *y)
+{
+    const struct ledge_kernel_call *call = job->call;
+    struct ledge_term_i8 x = term_of(call, 0);
+    struct ledge_range_i8 out = range_of(call->out[0], ledge_call_in(call, 4));
+    float means[CHANNELS];
+    for (int64_t c = 0; c < n; c++) {
+        double mean = (double)(sums[c] - (int64_t)x.zero * job->pixels) / (double)job->pixels;
+        means[c] = (float)(mean * (double)x.scale);
+    }
+    job->isa->quantize(means, n, ledge_scale_at(call->in[3], 0), &out, y);
+}
+
+enum ledge_status ledge_qlinear_global_pool_i8(const struct ledge_kernel_call *call)
+{
+    const struct ledge_qpool *params = call->params;
+    struct mean_job job = {.call = call,
+                           .isa = params->isa,
+                           .pixels = params->inner,
+                           .channels = params->c,
+                           .finish = finish_mean};
+    run_means(&job, params->outer);
+    return LEDGE_OK;
+}
+
+/* Sums come as of u8; an average is taken of the type's own values. */
+static void finish_tfl(const struct mean_job *job, const int32_t *sums, int64_t n, uint8_t *y)
+{
+    const struct ledge_tfl_pool_params *p = job->call->params;
+    int32_t shift = p->is_u8 ? 0 : 128;
+    for (int64_t c = 0; c < n; c++) {
+        int32_t sum = sums[c] - shift * (int32_t)job->pixels;
+        int32_t mean = ledge_tfl_average(sum, (int32_t)job->pixels, p->is_u8);
+        ledge_tfl_store(y, c, mean - (p->is_u8 ? 128 : 0), &p->out);
+    }
+}
+
+bool ledge_tfl_pool_is_mean(const struct ledge_tfl_pool_params *p)
+{
+    const struct ledge_geometry *g = &p->g;
+    return p->average && ledge_volume(g->out) == 1 && g->pad[1] == 0 && g->pad[2] == 0 &&
+           g->kernel[1] == g->in[1] && g->kernel[2] == g->in[2] &&
+           ledge_volume(g->in) < (int64_t)1 << 20;
+}
+
+enum ledge_status ledge_tfl_mean_pool_i8(const struct ledge_kernel_call *call)
+{
+    const struct ledge_tfl_pool_params *p = call->params;
+    struct mean_job job = {.call = call,
+                           .isa = p->isa,
+                           .pixels = ledge_volume(p->g.in),
+                           .channels = p->g.in_channels,
+                           .finish = finish_tfl};
+    run_means(&job, p->g.batch);
+    return LEDGE_OK;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* i8_each.tmpl.h -- element-wise 8-bit loops in terms of `ivec` and `vec`; part of i8.tmpl.h. Each
+ * i8_<isa>.c says beforehand
+ *
+ *   iv_load_bytes(p)   LANES bytes as u8;  iv_xor;  iv_clamp(x, low, high) as i32
+ *   v_div; v_unsure(x, rounded)   is any |x - rounded| so near to 1/2 that the last bits of x
+ *                                        decide?
+ *
+ * Ends shorter than a vector go through a copy. Judges: onnx_quant.c, tfl_elementwise_c.c. */
+
+/* x / by, rounded half to even, for results within +-512 (others saturate there). A product with
+ * the inverse is off by less than 2^-12 then; only where that matters the division is done. */
+struct divisor {
+    vec by, inverse;
+    bool fast;
+};
+
+static inline struct divisor divisor_of(float by)
+{
+    bool fast = by > 1e-30f && by < 1e30f;
+    return (struct divisor){v_set1(by), v_set1(fast ? 1.0f / by : 0.0f), fast};
+}
+
+static inline ivec divide(vec x, const struct divisor *d)
+{
+    const vec low = v_set1(-512.0f);
+    const vec high = v_set1(512.0f);
+    if (d->fast) {
+        vec product = v_clamp_number(v_mul(x, d->inverse), low, high);
+        ivec whole = iv_round(product);
+        if (!v_unsure(product, iv_to_float(whole))) {
+            return whole;
+        }
+    }
+    return iv_round(v_clamp_number(v_div(x, d->by), low, high));
+}
+
+/* Results read as u8, kept in the range, with the output's sign. */
+INLINE void store_each(uint8_t *y, ivec x, const struct ledge_range_i8 *out)
+{
+    x = iv_clamp(iv_add(x, iv_set1((uint32_t)out->zero)), out->low, out->high);
+    iv_store_bytes(y, iv_xor(x, iv_set1(out->flip)));
+}
+
+static inline vec real_of(const uint8_t *x, const struct ledge_term_i8 *term)
+{
+    ivec q = iv_xor(iv_load_bytes(x), iv_set1(term->flip));
+    return v_mul(iv_to_float(iv_sub(q, iv_set1((uint32_t)term->zero))), v_set1(term->scale));
+}
+
+INLINE void binary_vectors(const struct ledge_binary_i8 *p, const uint8_t *a, const uint8_t *b,
+                           int64_t n, uint8_t *y)
+{
+    const struct divisor divisor = divisor_of(p->scale);
+    const vec low = v_set1(p->clamp.low);
+    const vec high = v_set1(p->clamp.high);
+    for (int64_t i = 0; i < n; i += LANES) {
+        vec x = real_of(a + i, &p->term[0]);
+        vec z = real_of(b + i, &p->term[1]);
+        x = p->multiply ? v_mul(x, z) : v_add(x, z);
+        store_each(y + i, divide(v_clamp(x, low, high), &divisor), &p->out);
+    }
+}
+
+static void run_binary(const struct ledge_binary_i8 *p, const uint8_t *a, const uint8_t *b,
+                       int64_t n, uint8_t *y)
+{
+    int64_t whole = n / LANES * LANES;
+    binary_vectors(p, a, b, whole, y);
+    if (whole < n) {
+        uint8_t ends[3][LANES] = {{0}};
+        memcpy(ends[0], a + whole, (size_t)(n - whole));
+        memcpy(ends[1], b + whole, (size_t)(n - whole));
+        binary_vectors(p, ends[0], ends[1], LANES, ends[2]);
+        memcpy(y + whole, ends[2], (size_t)(n - whole));
+    }
+}
+
+static void quantize_vectors(const float *x, int64_t n, float scale,
+                             const struct ledge_range_i8 *out, uint8_t *y)
+{
+    const struct divisor divisor = divisor_of(scale);
+    for (int64_t i = 0; i < n; i += LANES) {
+        store_each(y + i, divide(v_load(x + i), &divisor), out);
+    }
+}
+
+static void run_quantize(const float *x, int64_t n, float scale, const struct ledge_range_i8 *out,
+                         uint8_t *y)
+{
+    int64_t whole = n / LANES * LANES;
+    quantize_vectors(x, whole, scale, out, y);
+    if (whole < n) {
+        float from[LANES] = {0};
+        uint8_t to[LANES];
+        memcpy(from, x + whole, (size_t)(n - whole) * sizeof *x);
+        quantize_vectors(from, LANES, scale, out, to);
+        memcpy(y + whole, to, (size_t)(n - whole));
+    }
+}
+
+/* -- fixed point -- */
+
+static inline fixed_vec fixed_one(struct ledge_tfl_factor factor)
+{
+    int32_t lists[3][LANES];
+    for (int i = 0; i < LANES; i++) {
+        lists[0][i] = factor.multiplier;
+        lists[1][i] = factor.shift > 0 ? factor.shift : 0;
+        lists[2][i] = factor.shift > 0 ? 0 : -factor.shift;
+    }
+    const struct ledge_epilogue_i8 e = {
+        .multiplier = lists[0], .left = lists[1], .right = lists[2]};
+    return fixed_load(&e, 0);
+}
+
+static inline ivec whole_of(const uint8_t *x, const struct ledge_term_i8 *term)
+{
+    ivec q = iv_xor(iv_load_bytes(x), iv_set1(term->flip));
+    return iv_sub(q, iv_set1((uint32_t)term->zero));
+}
+
+INLINE void fixed_vectors(const struct ledge_fixed_binary_i8 *p, const uint8_t *a, const uint8_t *b,
+                          int64_t n, uint8_t *y)
+{
+    const fixed_vec factor[3] = {fixed_one(p->factor[0]), fixed_one(p->factor[1]),
+                                 fixed_one(p->out_factor)};
+    const ivec gain = iv_set1((uint32_t)1 << 20);
+    for (int64_t i = 0; i < n; i += LANES) {
+        ivec x = whole_of(a + i, &p->term[0]);
+        ivec z = whole_of(b + i, &p->term[1]);
+        if (p->multiply) {
+            x = iv_mul(x, z);
+        } else {
+            x = iv_fixed(iv_mul(x, gain), &factor[0]);
+            z = iv_fixed(iv_mul(z, gain), &factor[1]);
+            x = p->subtract ? iv_sub(x, z) : iv_add(x, z);
+        }
+        store_each(y + i, iv_fixed(x, &factor[2]), &p->out);
+    }
+}
+
+static void run_fixed_binary(const struct ledge_fixed_binary_i8 *p, const uint8_t *a,
+                             const uint8_t *b, int64_t n, uint8_t *y)
+{
+    int64_t whole = n / LANES * LANES;
+    fixed_vectors(p, a, b, whole, y);
+    if (whole < n) {
+        uint8_t ends[3][LANES] = {{0}};
+        memcpy(ends[0], a + whole, (size_t)(n - whole));
+        memcpy(ends[1], b + whole, (size_t)(n - whole));
+        fixed_vectors(p, ends[0], ends[1], LANES, ends[2]);
+        memcpy(y + whole, ends[2], (size_t)(n - whole));
+    }
+}
+
+/* -- sums over pixels -- */
+
+static void run_add_pixels(const uint8_t *restrict x, int64_t pixels, int64_t step, int64_t n,
+                           uint8_t flip, int32_t *restrict sums)
+{
+    for (int64_t p = 0; p < pixels; p++) {
+        const uint8_t *restrict from = x + p * step;
+        for (int64_t c = 0; c < n; c++) {
+            sums[c] += from[c] ^ flip;
+        }
+    }
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pass_nhwc.c -- regions of quantised operators work on NHWC pictures: the layout of the 8-bit
+ * loops (conv_i8.h), where a pixel's channels lie side by side.
+ *
+ * Every quantised convolution of a picture is turned, and whatever can take its output as it is:
+ * QLinearAdd, QLinearMul, MaxPool, Concat along the channels, QLinearGlobalAveragePool. Transposes
+ * stand only where a region meets something else. A picture of up to four channels is read as
+ * planes instead. Bytes only change places: no result changes. Why not blocks of channels:
+ * docs/decisions/0007-nhwc-for-8-bits.md. */
+#include <string.h>
+
+#include "base/status.h"
+#include "engine/plan/pass_match.h"
+#include "engine/plan/passes.h"
+
+#include "base/banned.h"
+
+struct regions {
+    struct ledge_graph *graph;
+    struct ledge_arena scratch;
+    int32_t *twin; /* per value that was there before: the same in NHWC, or -1 */
+    int8_t *rank;  /* of a twin */
+    bool *read;
+    bool *moved; /* nothing computes the value itself any more */
+    int32_t n_values, n_nodes;
+    struct ledge_error *err;
+};
+
+static enum ledge_status no_memory(const struct regions *r)
+{
+    return ledge_fail(r->err, LEDGE_ERR_NOMEM, "no memory for a pass");
+}
+
+static int32_t twin_of(const struct regions *r, int32_t value)
+{
+    return value >= 0 && value < r->n_values ? r->twin[value] : -1;
+}
+
+static bool is_microsoft(const struct ledge_node *node, const char *op)
+{
+    return strcmp(node->domain, "com.microsoft") == 0 && strcmp(node->op, op) == 0;
+}
+
+/* A node "Transpose" from one value to another; to NHWC or back. */
+static enum ledge_status transpose(const struct regions *r, int32_t from, int32_t to, int32_t rank,
+                                   bool back)
+{
+    int64_t perm[LEDGE_MAX_RANK] = {0};
+    for (int32_t i = 1; i < rank; i++) {
+        perm[i] = back ? (i == 1 ? rank - 1 : i - 1) : (i == rank - 1 ? 1 : i + 1);
+    }
+    int32_t node = ledge_graph_add_node(r->graph, "", "Transpose", 13, NULL, &from, 1, &to, 1);
+    if (node < 0 || !ledge_graph_set_ints(r->graph, node, "perm", perm, (size_t)rank)) {
+        return no_memory(r);
+    }
+    return LEDGE_OK;
+}
+
+/* Node number `at` computes the NHWC twin of its output 0 from now on. */
+static enum ledge_status turn_output(const struct regions *r, int32_t at, int32_t rank)
+{
+    int32_t out = r->graph->nodes[at].out[0];
+    enum ledge_dtype dtype = r->graph->values[out].dtype;
+    int32_t twin = ledge_graph_add_value(r->graph, NULL, dtype, -1, NULL);
+    if (twin < 0) {
+        return no_memory(r);
+    }
+    r->graph->nodes[at].out[0] = twin;
+    r->graph->values[twin].producer = at;
+    r->graph->values[out].producer = -1;
+    r->twin[out] = twin;
+    r->rank[out] = (int8_t)rank;
+    r->moved[out] = true;
+    return LEDGE_OK;
+}
+
+static enum ledge_status set_input(const struct regions *r, int32_t at, int32_t i, int32_t value)
+{
+    struct ledge_node *node = &r->graph->nodes[at];
+    int32_t *copy = LEDGE_NEW_ARRAY(&r->graph->arena, int32_t, (size_t)node->n_in);
+    if (copy == NULL) {
+        return no_memory(r);
+    }
+    memcpy(copy, node->in, (size_t)node->n_in * sizeof *copy);
+    copy[i] = value;
+    node->in = copy;
+    return LEDGE_OK;
+}
+
+/* Weights [O][I][k...] of bytes as [O][k...][I]. */
+static enum ledge_status turn_weights(const struct regions *r, int32_t at)
+{
+    const struct ledge_value *w = &r->graph->values[r->graph->nodes[at].in[3]];
+    int64_t dims[LEDGE_MAX_RANK] = {w->dims[0]};
+    int64_t inner = 1;
+    for (int32_t i = 2; i < w->rank; i++) {
+        dims[i - 1] = w->dims[i];
+        inner *= w->dims[i];
+    }
+    dims[w->rank - 1] = w->dims[1];
+    int64_t channels = w->dims[1];
+    uint8_t *turned = ledge_arena_alloc(&r->graph->arena, w->bytes, 64);
+    if (turned == NULL) {
+        return no_memory(r);
+    }
+    const uint8_t *from = w->data;
+    for (int64_t o = 0; o < w->dims[0]; o++) {
+        for (int64_t c = 0; c < channels; c++) {
+            for (int64_t k = 0; k < inner; k++) {
+                turned[(o * inner + k) * channels + c] = from[(o * channels + c) * inner + k];
+            }
+        }
+    }
+    int32_t value =
+        ledge_graph_add_constant(r->graph, NULL, w->dtype, w->rank, dims, turned, false);
+    return value < 0 ? no_memory(r) : set_input(r, at, 3, value);
+}
+
+/* Constant weights of a picture or a row of samples, whose bytes are all there. */
+static bool is_picture(const struct regions *r, const struct ledge_node *node)
+{
+    if (node->n_in < 8 || node->in[0] < 0 || node->in[3] < 0 || node->n_out != 1 ||
+        node->out[0] < 0 || ledge_node_attr(node, "layout") != NULL) {
+        return false;
+    }
+    const struct ledge_value *w = &r->graph->values[node->in[3]];
+    return w->data != NULL && (w->rank == 3 || w->rank == 4) &&
+           (w->dtype == LEDGE_I8 || w->dtype == LEDGE_U8) &&
+           (int64_t)w->bytes == ledge_match_count(w);
+}
+
+static enum ledge_status turn_conv(const struct regions *r, int32_t at)
+{
+    enum { FEW = 4 };
+    struct ledge_graph *graph = r->graph;
+    const struct ledge_node *node = &graph->nodes[at];
+    if (!is_picture(r, node)) {
+        return LEDGE_OK;
+    }
+    int32_t x = node->in[0];
+    int32_t rank = graph->values[node->in[3]].rank;
+    bool few = graph->values[node->in[3]].dims[1] <= FEW && ledge_node_int(node, "group", 1) == 1;
+    if (twin_of(r, x) < 0 && !few) {
+        int32_t twin = ledge_graph_add_value(graph, NULL, graph->values[x].dtype, -1, NULL);
+        if (twin < 0) {
+            return no_memory(r);
+        }
+        LEDGE_TRY(transpose(r, x, twin, rank, false));
+        r->twin[x] = twin;
+        r->rank[x] = (int8_t)rank;
+    }
+    if (twin_of(r, x) >= 0) {
+        LEDGE_TRY(set_input(r, at, 0, r->twin[x]));
+    } else if (!ledge_graph_set_int(graph, at, "planes", 1)) {
+        return no_memory(r);
+    }
+    if (!ledge_graph_set_int(graph, at, "layout", LEDGE_NHWC)) {
+        return no_memory(r);
+    }
+    LEDGE_TRY(turn_weights(r, at));
+    return turn_output(r, at, rank);
+}
+
+/* Inputs list[0 .. n - 1] of the node all have twins of one rank: 0 when not. */
+static int32_t common_rank(const struct regions *r, const struct ledge_node *node,
+                           const int32_t *list, int32_t n)
+{
+    int32_t rank = 0;
+    for (int32_t i = 0; i < n; i++) {
+        int32_t value = ledge_node_in(node, list[i]);
+        if (twin_of(r, value) < 0 || (i > 0 && r->rank[value] != rank)) {
+            return 0;
+        }
+        rank = r->rank[value];
+    }
+    return rank;
+}
+
+static enum ledge_status turn_inputs(const struct regions *r, int32_t at, const int32_t *list,
+                                     int32_t n)
+{
+    for (int32_t i = 0; i < n; i++) {
+        LEDGE_TRY(set_input(r, at, list[i], r->twin[r->graph->nodes[at].in[list[i]]]));
+    }
+    return LEDGE_OK;
+}
+
+static enum ledge_status turn_concat(const struct regions *r, int32_t at)
+{
+    int32_t list[64];
+    const struct ledge_node *node = &r->graph->nodes[at];
+    if (node->n_in > (int32_t)(sizeof list / sizeof list[0])) {
+        return LEDGE_OK;
+    }
+    for (int32_t i = 0; i < node->n_in; i++) {
+        list[i] = i;
+    }
+    int32_t n = node->n_in;
+    int32_t rank = common_rank(r, node, list, n);
+    int64_t axis = ledge_node_int(node, "axis", 0);
+    if (rank == 0 || (axis < 0 ? axis + rank : axis) != 1) {
+        return LEDGE_OK;
+    }
+    if (!ledge_graph_set_int(r->graph, at, "axis", rank - 1)) {
+        return no_memory(r);
+    }
+    LEDGE_TRY(turn_inputs(r, at, list, n));
+    return turn_output(r, at, rank);
+}
+
+/* Operators on one picture or two of one rank that an attribute, or nothing, turns. */
+static enum ledge_status turn_other(const struct regions *r, int32_t at)
+{
+    static const int32_t both[2] = {0, 3};
+    const struct ledge_node *node = &r->graph->nodes[at];
+    bool binary = is_microsoft(node, "QLinearAdd") || is_microsoft(node, "QLinearMul");
+    bool max = ledge_is_op(node, "MaxPool") && ledge_node_attr(node, "layout") == NULL;
+    bool mean = is_microsoft(node, "QLinearGlobalAveragePool") &&
+                ledge_node_int(node, "channels_last", 0) == 0;
+    if ((!binary && !max && !mean) || node->n_out != 1 || node->out[0] < 0) {
+        return LEDGE_OK;
+    }
+    int32_t n = binary ? 2 : 1;
+    int32_t rank = common_rank(r, node, both, n);
+    if (rank == 0) {
+        return LEDGE_OK;
+    }
+    if ((max && !ledge_graph_set_int(r->graph, at, "layout", LEDGE_NHWC)) ||
+        (mean && !ledge_graph_set_int(r->graph, at, "channels_last", 1))) {
+        return no_memory(r);
+    }
+    LEDGE_TRY(turn_inputs(r, at, both, n));
+    return turn_output(r, at, rank);
+}
+
+static enum ledge_status turn(const struct regions *r, int32_t at)
+{
+    const struct ledge_node *node = &r->graph->nodes[at];
+    if (node->dead) {
+        return LEDGE_OK;
+    }
+    if (ledge_is_op(node, "QLinearConv")) {
+        return turn_conv(r, at);
+    }
+    return ledge_is_op(node, "Concat") ? turn_concat(r, at) : turn_other(r, at);
+}
+
+/* Values that somebody still reads as they were. */
+static enum ledge_status turn_back(const struct regions *r)
+{
+    struct ledge_graph *graph = r->graph;
+    bool *read = r->read;
+    for (int32_t i = 0; i < r->n_nodes; i++) {
+        const struct ledge_node *node = &graph->nodes[i];
+        for (int32_t k = 0; k < node->n_in && !node->dead; k++) {
+            if (node->in[k] >= 0 && node->in[k] < r->n_values) {
+                read[node->in[k]] = true;
+            }
+        }
+    }
+    for (int32_t i = 0; i < graph->n_outputs; i++) {
+        read[graph->outputs[i]] = true;
+    }
+    for (int32_t i = 0; i < graph->n_states; i++) {
+        read[graph->states[i].out] = true;
+    }
+    for (int32_t v = 0; v < r->n_values; v++) {
+        if (r->moved[v] && read[v]) {
+            LEDGE_TRY(transpose(r, r->twin[v], v, r->rank[v], true));
+        }
+    }
+    return LEDGE_OK;
+}
+
+static enum ledge_status run(struct regions *r)
+{
+    size_t n = (size_t)r->n_values;
+    r->twin = LEDGE_NEW_ARRAY(&r->scratch, int32_t, n);
+    r->rank = LEDGE_NEW_ARRAY(&r->scratch, int8_t, n);
+    r->read = LEDGE_NEW_ARRAY(&r->scratch, bool, n);
+    r->moved = LEDGE_NEW_ARRAY(&r->scratch, bool, n);
+    if (r->twin == NULL || r->rank == NULL || r->read == NULL || r->moved == NULL) {
+        return no_memory(r);
+    }
+    for (size_t v = 0; v < n; v++) {
+        r->twin[v] = -1;
+    }
+    for (int32_t i = 0; i < r->n_nodes; i++) {
+        LEDGE_TRY(turn(r, i));
+    }
+    return turn_back(r);
+}
+
+enum ledge_status ledge_pass_nhwc(struct ledge_graph *graph, struct ledge_error *err)
+{
+    struct regions r = {
+        .graph = graph, .n_values = graph->n_values, .n_nodes = graph->n_nodes, .err = err};
+    ledge_arena_init(&r.scratch, &graph->arena.allocator);
+    enum ledge_status status = run(&r);
+    ledge_arena_done(&r.scratch);
+    return status;
+}
