@@ -64,6 +64,21 @@ struct ledge_blocked_window {
     float low, high;
 };
 
+/* What is done to sums after addend and clamp. */
+enum ledge_blocked_function {
+    LEDGE_BLOCKED_NONE,
+    LEDGE_BLOCKED_HARD_SIGMOID, /* clamp(alpha x + beta, 0, 1) */
+    LEDGE_BLOCKED_HARD_SWISH,   /* x clamp(x / 6 + 1 / 2, 0, 1) */
+    LEDGE_BLOCKED_SIGMOID,
+    LEDGE_BLOCKED_SWISH, /* x sigmoid(x) */
+    LEDGE_BLOCKED_LEAKY, /* x < 0: alpha x */
+};
+
+struct ledge_blocked_activation {
+    enum ledge_blocked_function function;
+    float alpha, beta;
+};
+
 struct ledge_blocked_kernels {
     enum ledge_rung rung;
     int32_t block;
@@ -74,7 +89,11 @@ struct ledge_blocked_kernels {
     void (*sum)(const struct ledge_blocked_window *window);
     /* n vectors, `step` floats apart, one after the other. */
     void (*gather)(const float *from, int64_t step, int64_t n, float *to);
-    const char *conv, *depthwise, *pool; /* names for reports */
+    /* y = f(x) for n vectors; x may be y. */
+    void (*activate)(const struct ledge_blocked_activation *a, const float *x, int64_t n, float *y);
+    /* y = x * gate for n vectors and one vector of gates; x may be y. */
+    void (*gate)(const float *x, const float *gate, int64_t n, float *y);
+    const char *conv, *depthwise, *pool, *activation; /* names for reports */
 };
 
 #define LEDGE_KERNELS_F32(isa, rung) extern const struct ledge_blocked_kernels ledge_blocked_##isa;
@@ -91,6 +110,7 @@ const struct ledge_blocked_kernels *ledge_blocked_for(enum ledge_rung rung);
 struct ledge_blocked_conv {
     struct ledge_geometry g; /* layout is that of the weights and of a planar x */
     struct ledge_clamp clamp;
+    struct ledge_blocked_activation activation;
     const struct ledge_blocked_kernels *isa;
     bool planar;                   /* x is a plain tensor of few channels */
     bool direct;                   /* x is read where it is: 1 x 1, no stride, no padding */
@@ -121,6 +141,7 @@ enum ledge_status ledge_blocked_conv_run(const struct ledge_kernel_call *call);
 struct ledge_blocked_rows {
     struct ledge_geometry g; /* batch counts channel blocks: batch * ceil(channels / b) */
     struct ledge_clamp clamp;
+    struct ledge_blocked_activation activation;
     const struct ledge_blocked_kernels *isa;
     int64_t blocks;     /* of one picture */
     const float *zeros; /* one row of the input */
@@ -136,6 +157,19 @@ void ledge_blocked_depthwise_pack(const struct ledge_blocked_rows *rows, const f
 void ledge_blocked_rows_plan(struct ledge_blocked_rows *rows, int32_t threads);
 enum ledge_status ledge_blocked_depthwise_run(const struct ledge_kernel_call *call);
 enum ledge_status ledge_blocked_pool_run(const struct ledge_kernel_call *call);
+
+/* -- single elements: blocked_elements.c ----------------------------------------------------------
+ */
+
+struct ledge_blocked_elements {
+    struct ledge_blocked_activation activation;
+    const struct ledge_blocked_kernels *isa;
+    int64_t planes, pixels;
+};
+
+/* in {x}, out {f(x)}; in {x, gates of one vector for each plane}, out {x * gate} */
+enum ledge_status ledge_blocked_activation_run(const struct ledge_kernel_call *call);
+enum ledge_status ledge_blocked_gate_run(const struct ledge_kernel_call *call);
 
 /* -- borders of a region: blocked_move.c
  * -----------------------------------------------------------

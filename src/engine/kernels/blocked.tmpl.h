@@ -2,6 +2,8 @@
 /* blocked.tmpl.h -- the loops of blocked.h in terms of `vec` (simd_<isa>.h); included once by each
  * blocked_<isa>.c, which says by TILE_COUNTS how many pixels a tile may have.
  */
+#include <math.h>
+
 #include "engine/kernels/blocked.h"
 
 #if defined(__clang__)
@@ -307,6 +309,67 @@ static void run_sum(const struct ledge_blocked_window *w)
     v_store(w->y, v_clamp(all, v_set1(w->low), v_set1(w->high)));
 }
 
+/* e^x, x from -87 to 88 (clamped): 2^n times the Taylor series of the rest, whose ninth term is
+ * below half a unit of the last place for |rest| <= ln(2) / 2. */
+INLINE vec exponential(vec x)
+{
+    x = v_clamp(x, v_set1(-87.0f), v_set1(88.0f));
+    const vec magic = v_set1(12582912.0f); /* 1.5 * 2^23: adding it rounds to whole numbers */
+    vec n = v_add(v_fma(x, v_set1(1.44269504f), magic), v_set1(-12582912.0f));
+    vec r = v_fma(n, v_set1(-0.693359375f), x); /* ln 2 in two parts */
+    r = v_fma(n, v_set1(2.12194440e-4f), r);
+    vec p = v_fma(r, v_set1(1.0f / 5040), v_set1(1.0f / 720));
+    p = v_fma(p, r, v_set1(1.0f / 120));
+    p = v_fma(p, r, v_set1(1.0f / 24));
+    p = v_fma(p, r, v_set1(1.0f / 6));
+    p = v_fma(p, r, v_set1(0.5f));
+    p = v_fma(p, r, v_set1(1.0f));
+    p = v_fma(p, r, v_set1(1.0f));
+    return v_scale(p, n);
+}
+
+INLINE vec sigmoid(vec x, vec numerator)
+{
+    vec e = exponential(v_times(x, v_set1(-1.0f)));
+    return v_over(numerator, v_add(e, v_set1(1.0f)));
+}
+
+static void run_activate(const struct ledge_blocked_activation *a, const float *x, int64_t n,
+                         float *y)
+{
+    vec alpha = v_set1(a->alpha), beta = v_set1(a->beta);
+    vec zero = v_set1(0), one = v_set1(1.0f);
+#define EACH_VECTOR(expression)                                                                    \
+    for (int64_t i = 0; i < n * LANES; i += LANES) {                                               \
+        vec v = v_load(x + i);                                                                     \
+        v_store(y + i, (expression));                                                              \
+    }                                                                                              \
+    break
+    switch (a->function) {
+    case LEDGE_BLOCKED_HARD_SIGMOID:
+        EACH_VECTOR(v_clamp(v_fma(v, alpha, beta), zero, one));
+    case LEDGE_BLOCKED_HARD_SWISH:
+        EACH_VECTOR(v_times(v, v_clamp(v_fma(v, v_set1(1.0f / 6), v_set1(0.5f)), zero, one)));
+    case LEDGE_BLOCKED_SIGMOID:
+        EACH_VECTOR(sigmoid(v, one));
+    case LEDGE_BLOCKED_SWISH:
+        EACH_VECTOR(sigmoid(v, v));
+    case LEDGE_BLOCKED_LEAKY:
+        EACH_VECTOR(v_fma(alpha, v_clamp(v, v_set1(-INFINITY), zero), v_larger(zero, v)));
+    case LEDGE_BLOCKED_NONE:
+        break;
+    }
+#undef EACH_VECTOR
+}
+
+static void run_gate(const float *x, const float *gate, int64_t n, float *y)
+{
+    vec g = v_load(gate);
+    for (int64_t i = 0; i < n * LANES; i += LANES) {
+        v_store(y + i, v_times(v_load(x + i), g));
+    }
+}
+
 static void run_gather(const float *from, int64_t step, int64_t n, float *to)
 {
     for (int64_t i = 0; i < n; i++) {
@@ -315,15 +378,18 @@ static void run_gather(const float *from, int64_t step, int64_t n, float *to)
 }
 
 #define BLOCKED_KERNELS(isa, its_rung)                                                             \
-    const struct ledge_blocked_kernels ledge_blocked_##isa = {.rung = (its_rung),                  \
-                                                              .block = LANES,                      \
-                                                              .pixels = TILE_ROWS,                 \
-                                                              .tile = run_tile,                    \
-                                                              .row = run_row,                      \
-                                                              .max = run_max,                      \
-                                                              .sum = run_sum,                      \
-                                                              .gather = run_gather,                \
-                                                              .conv = "conv_blocked_" #isa,        \
-                                                              .depthwise =                         \
-                                                                  "depthwise_blocked_" #isa,       \
-                                                              .pool = "pool_blocked_" #isa}
+    const struct ledge_blocked_kernels ledge_blocked_##isa = {                                     \
+        .rung = (its_rung),                                                                        \
+        .block = LANES,                                                                            \
+        .pixels = TILE_ROWS,                                                                       \
+        .tile = run_tile,                                                                          \
+        .row = run_row,                                                                            \
+        .max = run_max,                                                                            \
+        .sum = run_sum,                                                                            \
+        .gather = run_gather,                                                                      \
+        .activate = run_activate,                                                                  \
+        .gate = run_gate,                                                                          \
+        .activation = "activation_blocked_" #isa,                                                  \
+        .conv = "conv_blocked_" #isa,                                                              \
+        .depthwise = "depthwise_blocked_" #isa,                                                    \
+        .pool = "pool_blocked_" #isa}

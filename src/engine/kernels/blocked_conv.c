@@ -297,6 +297,11 @@ static void run_pixels(const struct ledge_blocked_conv *conv, struct ledge_block
         tile->y = y + at * block;
         tile->add = add != NULL ? add + at * block : NULL;
         conv->isa->tile(tile);
+        for (int32_t v = 0; v < tile->blocks && conv->activation.function != LEDGE_BLOCKED_NONE;
+             v++) {
+            float *sums = tile->y + v * tile->y_block;
+            conv->isa->activate(&conv->activation, sums, tile->pixels, sums);
+        }
     }
 }
 

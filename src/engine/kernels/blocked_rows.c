@@ -93,6 +93,9 @@ static void depthwise_row(const struct job *job, int64_t plane, int64_t at)
         .high = rows->clamp.high,
     };
     rows->isa->row(&row);
+    if (rows->activation.function != LEDGE_BLOCKED_NONE) {
+        rows->isa->activate(&rows->activation, row.y, g->out[W], row.y);
+    }
 }
 
 /* Taps of dimension d under output o that lie on the picture: where the first lies, how many. */

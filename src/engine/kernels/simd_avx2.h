@@ -64,6 +64,18 @@ static inline vec v_larger(vec a, vec b)
     return _mm256_max_ps(a, b);
 }
 
+static inline vec v_over(vec a, vec b)
+{
+    return _mm256_div_ps(a, b);
+}
+
+/* p * 2^n for whole n from -126 to 127. */
+static inline vec v_scale(vec p, vec n)
+{
+    __m256i power = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(power, 23)));
+}
+
 /* Bits of both: lanes that are 0 in one are those of the other, whatever they hold. */
 static inline vec v_or(vec a, vec b)
 {

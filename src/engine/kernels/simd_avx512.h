@@ -57,6 +57,17 @@ static inline vec v_larger(vec a, vec b)
     return _mm512_max_ps(a, b);
 }
 
+static inline vec v_over(vec a, vec b)
+{
+    return _mm512_div_ps(a, b);
+}
+
+/* p * 2^n for whole n from -126 to 127. */
+static inline vec v_scale(vec p, vec n)
+{
+    return _mm512_scalef_ps(p, n);
+}
+
 /* Bits of both: lanes that are 0 in one are those of the other, whatever they hold. */
 static inline vec v_or(vec a, vec b)
 {

@@ -91,6 +91,29 @@ static inline vec v_larger(vec a, vec b)
     return a;
 }
 
+static inline vec v_over(vec a, vec b)
+{
+    EACH(i)
+    {
+        a.lane[i] /= b.lane[i];
+    }
+    return a;
+}
+
+/* p * 2^n for whole n from -126 to 127; NaN in n leaves p. */
+static inline vec v_scale(vec p, vec n)
+{
+    EACH(i)
+    {
+        int32_t whole = n.lane[i] >= -126.0f && n.lane[i] <= 127.0f ? (int32_t)n.lane[i] : 0;
+        uint32_t bits = (uint32_t)(whole + 127) << 23;
+        float power;
+        memcpy(&power, &bits, sizeof power);
+        p.lane[i] *= power;
+    }
+    return p;
+}
+
 /* Bits of both: lanes that are 0 in one are those of the other, whatever they hold. */
 static inline vec v_or(vec a, vec b)
 {

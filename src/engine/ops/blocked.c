@@ -51,6 +51,42 @@ static enum ledge_status infer_blocked(struct ledge_op_infer *infer, const struc
     return ledge_infer_out(infer, 0, LEDGE_F32, 5, dims);
 }
 
+static const struct {
+    const char *op;
+    enum ledge_blocked_function function;
+    float alpha, beta; /* defaults of the attributes */
+} functions[] = {
+    {"HardSigmoid", LEDGE_BLOCKED_HARD_SIGMOID, 0.2f, 0.5f},
+    {"HardSwish", LEDGE_BLOCKED_HARD_SWISH, 0, 0},
+    {"LeakyRelu", LEDGE_BLOCKED_LEAKY, 0.01f, 0},
+    {"Sigmoid", LEDGE_BLOCKED_SIGMOID, 0, 0},
+    {"Swish", LEDGE_BLOCKED_SWISH, 0, 0},
+};
+
+bool ledge_blocked_is_function(const char *op)
+{
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+        if (strcmp(functions[i].op, op) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct ledge_blocked_activation activation_of(const struct ledge_node *node)
+{
+    struct ledge_blocked_activation a = {.function = LEDGE_BLOCKED_NONE};
+    const char *name = ledge_node_string(node, "activation", "");
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+        if (strcmp(functions[i].op, name) == 0) {
+            a.function = functions[i].function;
+            a.alpha = ledge_node_float(node, "alpha", functions[i].alpha);
+            a.beta = ledge_node_float(node, "beta", functions[i].beta);
+        }
+    }
+    return a;
+}
+
 /* -- convolution ----------------------------------------------------------------------------------
  */
 
@@ -114,6 +150,7 @@ static enum ledge_status prepare_dense(struct ledge_op_prepare *prepare,
     }
     conv->g = *g;
     conv->clamp = ledge_node_clamp(prepare->node);
+    conv->activation = activation_of(prepare->node);
     conv->isa = ledge_blocked_for(prepare->rung);
     conv->planar = ledge_prepare_in(prepare, 0)->rank == 4;
     ledge_blocked_conv_plan(conv, prepare->threads, tap_at);
@@ -137,6 +174,7 @@ static struct ledge_blocked_rows *new_rows(struct ledge_op_prepare *prepare,
     if (rows != NULL) {
         rows->g = *g;
         rows->clamp = ledge_node_clamp(prepare->node);
+        rows->activation = activation_of(prepare->node);
         rows->isa = ledge_blocked_for(prepare->rung);
         rows->blocks = ledge_prepare_in(prepare, 0)->dims[1];
         rows->g.batch = g->batch * rows->blocks;
@@ -263,6 +301,61 @@ static enum ledge_status blocked_pool_prepare(struct ledge_op_prepare *prepare)
     return LEDGE_OK;
 }
 
+/* -- single elements ------------------------------------------------------------------------------
+ */
+
+static enum ledge_status blocked_activation_infer(struct ledge_op_infer *infer)
+{
+    const struct ledge_value *x = ledge_infer_in(infer, 0);
+    if (!is_blocked(x) || activation_of(infer->node).function == LEDGE_BLOCKED_NONE) {
+        return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "needs a blocked input and a function");
+    }
+    return ledge_infer_out(infer, 0, LEDGE_F32, 5, x->dims);
+}
+
+static enum ledge_status blocked_gate_infer(struct ledge_op_infer *infer)
+{
+    const struct ledge_value *x = ledge_infer_in(infer, 0), *gate = ledge_infer_in(infer, 1);
+    if (!is_blocked(x) || !is_blocked(gate) || gate->dims[0] != x->dims[0] ||
+        gate->dims[1] != x->dims[1] || gate->dims[2] != 1 || gate->dims[3] != 1 ||
+        gate->dims[4] != x->dims[4]) {
+        return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "needs one gate for each channel");
+    }
+    return ledge_infer_out(infer, 0, LEDGE_F32, 5, x->dims);
+}
+
+static enum ledge_status prepare_elements(struct ledge_op_prepare *prepare, ledge_kernel_fn run)
+{
+    struct ledge_blocked_elements *e = LEDGE_NEW(prepare->memory, struct ledge_blocked_elements);
+    const struct ledge_value *x = ledge_prepare_in(prepare, 0);
+    if (e == NULL) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
+    }
+    e->isa = ledge_blocked_for(prepare->rung);
+    e->activation = activation_of(prepare->node);
+    e->planes = x->dims[0] * x->dims[1];
+    e->pixels = x->dims[2] * x->dims[3];
+    if (x->dims[4] != e->isa->block || e->planes > INT32_MAX) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_UNSUPPORTED, "not done for blocks of %lld",
+                                  (long long)x->dims[4]);
+    }
+    prepare->params = e;
+    prepare->run = run;
+    prepare->in_place = 0;
+    prepare->kernel = e->isa->activation;
+    return LEDGE_OK;
+}
+
+static enum ledge_status blocked_activation_prepare(struct ledge_op_prepare *prepare)
+{
+    return prepare_elements(prepare, ledge_blocked_activation_run);
+}
+
+static enum ledge_status blocked_gate_prepare(struct ledge_op_prepare *prepare)
+{
+    return prepare_elements(prepare, ledge_blocked_gate_run);
+}
+
 /* -- borders --------------------------------------------------------------------------------------
  */
 
@@ -336,6 +429,8 @@ static const struct ledge_op ops[] = {
     {"ledge", "ToBlocked", to_blocked_infer, to_blocked_prepare},
     {"ledge", "FromBlocked", from_blocked_infer, from_blocked_prepare},
     {"ledge", "BlockedConv", blocked_conv_infer, blocked_conv_prepare},
+    {"ledge", "BlockedActivation", blocked_activation_infer, blocked_activation_prepare},
+    {"ledge", "BlockedGate", blocked_gate_infer, blocked_gate_prepare},
     {"ledge", "BlockedMaxPool", blocked_pool_infer, blocked_pool_prepare},
     {"ledge", "BlockedAveragePool", blocked_pool_infer, blocked_pool_prepare},
     {"ledge", "BlockedGlobalAveragePool", blocked_pool_infer, blocked_pool_prepare},

@@ -7,6 +7,9 @@
  * FromBlocked    attributes channels, layout (of the plain output)
  * BlockedConv    {x, weights, bias, addend}: a Conv with its attributes and block; x may be a plain
  *                tensor of few channels; weights and bias are constant
+ *                attribute activation (a function's name below) with alpha and beta: done last
+ * BlockedActivation  attribute activation: HardSigmoid, HardSwish, LeakyRelu, Sigmoid, Swish
+ * BlockedGate    {x, gates [N][blocks][1][1][b]}: x times its channel's gate
  * BlockedMaxPool, BlockedAveragePool, BlockedGlobalAveragePool, BlockedGlobalMaxPool
  */
 #ifndef LEDGE_ENGINE_OPS_BLOCKED_H
@@ -14,6 +17,9 @@
 
 #include "engine/kernels/blocked.h"
 #include "engine/ops/op.h"
+
+/* Is this operator of ai.onnx a function that attribute activation can name? */
+bool ledge_blocked_is_function(const char *op);
 
 /* Window of a pooling node whose input, as a plain tensor, is x. False when it cannot be blocked.
  */

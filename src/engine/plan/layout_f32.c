@@ -227,6 +227,134 @@ static bool binary_fit(const struct ledge_layout_step *step, const struct ledge_
     return whole;
 }
 
+/* The node number that makes the twin of a value, when it is this operator, only `uses` readers
+ * have the value and none needs its plain form; else -1. */
+static int32_t sole_maker(const struct ledge_layout_step *step, int32_t number, const char *op,
+                          int32_t uses)
+{
+    const struct ledge_layout_value *value = &step->values[number];
+    int32_t maker = value->twin >= 0 ? step->graph->values[value->twin].producer : -1;
+    return maker >= 0 && value->uses == uses && !value->plain &&
+                   strcmp(step->graph->nodes[maker].op, op) == 0
+               ? maker
+               : -1;
+}
+
+static enum ledge_status no_memory(const struct ledge_layout_step *step)
+{
+    return ledge_fail(step->err, LEDGE_ERR_NOMEM, "no memory for blocked tensors");
+}
+
+/* Node number `node` dies; its output is what node `host` makes. */
+static void hand_over(struct ledge_layout_step *step, int32_t node, int32_t host,
+                      const struct ledge_layout_fit *fit)
+{
+    struct ledge_graph *graph = step->graph;
+    int32_t out = graph->nodes[node].out[0];
+    graph->nodes[node].dead = true;
+    graph->values[out].producer = -1;
+    step->values[out].twin = graph->nodes[host].out[0];
+    step->values[out].plain = false;
+    step->values[out].layout = fit->layout;
+    step->values[out].block = fit->block;
+}
+
+static bool set_activation(struct ledge_layout_step *step, int32_t node, const char *function,
+                           const struct ledge_node *from)
+{
+    static const char *const names[] = {"alpha", "beta"};
+    bool done = ledge_graph_set_string(step->graph, node, "activation", function);
+    for (int i = 0; i < 2 && done && from != NULL; i++) {
+        if (ledge_node_attr(from, names[i]) != NULL) {
+            done = ledge_graph_set_float(step->graph, node, names[i],
+                                         ledge_node_float(from, names[i], 0));
+        }
+    }
+    return done;
+}
+
+static bool function_fit(const struct ledge_layout_step *step, const struct ledge_node *node,
+                         struct ledge_layout_fit *fit)
+{
+    return unary_fit(step, node, fit) && ledge_blocked_is_function(node->op) &&
+           (strcmp(node->op, "Swish") != 0 || ledge_node_float(node, "alpha", 1.0f) == 1.0f);
+}
+
+/* Behind a convolution that nobody else reads: its last act. Else an operator of its own. */
+static enum ledge_status function_apply(struct ledge_layout_step *step, int32_t node,
+                                        const struct ledge_layout_fit *fit)
+{
+    const struct ledge_node *it = &step->graph->nodes[node];
+    int32_t host = sole_maker(step, it->in[0], "BlockedConv", 1);
+    bool fused = host >= 0 && ledge_node_attr(&step->graph->nodes[host], "activation") == NULL;
+    if (!set_activation(step, fused ? host : node, it->op, it)) {
+        return no_memory(step);
+    }
+    if (fused) {
+        hand_over(step, node, host, fit);
+        return LEDGE_OK;
+    }
+    return ledge_layout_rewrite(step, node, "ledge", "BlockedActivation",
+                                &step->values[it->in[0]].twin, 1, fit);
+}
+
+/* x * sigmoid(x) and x * hard_sigmoid(x) with its usual numbers: what the factor was made by, and
+ * the function that the product is; -1: it is neither. */
+static int32_t self_gate(const struct ledge_layout_step *step, const struct ledge_node *mul,
+                         int32_t i, const char **function)
+{
+    int32_t maker = sole_maker(step, mul->in[i], "BlockedActivation", 1);
+    const struct ledge_node *gate = maker >= 0 ? &step->graph->nodes[maker] : NULL;
+    if (gate == NULL || gate->in[0] != step->values[mul->in[1 - i]].twin) {
+        return -1;
+    }
+    const char *name = ledge_node_string(gate, "activation", "");
+    bool usual = fabsf(ledge_node_float(gate, "alpha", 0.2f) - 1.0f / 6) < 1e-6f &&
+                 ledge_node_float(gate, "beta", 0.5f) == 0.5f;
+    bool hard = strcmp(name, "HardSigmoid") == 0 && usual;
+    *function = hard ? "HardSwish" : "Swish";
+    return hard || strcmp(name, "Sigmoid") == 0 ? maker : -1;
+}
+
+static bool is_clamped(const struct ledge_node *node)
+{
+    return ledge_node_attr(node, "clamp_low") != NULL ||
+           ledge_node_attr(node, "clamp_high") != NULL;
+}
+
+static enum ledge_status mul_apply(struct ledge_layout_step *step, int32_t node,
+                                   const struct ledge_layout_fit *fit)
+{
+    struct ledge_graph *graph = step->graph;
+    const struct ledge_node *it = &graph->nodes[node];
+    for (int32_t i = 0; i < 2 && fit->enters[0] < 0 && !is_clamped(it); i++) {
+        int32_t x = it->in[1 - i], gate = it->in[i];
+        const char *function;
+        int32_t maker = self_gate(step, it, i, &function);
+        if (maker >= 0) {
+            int32_t host = sole_maker(step, x, "BlockedConv", 2);
+            bool fused = host >= 0 && ledge_node_attr(&graph->nodes[host], "activation") == NULL;
+            graph->nodes[maker].dead = true;
+            if (!set_activation(step, fused ? host : node, function, NULL)) {
+                return no_memory(step);
+            }
+            if (fused) {
+                hand_over(step, node, host, fit);
+                return LEDGE_OK;
+            }
+            return ledge_layout_rewrite(step, node, "ledge", "BlockedActivation",
+                                        &step->values[x].twin, 1, fit);
+        }
+        if (step->values[x].twin >= 0 && step->values[gate].twin >= 0 &&
+            !same_dims(&graph->values[x], &graph->values[gate]) &&
+            is_per_channel(&graph->values[gate], &graph->values[x], fit->layout)) {
+            const int32_t in[2] = {step->values[x].twin, step->values[gate].twin};
+            return ledge_layout_rewrite(step, node, "ledge", "BlockedGate", in, 2, fit);
+        }
+    }
+    return same_apply(step, node, fit);
+}
+
 /* The convolution whose output nobody but this Add reads; -1 when there is none. The later of two:
  * the other one's output is there by then. */
 static int32_t addend_host(const struct ledge_layout_step *step, const struct ledge_node *add,
@@ -235,16 +363,13 @@ static int32_t addend_host(const struct ledge_layout_step *step, const struct le
     const struct ledge_graph *graph = step->graph;
     int32_t host = -1;
     for (int32_t i = 0; i < 2; i++) {
-        const struct ledge_layout_value *value = &step->values[add->in[i]];
-        int32_t producer = value->twin >= 0 ? graph->values[value->twin].producer : -1;
-        if (producer < 0 || value->uses != 1 || value->plain || producer <= host ||
-            strcmp(graph->nodes[producer].op, "BlockedConv") != 0) {
+        int32_t maker = sole_maker(step, add->in[i], "BlockedConv", 1);
+        if (maker <= host) {
             continue;
         }
-        const struct ledge_node *conv = &graph->nodes[producer];
-        if (conv->n_in < 4 && ledge_node_attr(conv, "clamp_low") == NULL &&
-            ledge_node_attr(conv, "clamp_high") == NULL) {
-            host = producer;
+        const struct ledge_node *conv = &graph->nodes[maker];
+        if (conv->n_in < 4 && !is_clamped(conv) && ledge_node_attr(conv, "activation") == NULL) {
+            host = maker;
             *other = add->in[1 - i];
         }
     }
@@ -252,32 +377,28 @@ static int32_t addend_host(const struct ledge_layout_step *step, const struct le
 }
 
 static enum ledge_status fuse_add(struct ledge_layout_step *step, int32_t node, int32_t host,
-                                  int32_t other)
+                                  int32_t other, const struct ledge_layout_fit *fit)
 {
     struct ledge_graph *graph = step->graph;
-    struct ledge_node *add = &graph->nodes[node];
     static const char *const bounds[] = {"clamp_low", "clamp_high"};
     int32_t *in = LEDGE_NEW_ARRAY(&graph->arena, int32_t, 4);
     bool done = in != NULL;
     for (int i = 0; i < 2 && done; i++) {
+        const struct ledge_node *add = &graph->nodes[node];
         if (ledge_node_attr(add, bounds[i]) != NULL) {
             done =
                 ledge_graph_set_float(graph, host, bounds[i], ledge_node_float(add, bounds[i], 0));
         }
     }
     if (!done) {
-        return ledge_fail(step->err, LEDGE_ERR_NOMEM, "no memory for blocked tensors");
+        return no_memory(step);
     }
     struct ledge_node *conv = &graph->nodes[host];
     memcpy(in, conv->in, 3 * sizeof *in);
     in[3] = step->values[other].twin;
     conv->in = in;
     conv->n_in = 4;
-    add->dead = true;
-    struct ledge_layout_value *sum = &step->values[add->out[0]];
-    sum->twin = conv->out[0];
-    sum->plain = false;
-    graph->values[add->out[0]].producer = -1;
+    hand_over(step, node, host, fit);
     return LEDGE_OK;
 }
 
@@ -290,9 +411,7 @@ static enum ledge_status add_apply(struct ledge_layout_step *step, int32_t node,
         same_dims(&step->graph->values[a], &step->graph->values[b])) {
         int32_t host = addend_host(step, it, &other);
         if (host >= 0) {
-            step->values[it->out[0]].layout = fit->layout;
-            step->values[it->out[0]].block = fit->block;
-            return fuse_add(step, node, host, other);
+            return fuse_add(step, node, host, other, fit);
         }
     }
     return same_apply(step, node, fit);
@@ -324,23 +443,36 @@ static enum ledge_status concat_apply(struct ledge_layout_step *step, int32_t no
                                       const struct ledge_layout_fit *fit)
 {
     if (!ledge_graph_set_int(step->graph, node, "axis", 1)) {
-        return ledge_fail(step->err, LEDGE_ERR_NOMEM, "no memory for blocked tensors");
+        return no_memory(step);
     }
     return same_apply(step, node, fit);
 }
 
 const struct ledge_layout_rule ledge_layout_rules_f32[] = {
-    {"", "Conv", conv_fit, conv_apply},          {"", "MaxPool", pool_fit, pool_apply},
-    {"", "AveragePool", pool_fit, pool_apply},   {"", "GlobalAveragePool", pool_fit, pool_apply},
-    {"", "GlobalMaxPool", pool_fit, pool_apply}, {"", "Abs", unary_fit, same_apply},
-    {"", "Elu", unary_fit, same_apply},          {"", "Gelu", unary_fit, same_apply},
-    {"", "HardSigmoid", unary_fit, same_apply},  {"", "HardSwish", unary_fit, same_apply},
-    {"", "LeakyRelu", unary_fit, same_apply},    {"", "Mish", unary_fit, same_apply},
-    {"", "Neg", unary_fit, same_apply},          {"", "Relu", unary_fit, same_apply},
-    {"", "Sigmoid", unary_fit, same_apply},      {"", "Softplus", unary_fit, same_apply},
-    {"", "Swish", unary_fit, same_apply},        {"", "Tanh", unary_fit, same_apply},
-    {"", "Clip", unary_fit, same_apply},         {"", "Add", binary_fit, add_apply},
-    {"", "Mul", binary_fit, same_apply},         {"", "Sub", binary_fit, same_apply},
-    {"", "Max", binary_fit, same_apply},         {"", "Min", binary_fit, same_apply},
-    {"", "Concat", concat_fit, concat_apply},    {NULL, NULL, NULL, NULL},
+    {"", "Conv", conv_fit, conv_apply},
+    {"", "MaxPool", pool_fit, pool_apply},
+    {"", "AveragePool", pool_fit, pool_apply},
+    {"", "GlobalAveragePool", pool_fit, pool_apply},
+    {"", "GlobalMaxPool", pool_fit, pool_apply},
+    {"", "Abs", unary_fit, same_apply},
+    {"", "Elu", unary_fit, same_apply},
+    {"", "Gelu", unary_fit, same_apply},
+    {"", "HardSigmoid", function_fit, function_apply},
+    {"", "HardSwish", function_fit, function_apply},
+    {"", "LeakyRelu", function_fit, function_apply},
+    {"", "Mish", unary_fit, same_apply},
+    {"", "Neg", unary_fit, same_apply},
+    {"", "Relu", unary_fit, same_apply},
+    {"", "Sigmoid", function_fit, function_apply},
+    {"", "Softplus", unary_fit, same_apply},
+    {"", "Swish", function_fit, function_apply},
+    {"", "Tanh", unary_fit, same_apply},
+    {"", "Clip", unary_fit, same_apply},
+    {"", "Add", binary_fit, add_apply},
+    {"", "Mul", binary_fit, mul_apply},
+    {"", "Sub", binary_fit, same_apply},
+    {"", "Max", binary_fit, same_apply},
+    {"", "Min", binary_fit, same_apply},
+    {"", "Concat", concat_fit, concat_apply},
+    {NULL, NULL, NULL, NULL},
 };

@@ -49,6 +49,7 @@ static float *copy_of(const struct test_net *net, int32_t output, int64_t *count
 static void compare(struct test_net *net, const char *name, float tolerance)
 {
     float *want[8];
+    float range[8] = {0}; /* of an output */
     int64_t count[8];
     int32_t n = net->graph.n_outputs;
     assert_true(n <= 8);
@@ -56,6 +57,9 @@ static void compare(struct test_net *net, const char *name, float tolerance)
     test_run(net, LEDGE_RUNG_C, 1);
     for (int32_t o = 0; o < n; o++) {
         want[o] = copy_of(net, o, &count[o]);
+        for (int64_t k = 0; k < count[o]; k++) {
+            range[o] = fmaxf(range[o], fabsf(want[o][k]));
+        }
     }
     test_stop(net);
     net->layout = LEDGE_PLAN_BLOCKED;
@@ -68,7 +72,7 @@ static void compare(struct test_net *net, const char *name, float tolerance)
                 float *got = copy_of(net, o, &got_count);
                 assert_int_equal(got_count, count[o]);
                 for (int64_t k = 0; k < got_count; k++) {
-                    if (!(fabsf(got[k] - want[o][k]) <= tolerance * (1 + fabsf(want[o][k])))) {
+                    if (!(fabsf(got[k] - want[o][k]) <= tolerance * (1 + range[o]))) {
                         fail_msg("%s, rung %s, %d threads, output %d: element %d is %g, not %g",
                                  name, ledge_rung_text(rungs[r]), (int)threads, (int)o, (int)k,
                                  (double)got[k], (double)want[o][k]);
@@ -373,6 +377,48 @@ static void mixed(void **state)
     }
 }
 
+/* Every function behind a convolution, behind a sum, of a value that others read, and as x * f(x).
+ */
+static void functions(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"HardSigmoid", "HardSwish", "LeakyRelu", "Sigmoid",
+                                        "Swish"};
+    for (size_t f = 0; f < sizeof names / sizeof names[0]; f++) {
+        for (int gated = 0; gated < 2; gated++) {
+            struct conv c1 = pointwise_32;
+            struct test_net net;
+            test_init(&net);
+            float *x = filled(20 * 7 * 5, 31);
+            for (int i = 0; i < 20 * 7 * 5; i++) {
+                x[i] *= 8.0f;
+            }
+            int32_t in = add_picture(&net, TEST_DIMS(1, 20, 7, 5), false, x);
+            int32_t first = add_conv(&net, in, 20, &c1, 1);
+            int32_t y = test_node(&net, "", names[f], 1, &first);
+            if (f == 0) {
+                test_float(&net, "alpha", 1.0f / 6);
+            }
+            y = gated ? two(&net, "Mul", first, y) : y;
+            int32_t sum = two(&net, "Add", add_conv(&net, y, 32, &c1, 2), y);
+            int32_t z = test_node(&net, "", names[f], 1, &sum);
+            if (f == 0) {
+                test_float(&net, "alpha", 1.0f / 6);
+            }
+            z = gated ? two(&net, "Mul", z, sum) : two(&net, "Add", z, sum);
+            test_output(&net, add_conv(&net, z, 32, &c1, 3));
+            compare(&net, names[f], 1e-4f);
+            net.layout = LEDGE_PLAN_BLOCKED;
+            test_run(&net, LEDGE_RUNG_C, 1);
+            bool self = gated && (f == 0 || f == 3);
+            assert_int_equal(nodes_of(net.plan, "Mul"), gated && !self ? 2 : 0);
+            assert_int_equal(nodes_of(net.plan, "BlockedActivation"), gated && !self ? 2 : !gated);
+            test_done(&net);
+            free(x);
+        }
+    }
+}
+
 /* A lone small convolution does not pay for two conversions; a deep one does; and a value in both a
  * region and plain hands is right in both. */
 static void only_where_it_pays(void **state)
@@ -473,6 +519,7 @@ int main(void)
         cmocka_unit_test(random_pools),
         cmocka_unit_test(residuals),
         cmocka_unit_test(mixed),
+        cmocka_unit_test(functions),
         cmocka_unit_test(only_where_it_pays),
         cmocka_unit_test(padding_stays_clean),
         cmocka_unit_test(hostile_nodes),
