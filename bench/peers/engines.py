@@ -255,15 +255,16 @@ class Mnn(Engine):
     def open(self):
         path = f"{self.base}.{self.kind}.mnn"
         if not os.path.exists(path):
-            raise Unavailable("its converter refuses the ONNX file")
+            raise Unavailable("its converter aborts on the QDQ file" if self.kind == "i8" else "its converter refuses the ONNX file")
         self.interpreter = self.mnn.Interpreter(path)
         self.session = self.interpreter.createSession({"numThread": self.threads, "backend": "CPU", "precision": "high"})
 
     def bind(self, x):
-        mnn, target = self.mnn, self.interpreter.getSessionInput(self.session)
-        target.copyFrom(mnn.Tensor(x.shape, mnn.Halide_Type_Float, x, mnn.Tensor_DimensionType_Caffe))
+        self.input, self.kept = self.interpreter.getSessionInput(self.session), x
+        self.host = self.mnn.Tensor(x.shape, self.mnn.Halide_Type_Float, x, self.mnn.Tensor_DimensionType_Caffe)
 
     def run(self):
+        self.input.copyFrom(self.host)  # its memory plan may use the input's place for a later layer
         self.interpreter.runSession(self.session)
 
     def answers(self):
