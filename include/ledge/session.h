@@ -46,6 +46,7 @@ struct ledge_step_info {
     double seconds;         /* of the last run when profiling, else 0 */
     size_t in_bytes;        /* bytes of all inputs that are not constants */
     enum ledge_dtype dtype; /* of the first input: what is multiplied; LEDGE_DTYPE_NONE: no input */
+    enum ledge_dtype out_dtype; /* of the first output */
 };
 
 /* Open a session on a model.

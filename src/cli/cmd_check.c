@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_check.c -- `ledge check`: can this model run here? Every operator that is missing is named;
- * with --nodes, what runs each node. */
+ * with --nodes, what becomes of each node. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/status.h"
-#include "cli/model_io.h"
-#include "engine/ops/op.h"
+#include "cli/check.h"
 #include "sys/table.h"
 
 enum { MAX_KINDS = 1024 };
@@ -15,7 +15,8 @@ enum { MAX_KINDS = 1024 };
 struct check {
     const char *path;
     struct cli_session_options session;
-    bool nodes, json;
+    bool nodes, json, operators;
+    const char *target;
     struct cli_operator kinds[MAX_KINDS];
     size_t n_kinds, n_missing;
     struct ledge_error why; /* text empty: it runs */
@@ -29,56 +30,67 @@ static void close_all(struct ledge_model *model, struct ledge_session *session)
     ledge_model_close(model);
 }
 
-/* What runs a node, or why nothing does. */
-static const char *kernel_of(const struct ledge_graph *graph, const struct ledge_node *node,
-                             const struct ledge_session *session, struct ledge_step_info *step)
-{
-    if (ledge_op_find(graph, node) == NULL) {
-        return "MISSING";
-    }
-    for (int32_t i = 0; session != NULL && i < ledge_session_n_steps(session); i++) {
-        if (ledge_session_step(session, i, step) == LEDGE_OK &&
-            strcmp(step->node, node->name) == 0 && node->name[0] != '\0') {
-            return step->kernel != NULL ? step->kernel : "(no work: same bytes)";
-        }
-    }
-    return session != NULL ? "(folded)" : "yes";
-}
-
-static json_t *nodes_json(const struct ledge_graph *graph, const struct ledge_session *session)
+static json_t *nodes_json(const struct check_node *nodes, int32_t n)
 {
     json_t *list = json_array();
-    for (int32_t i = 0; i < graph->n_nodes; i++) {
-        const struct ledge_node *node = &graph->nodes[i];
-        struct ledge_step_info step = {0};
-        const char *kernel = kernel_of(graph, node, session, &step);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:i, s:s}", "node", node->name, "op",
-                                              node->op, "domain", node->domain, "opset",
-                                              (int)node->opset, "kernel", kernel));
+    for (int32_t i = 0; i < n; i++) {
+        const struct check_node *one = &nodes[i];
+        const struct ledge_step_info *step = &one->step;
+        bool own = one->fate == CHECK_RUNS || one->fate == CHECK_ALIAS;
+        json_t *entry = json_pack("{s:s, s:s, s:s, s:i, s:s}", "node", one->node->name, "op",
+                                  one->node->op, "domain", one->node->domain, "opset",
+                                  (int)one->node->opset, "fate", check_fate_text(one->fate));
+        if (own) {
+            json_object_update_new(
+                entry, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "kernel",
+                                 step->kernel != NULL ? step->kernel : "", "in_dtype",
+                                 ledge_dtype_text(step->dtype), "out_dtype",
+                                 ledge_dtype_text(step->out_dtype), "layout", one->layout, "macs",
+                                 (json_int_t)step->macs, "bytes", (json_int_t)one->bytes));
+        } else if (one->fate == CHECK_FUSED) {
+            json_object_set_new(entry, "fused_into", json_string(step->node));
+        }
+        if (one->slow != NULL) {
+            json_object_set_new(entry, "slow", json_string(one->slow));
+        }
+        json_array_append_new(list, entry);
     }
     return list;
 }
 
-static int print_nodes(const struct ledge_graph *graph, const struct ledge_session *session)
+/* The last column: what is not plain from the others. */
+static const char *remark(const struct check_node *one, char text[128])
 {
-    const char *heads[] = {"node", "operator", ">opset", "runs as", "output"};
+    if (one->fate == CHECK_FUSED) {
+        (void)snprintf(text, 128, "in %.100s", one->step.node);
+        return text;
+    }
+    return one->slow != NULL ? one->slow : "";
+}
+
+static int print_nodes(const struct check_node *nodes, int32_t n)
+{
+    const char *heads[] = {"node",  "operator", ">opset", "fate",   "kernel",
+                           "types", "layout",   ">MACs",  ">moved", "remark"};
     struct sys_table *table = sys_table_create(heads, CLI_COUNT(heads));
     if (table == NULL) {
         return cli_failf(CLI_FAILED, "no memory for a table");
     }
-    for (int32_t i = 0; i < graph->n_nodes; i++) {
-        const struct ledge_node *node = &graph->nodes[i];
-        struct ledge_step_info step = {0};
-        char shape[CLI_SHAPE_TEXT] = "", opset[16];
-        const char *kernel = kernel_of(graph, node, session, &step);
-        const struct ledge_value *out =
-            node->n_out > 0 && node->out[0] >= 0 ? &graph->values[node->out[0]] : NULL;
-        if (step.node != NULL && out != NULL) {
-            (void)cli_shape_text(out->dtype, step.out_rank, step.out_dims, shape);
+    for (int32_t i = 0; i < n; i++) {
+        const struct check_node *one = &nodes[i];
+        const struct ledge_step_info *step = &one->step;
+        bool own = one->fate == CHECK_RUNS || one->fate == CHECK_ALIAS;
+        char types[32] = "", macs[CLI_TEXT_BYTES] = "", moved[CLI_TEXT_BYTES] = "", text[128];
+        if (own) {
+            (void)snprintf(types, sizeof types, "%s > %s", ledge_dtype_text(step->dtype),
+                           ledge_dtype_text(step->out_dtype));
+            (void)cli_text_count((double)step->macs, macs);
+            (void)cli_text_bytes((double)one->bytes, moved);
         }
-        (void)snprintf(opset, sizeof opset, "%d", (int)node->opset);
-        const char *cells[] = {node->name, node->op, opset, kernel, shape};
-        sys_table_row(table, cells, CLI_COUNT(cells));
+        sys_table_rowf(table, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s", one->node->name,
+                       one->node->op, (int)one->node->opset, check_fate_text(one->fate),
+                       own && step->kernel != NULL ? step->kernel : "", types, one->layout, macs,
+                       moved, remark(one, text));
     }
     int failed = sys_table_print(table, stdout);
     sys_table_free(table);
@@ -86,7 +98,7 @@ static int print_nodes(const struct ledge_graph *graph, const struct ledge_sessi
 }
 
 static int report_json(const struct check *c, const struct ledge_graph *graph,
-                       const struct ledge_session *session)
+                       const struct check_node *nodes)
 {
     json_t *missing = json_array();
     char text[128];
@@ -100,7 +112,7 @@ static int report_json(const struct check *c, const struct ledge_graph *graph,
     json_t *root =
         json_pack("{s:s, s:b, s:s, s:o}", "model", c->path, "runs", c->why.text[0] == '\0' ? 1 : 0,
                   "why", c->why.text, "missing", missing);
-    json_object_set_new(root, "nodes", nodes_json(graph, session));
+    json_object_set_new(root, "nodes", nodes_json(nodes, graph->n_nodes));
     return cli_print_json(root);
 }
 
@@ -138,12 +150,16 @@ static int check_model(struct check *c)
     } else {
         (void)!cli_session_open(c->path, &c->session, NULL, &model, &session, &c->why);
     }
-    int code = CLI_OK;
-    if (c->json) {
-        code = report_json(c, &file.graph, session);
-    } else {
+    struct check_node *nodes = calloc((size_t)file.graph.n_nodes + 1, sizeof *nodes);
+    int code = nodes != NULL ? CLI_OK : cli_failf(CLI_FAILED, "no memory for the nodes");
+    if (nodes != NULL) {
+        check_nodes(&file.graph, session, nodes);
+    }
+    if (nodes != NULL && c->json) {
+        code = report_json(c, &file.graph, nodes);
+    } else if (nodes != NULL) {
         if (c->nodes) {
-            code = print_nodes(&file.graph, session);
+            code = print_nodes(nodes, file.graph.n_nodes);
         }
         if (c->n_missing > 0) {
             print_missing(c);
@@ -154,16 +170,31 @@ static int check_model(struct check *c)
                    (int)file.graph.n_nodes, c->n_kinds, (int)ledge_session_n_steps(session));
         }
     }
+    free(nodes);
     close_all(model, session);
     cli_file_close(&file);
     return code != CLI_OK ? code : c->why.text[0] != '\0' ? CLI_FAILED : CLI_OK;
+}
+
+/* Plan for a lower rung than this machine's. The rung is worked out once, at its first use. */
+static int aim(const char *target)
+{
+    bool set = setenv("LEDGE_CPU", target, 1) == 0;
+    return set && strcmp(ledge_cpu_rung(), target) == 0
+               ? -1
+               : cli_failf(CLI_USAGE, "--target %s: this machine can plan for %s and below", target,
+                           ledge_cpu_rung());
 }
 
 int cli_cmd_check(int argc, char **argv)
 {
     static struct check c; /* one command, one table */
     const struct cli_option options[] = {
-        {"nodes", 'n', CLI_FLAG, &c.nodes, NULL, "a line for every node: what runs it"},
+        {"nodes", 'n', CLI_FLAG, &c.nodes, NULL,
+         "a line for every node: kernel, types, layout, what it is fused into"},
+        {"target", 0, CLI_TEXT, &c.target, "ISA",
+         "plan for this rung: c, avx2, avx512, ... (this machine's)"},
+        {"operators", 0, CLI_FLAG, &c.operators, NULL, "list every operator there is; no MODEL"},
         {"json", 0, CLI_FLAG, &c.json, NULL, "everything as JSON"},
         CLI_SESSION_OPTIONS(&c.session),
     };
@@ -174,13 +205,20 @@ int cli_cmd_check(int argc, char **argv)
             "Exit code 1 when one cannot.",
         .options = options,
         .n_options = CLI_COUNT(options),
-        .min_args = 1,
+        .min_args = 0,
         .max_args = -1,
         .examples = "  ledge check mobilenet.onnx --nodes\n"
                     "  ledge check models/*.tflite",
     };
     struct cli_args args;
     int code = cli_parse(&command, argc, argv, &args);
+    if (code < 0 && c.operators) {
+        code = check_print_operators(c.json);
+    } else if (code < 0 && args.n == 0) {
+        code = cli_failf(CLI_USAGE, "check: which MODEL?");
+    } else if (code < 0 && c.target != NULL) {
+        code = aim(c.target);
+    }
     for (int i = 0; code < 0 && i < args.n; i++) {
         struct check one = c;
         one.path = args.items[i];

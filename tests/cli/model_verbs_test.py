@@ -86,6 +86,42 @@ class ModelVerbs(unittest.TestCase):
         self.assertIn("2 operators are missing: Quux (2 nodes), Frobnicate (1 node)", lines[0])
         self.assertIn("Quux", ledge("run", missing, "--random", code=1).stderr)
 
+    def test_check_nodes(self):
+        """Conv, BatchNormalization, MaxPool, Flatten, Gemm: the batch norm becomes part of the convolution."""
+        nodes = as_json("check", MODELS / "conv.onnx")["nodes"]
+        conv, pool = nodes[0], next(n for n in nodes if n["op"] == "MaxPool")
+        self.assertEqual((conv["fate"], conv["macs"], conv["in_dtype"]), ("runs", 2 * 9 * 16, "f32"))
+        self.assertEqual(conv["bytes"], 4 * (16 + 2 * 9 + 2 + 2 * 16))
+        fused = {n["op"]: n["fused_into"] for n in nodes if n["fate"] == "fused"}
+        self.assertEqual(fused["BatchNormalization"], conv["node"])
+        self.assertEqual((pool["fate"], pool["layout"]), ("runs", "rows"))
+        self.assertEqual(next(n for n in nodes if n["op"] == "Flatten")["fate"], "same bytes")
+        missing = self.write("missing.onnx", model(b"Relu", b"Frobnicate"))
+        fates = [n["fate"] for n in json.loads(ledge("check", missing, "--json", code=1).stdout)["nodes"]]
+        self.assertEqual(fates, ["not reached", "MISSING"])
+
+    def test_check_slow(self):
+        """A quantised operator without an integer form is named."""
+        scale = tensor_proto([], [0.5]) + field(8, b"s")
+        zero = b"\x10\x02" + field(9, b"\x80") + field(8, b"z")
+        def info(name):
+            return field(1, name) + field(2, field(1, b"\x08\x01" + field(2, field(1, b"\x08\x02"))))
+        def step(op, read, written):
+            return field(1, b"".join(field(1, r) for r in read) + field(2, written) + field(4, op))
+        graph = (step(b"QuantizeLinear", [b"x", b"s", b"z"], b"q") + step(b"DequantizeLinear", [b"q", b"s", b"z"], b"d")
+                 + step(b"Erf", [b"d"], b"y") + field(5, scale) + field(5, zero) + field(11, info(b"x")) + field(12, info(b"y")))
+        path = self.write("qdq.onnx", b"\x08\x07" + field(7, graph) + field(8, b"\x10\x0d"))
+        nodes = as_json("check", path)["nodes"]
+        self.assertEqual(["slow" in n for n in nodes], [False, False, True])
+        self.assertIn("no integer form", ledge("check", path, "--nodes").stdout)
+
+    def test_check_target(self):
+        kernels = [n.get("kernel", "") for n in as_json("check", MODELS / "conv.onnx", "--target", "c")["nodes"]]
+        self.assertFalse(any("avx" in k or "neon" in k for k in kernels))
+        self.assertIn("can plan for", ledge("check", MODELS / "conv.onnx", "--target", "abacus", code=2).stderr)
+        ledge("check", code=2)
+        self.assertIn({"domain": "ai.onnx", "operator": "Conv"}, as_json("check", "--operators")["operators"])
+
     def test_run(self):
         relu = self.write("relu.onnx", model(b"Relu"))
         data = self.write("x.pb", tensor_proto([2], [-3.5, 1.25]))

@@ -340,6 +340,7 @@ enum ledge_status ledge_session_step(const struct ledge_session *session, int32_
         const struct ledge_value *out = &plan->graph.values[node->out[0]];
         const struct ledge_place *place = &plan->places[node->out[0]];
         info->out_bytes = ledge_value_bytes(out);
+        info->out_dtype = out->dtype;
         info->out_offset = place->kind == LEDGE_PLACE_ARENA ? place->offset : SIZE_MAX;
         info->out_rank = out->rank;
         for (int32_t k = 0; k < out->rank; k++) {

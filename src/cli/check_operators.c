@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* check_operators.c -- every operator of the built-in tables: `ledge check --operators`, from which
+ * tools/ops_page.py writes docs/ops.md. */
+#include <stdio.h>
+
+#include "cli/check.h"
+#include "engine/ops/op.h"
+#include "sys/table.h"
+
+/* The instruction sets with kernels of their own, from the list that declares them. */
+static json_t *rungs_json(void)
+{
+    json_t *f32 = json_array(), *i8 = json_array();
+#define LEDGE_KERNELS_F32(isa, rung) json_array_append_new(f32, json_string(#isa));
+#define LEDGE_KERNELS_I8(isa, rung)  json_array_append_new(i8, json_string(#isa));
+#include "engine/kernels/kernels.inc"
+#undef LEDGE_KERNELS_F32
+#undef LEDGE_KERNELS_I8
+    return json_pack("{s:o, s:o}", "f32", f32, "i8", i8);
+}
+
+static const char *domain_text(const struct ledge_op *op)
+{
+    return op->domain[0] != '\0' ? op->domain : "ai.onnx";
+}
+
+int check_print_operators(bool json)
+{
+    static const struct ledge_op_table *const tables[] = {&ledge_ops_core, &ledge_ops_onnx,
+                                                          &ledge_ops_tfl};
+    const char *heads[] = {"domain", "operator"};
+    struct sys_table *table = sys_table_create(heads, CLI_COUNT(heads));
+    json_t *list = json_array();
+    if (table == NULL) {
+        json_decref(list);
+        return cli_failf(CLI_FAILED, "no memory for a table");
+    }
+    for (size_t t = 0; t < CLI_COUNT(tables); t++) {
+        for (const struct ledge_op_table *at = tables[t]; at != NULL; at = at->next) {
+            for (int32_t i = 0; i < at->n; i++) {
+                const char *cells[] = {domain_text(&at->ops[i]), at->ops[i].name};
+                sys_table_row(table, cells, CLI_COUNT(cells));
+                json_array_append_new(
+                    list, json_pack("{s:s, s:s}", "domain", cells[0], "operator", cells[1]));
+            }
+        }
+    }
+    int code = CLI_OK;
+    if (json) {
+        code = cli_print_json(json_pack("{s:o, s:O}", "kernels", rungs_json(), "operators", list));
+    } else {
+        code = sys_table_print(table, stdout) == 0 ? CLI_OK : CLI_FAILED;
+    }
+    sys_table_free(table);
+    json_decref(list);
+    return code;
+}
