@@ -405,6 +405,140 @@ static void segmentation(void **state)
     net_close(&net);
 }
 
+/* The picture as side x side pixels, each the blend of the four nearest: what the known boxes were
+ * had with (a filter that looks at all pixels gives others). */
+static void sample(const struct sys_image *image, int32_t side, uint8_t *to)
+{
+    for (int32_t i = 0; i < side * side; i++) {
+        double y = fmax((i / side + 0.5) * image->height / side - 0.5, 0);
+        double x = fmax((i % side + 0.5) * image->width / side - 0.5, 0);
+        int32_t top = (int32_t)y, left = (int32_t)x;
+        int32_t bottom = top + 1 < image->height ? top + 1 : top;
+        int32_t right = left + 1 < image->width ? left + 1 : left;
+        for (int32_t c = 0; c < 3; c++) {
+            const uint8_t *pixels = image->pixels + c;
+            double above = pixels[3 * (top * image->width + left)] * (left + 1 - x) +
+                           pixels[3 * (top * image->width + right)] * (x - left);
+            double below = pixels[3 * (bottom * image->width + left)] * (left + 1 - x) +
+                           pixels[3 * (bottom * image->width + right)] * (x - left);
+            to[3 * i + c] = (uint8_t)lround(above * (top + 1 - y) + below * (y - top));
+        }
+    }
+}
+
+/* Boxes in pixels of the picture, as x, y, width, height: at most 1 % of its side off; scores 0.05.
+ */
+static void detection(void **state)
+{
+    (void)state;
+    static const struct {
+        double box[4], class, score; /* COCO: 16 cat, 17 dog, counted from 0 */
+    } expected[4] = {{{54, 396, 393, 196}, 16, 0.645},
+                     {{602, 157, 394, 447}, 16, 0.609},
+                     {{259, 394, 181, 209}, 16, 0.563},
+                     {{387, 197, 281, 409}, 17, 0.500}};
+    const double width = 1200, height = 600;
+    struct net net;
+    struct sys_image image;
+    net_open(&net, "ssd_mobilenet_v1_coco_quant");
+    assert_int_equal(
+        sys_image_load(path_of("models/tflite/samples/cats_and_dogs.jpg"), 3, &image, NULL),
+        LEDGE_OK);
+    sample(&image, 300, net.inputs[0].data);
+    sys_image_done(&image);
+    net_run(&net);
+    const float *corners = net.outputs[0].data, *classes = net.outputs[1].data;
+    const float *scores = net.outputs[2].data;
+    assert_int_equal(net.outputs[0].dims[1], 10);
+    assert_true(*(const float *)net.outputs[3].data == 10);
+    for (int i = 0; i < 4; i++) {
+        const float *c = corners + 4 * i; /* top, left, bottom, right */
+        double box[4] = {(double)c[1] * width, (double)c[0] * height, (double)(c[3] - c[1]) * width,
+                         (double)(c[2] - c[0]) * height};
+        print_message("ssd: class %g score %.3f box %.0f,%.0f,%.0f,%.0f\n", (double)classes[i],
+                      (double)scores[i], box[0], box[1], box[2], box[3]);
+        assert_true((double)classes[i] == expected[i].class);
+        assert_true(fabs((double)scores[i] - expected[i].score) <= 0.05);
+        for (int k = 0; k < 4; k++) {
+            assert_true(fabs(box[k] - expected[i].box[k]) <= 0.01 * (k % 2 == 0 ? width : height));
+        }
+    }
+    net_close(&net);
+}
+
+/* -- sounds: 16 bits, one channel, 16 kHz -- */
+
+static size_t read_wav(const char *name, struct ledge_buf *file, const int16_t **samples)
+{
+    *file = LEDGE_BUF_INIT(1 << 20);
+    assert_int_equal(sys_file_read(path_of(name), file, NULL), LEDGE_OK);
+    for (size_t at = 12; at + 8 <= file->len;) {
+        uint32_t bytes;
+        memcpy(&bytes, file->data + at + 4, sizeof bytes);
+        assert_true(bytes <= file->len - at - 8);
+        if (memcmp(file->data + at, "data", 4) == 0) {
+            *samples = (const int16_t *)(file->data + at + 8);
+            return bytes / 2;
+        }
+        at += 8 + (size_t)bytes;
+    }
+    fail_msg("%s: no samples", name);
+    return 0;
+}
+
+static void sound_events(void **state)
+{
+    (void)state;
+    struct net net;
+    struct ledge_buf file;
+    const int16_t *samples;
+    net_open(&net, "yamnet_audio_classifier");
+    size_t n = read_wav("models/tflite/samples/speech.wav", &file, &samples);
+    assert_true(n >= 15600);
+    for (size_t i = 0; i < 15600; i++) { /* the end of it */
+        ((float *)net.inputs[0].data)[i] = (float)samples[n - 15600 + i] / 32768.0f;
+    }
+    net_run(&net);
+    double speech = real_at(&net.outputs[0], 0), room = real_at(&net.outputs[0], 500);
+    print_message("yamnet: speech %.4f, small room %.4f\n", speech, room);
+    assert_int_equal(best(&net), 0);
+    assert_true(fabs(speech - 0.957) <= 0.004 && fabs(room - 0.0195) <= 0.004);
+    ledge_buf_done(&file);
+    net_close(&net);
+}
+
+/* 49 windows of 30 ms, one each 20 ms, become 40 numbers each; the front end keeps its estimate of
+ * the noise from window to window. */
+static void speech_commands(void **state)
+{
+    (void)state;
+    static const char *const names[4] = {"silence", "noise", "yes", "no"};
+    static const size_t labels[4] = {0, 0, 2, 3}; /* silence, unknown, yes, no */
+    struct net front, net;
+    net_open(&front, "tflm_audio_preprocessor_int8");
+    net_open(&net, "tflm_micro_speech_quantized");
+    for (int i = 0; i < 4; i++) {
+        char path[128];
+        struct ledge_buf file;
+        const int16_t *samples;
+        (void)snprintf(path, sizeof path, "models/tflite/samples/tflm/%s_1000ms.wav", names[i]);
+        assert_true(read_wav(path, &file, &samples) >= 48 * 320 + 480);
+        ledge_session_reset(front.session);
+        for (size_t w = 0; w < 49; w++) {
+            memcpy(front.inputs[0].data, samples + w * 320, 480 * sizeof *samples);
+            net_run(&front);
+            memcpy((char *)net.inputs[0].data + w * 40, front.outputs[0].data, 40);
+        }
+        net_run(&net);
+        print_message("micro_speech: %s is %zu with %.3f\n", names[i], best(&net),
+                      real_at(&net.outputs[0], best(&net)));
+        assert_int_equal(best(&net), labels[i]);
+        ledge_buf_done(&file);
+    }
+    net_close(&front);
+    net_close(&net);
+}
+
 /* -- every model runs -- */
 
 static void try_model(const char *name)
@@ -457,6 +591,9 @@ int main(void)
         cmocka_unit_test(mobilenets),
         cmocka_unit_test(person_detection),
         cmocka_unit_test(segmentation),
+        cmocka_unit_test(detection),
+        cmocka_unit_test(sound_events),
+        cmocka_unit_test(speech_commands),
         cmocka_unit_test(each_model_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
