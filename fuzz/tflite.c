@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tflite.c -- fuzz the TFLite reader and the planner behind it. */
+/* tflite.c -- fuzz the TFLite reader, the planner behind it and, when the model is small, one run.
+ */
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/plan/plan.h"
 #include "import/import.h"
+#include "run_plan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -15,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct ledge_plan_options options = {.rung = LEDGE_RUNG_C};
         struct ledge_plan *plan = NULL;
         if (ledge_plan_create(&graph, &options, NULL, &plan, &err) == LEDGE_OK) {
+            fuzz_run(plan, 0, &err);
             ledge_plan_free(plan);
         }
     }

@@ -38,17 +38,18 @@ static double sum_real(const struct ledge_kernel_call *call, const struct ledge_
                        const int64_t *start, int64_t outer, int64_t inner)
 {
     double total = 0;
+    int64_t last = p->n > p->n_out ? p->n - 1 : 0; /* no sum: inner is 1, its stride counts for 0 */
     for (int64_t s = 0; s < outer; s++) {
         int64_t place[LEDGE_EINSUM_INPUTS];
         for (int32_t k = 0; k < p->n_in; k++) {
             place[k] = start[k];
         }
-        places(p, p->n_out, p->n - 1, s, place);
+        places(p, p->n_out, last, s, place);
         for (int64_t i = 0; i < inner; i++) {
             double product = 1;
             for (int32_t k = 0; k < p->n_in; k++) {
-                product *= (double)((const float *)call->in[k]
-                                        ->data)[place[k] + i * p->strides[k][p->n - 1]];
+                const float *x = call->in[k]->data;
+                product *= (double)x[place[k] + i * p->strides[k][last]];
             }
             total += product;
         }

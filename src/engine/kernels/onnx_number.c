@@ -8,7 +8,7 @@
 
 #include "base/banned.h"
 
-static int64_t cut(double value)
+int64_t ledge_cut(double value)
 {
     if (isnan(value)) {
         return 0;
@@ -46,7 +46,7 @@ static void store_tiny(double value, void *data, enum ledge_dtype dtype, int64_t
 {
     uint8_t *to = (uint8_t *)data + at;
     if (is_tiny_whole(dtype)) {
-        *to = (uint8_t)ledge_tiny_whole(cut(value), dtype);
+        *to = (uint8_t)ledge_tiny_whole(ledge_cut(value), dtype);
     } else if (ledge_is_tiny_real(dtype)) {
         *to = ledge_tiny_encode(value, dtype, true, LEDGE_ROUND_UP);
     }
@@ -105,7 +105,7 @@ void ledge_load_whole(const void *data, enum ledge_dtype dtype, int64_t at, int6
     switch (dtype) {
 #define CASE(D, T, LOAD, STORE)                                                                    \
     case LEDGE_##D:                                                                                \
-        EACH(T, cut(LOAD(v[i])))
+        EACH(T, ledge_cut(LOAD(v[i])))
         REAL_TYPES(CASE)
 #undef CASE
 #define CASE(D, T)                                                                                 \
@@ -117,7 +117,7 @@ void ledge_load_whole(const void *data, enum ledge_dtype dtype, int64_t at, int6
         EACH(uint8_t, v[i] != 0)
     default:
         for (int64_t i = 0; i < n; i++) {
-            out[i] = cut(load_tiny(data, dtype, at + i));
+            out[i] = ledge_cut(load_tiny(data, dtype, at + i));
         }
         return;
     }
@@ -143,7 +143,7 @@ void ledge_store_real(const double *in, int64_t n, void *data, enum ledge_dtype 
 #undef CASE
 #define CASE(D, T)                                                                                 \
     case LEDGE_##D:                                                                                \
-        EACH(T, (T)cut(in[i]))
+        EACH(T, (T)ledge_cut(in[i]))
         WHOLE_TYPES(CASE)
 #undef CASE
     case LEDGE_BOOL:

@@ -15,6 +15,9 @@ static inline bool ledge_is_real(enum ledge_dtype dtype)
            ledge_is_tiny_real(dtype);
 }
 
+/* Towards zero, saturating; NaN is 0. */
+int64_t ledge_cut(double value);
+
 /* n elements from element `at` of data. A real type read as int64 is cut towards zero, saturating,
  * NaN is 0. */
 void ledge_load_real(const void *data, enum ledge_dtype dtype, int64_t at, int64_t n, double *out);

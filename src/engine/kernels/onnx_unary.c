@@ -9,6 +9,7 @@
 #include "base/banned.h"
 #include "engine/kernels/onnx.h"
 #include "engine/kernels/onnx_half.h"
+#include "engine/kernels/onnx_number.h"
 
 #define SIGMOID(v)  (1 / (1 + exp(-(v))))
 #define SOFTPLUS(v) (((v) > 0 ? (v) : 0) + log1p(exp(-fabs(v))))
@@ -128,8 +129,9 @@ REAL_LIST(DEFINE_REAL)
     DEFINE_WHOLE(Neg, name, T, (U)0 - (U)x)                                                        \
     DEFINE_WHOLE(Sign, name, T, (x > 0) - (x < 0))                                                 \
     DEFINE_WHOLE(Relu, name, T, x < 0 ? 0 : x)                                                     \
-    DEFINE_WHOLE(Shrink, name, T,                                                                  \
-                 (float)x<-p[0] ? (float)x + p[1] : (float)x> p[0] ? (float)x - p[1] : 0)          \
+    DEFINE_WHOLE(                                                                                  \
+        Shrink, name, T,                                                                           \
+        ledge_cut((float)x<-p[0] ? (float)x + p[1] : (float)x> p[0] ? (float)x - p[1] : 0))        \
     DEFINE_WHOLE(BitwiseNot, name, T, ~x)
 #define DEFINE_UNSIGNED(dtype, name, T, U)                                                         \
     DEFINE_WHOLE(Abs, name, T, x)                                                                  \
