@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ledge_graph graph;
     struct ledge_error err = {.text = ""};
     struct ledge_plan *plan = NULL;
-    const struct ledge_plan_options options = {.rung = LEDGE_RUNG_C, .threads = 1};
+    const struct ledge_plan_options options = {.rung = LEDGE_RUNG_C, .threads = 1, .max_trips = 4};
     ledge_graph_init(&graph, NULL);
     if (ledge_import_onnx(data, size, &graph, &err) == LEDGE_OK &&
         ledge_passes_run(&graph, &err) == LEDGE_OK &&

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* session.h -- run a model: one session per thread, no malloc in run.
+/* session.h -- run a model: one session per thread, no malloc in run (but for models with control
+ * flow, strings, or shapes that depend on values, and for the first run with other input shapes).
  *
  * Flow:    model.h -> [session.h] -> predictions
  * Threads: a session belongs to one thread at a time; sessions of one model run side by side.
@@ -67,7 +68,8 @@ LEDGE_NODISCARD LEDGE_API enum ledge_status
 ledge_session_arena_size(struct ledge_model *model, const struct ledge_session_options *options,
                          size_t *bytes, struct ledge_error *err);
 
-/* Input and output tensors with concrete shapes; data of inputs is NULL. Errors: ERR_ARG. */
+/* Input and output tensors with the shapes in use; data of inputs is NULL. An output whose shape
+ * depends on values has rank -1: ledge_session_run() tells it. Errors: ERR_ARG. */
 LEDGE_NODISCARD LEDGE_API enum ledge_status ledge_session_input(const struct ledge_session *session,
                                                                 int32_t index,
                                                                 struct ledge_tensor *tensor);
@@ -76,12 +78,13 @@ ledge_session_output(const struct ledge_session *session, int32_t index,
                      struct ledge_tensor *tensor);
 
 /* Run one inference.
- *   inputs   n_inputs tensors in the model's order; dtype, dims and bytes must match
- *            ledge_session_input(); data is BORROWED for the call and read in place (align it to 64
- *            bytes for best speed)
+ *   inputs   n_inputs tensors in the model's order. dtype must match ledge_session_input(); dims,
+ *            too, where the model does not leave them free: other sizes of free dimensions are
+ *            planned at their first run and become the shapes in use; the latest few stay ready.
+ *            data is BORROWED for the call and read in place (align it to 64 bytes for best speed)
  *   outputs  FILLED, n_outputs entries; data BORROWED from the arena until the next run or close
- * Errors: ERR_SHAPE, ERR_DTYPE (err names the input), ERR_RANGE (a value an operator cannot take,
- * e.g. an index). */
+ * Errors: ERR_SHAPE, ERR_DTYPE (err names the input), ERR_RANGE (a value that an operator cannot
+ * take, e.g. an index), ERR_UNSUPPORTED, ERR_NOMEM. */
 LEDGE_NODISCARD LEDGE_API enum ledge_status
 ledge_session_run(struct ledge_session *session, const struct ledge_tensor *inputs,
                   int32_t n_inputs, struct ledge_tensor *outputs, int32_t n_outputs,

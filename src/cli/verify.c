@@ -321,6 +321,11 @@ void cli_verify_case(const char *folder, const struct cli_verify_options *option
     if (status == LEDGE_OK) {
         status = ledge_plan_check_operators(&a.graph, &result->why);
     }
+    for (int32_t i = 0; status == LEDGE_OK && i < a.graph.n_inputs; i++) {
+        if (a.graph.values[a.graph.inputs[i]].kind != LEDGE_VALUE_TENSOR) {
+            status = ledge_fail(&result->why, LEDGE_ERR_UNSUPPORTED, "an input is no tensor");
+        }
+    }
     attempt_done(&a);
     bool found = true;
     for (int number = -1; status == LEDGE_OK && (found || number <= 0); number++) {

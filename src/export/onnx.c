@@ -102,6 +102,12 @@ static enum ledge_status put_attribute(struct writer *w, const struct ledge_node
         ledge_put_text(out, A_S, attr->s);
         ledge_put_int(out, A_TYPE, T_STRING);
         break;
+    case LEDGE_ATTR_STRINGS:
+        for (size_t i = 0; i < attr->n; i++) {
+            ledge_put_bytes(out, A_STRINGS, attr->strings[i], strlen(attr->strings[i]));
+        }
+        ledge_put_int(out, A_TYPE, T_STRINGS);
+        break;
     case LEDGE_ATTR_INTS:
         for (size_t i = 0; i < attr->n; i++) {
             ledge_put_int(out, A_INTS, attr->ints[i]);

@@ -1,22 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* session.c -- a plan, a run and a pool in one handle; the border where a caller's tensors are
- * checked. */
+/* session.c -- plans, runs and a pool in one handle; the border where a caller's tensors are
+ * checked.
+ *
+ * A run with other input shapes than those in use, where the model leaves dimensions free, takes up
+ * a plan for them; the latest few stay ready. Not so with an arena of the caller's, which is made
+ * for one, and for models that keep values from run to run. */
 #include "ledge/session.h"
 
 #include <string.h>
 
 #include "base/banned.h"
+#include "base/checked.h"
 #include "base/status.h"
 #include "engine/api/model.h"
 #include "engine/run/run.h"
 
+/* Sets of input shapes that a session keeps ready. */
+enum { SHAPES = 4 };
+
+struct shaped {
+    struct ledge_plan *plan;
+    struct ledge_run *run;
+    uint64_t used_at;
+    bool into; /* outputs were bound to the caller's memory */
+};
+
 struct ledge_session {
     struct ledge_model *model;
-    struct ledge_plan *plan;
     struct ledge_pool *pool;
+    struct shaped shaped[SHAPES];
+    struct shaped *now; /* of the shapes in use, as are plan and run */
+    struct ledge_plan *plan;
     struct ledge_run *run;
+    uint64_t clock;
+    void *arena; /* the caller's, or NULL */
+    size_t arena_bytes;
+    int32_t threads;
     bool profile;
-    bool into; /* outputs were bound to the caller's memory */
 };
 
 /* The plan for these options; give it back with ledge_model_give_plan(). */
@@ -49,17 +69,70 @@ static enum ledge_status take_plan(struct ledge_model *model,
     return status;
 }
 
+static void drop(struct ledge_session *session, struct shaped *entry)
+{
+    ledge_run_free(entry->run);
+    if (entry->plan != NULL) {
+        ledge_model_give_plan(session->model, entry->plan);
+    }
+    *entry = (struct shaped){.plan = NULL};
+}
+
+static enum ledge_status only_tensors(const struct ledge_plan *plan, struct ledge_error *err)
+{
+    for (int32_t i = 0; i < plan->graph.n_inputs; i++) {
+        const struct ledge_value *value = &plan->graph.values[plan->graph.inputs[i]];
+        if (value->late) {
+            return ledge_fail(err, LEDGE_ERR_UNSUPPORTED,
+                              "input %s is a sequence or an optional: a session takes tensors",
+                              value->name);
+        }
+    }
+    return LEDGE_OK;
+}
+
+/* A run of the plan, which is taken over, in the place of the one not used for longest; they become
+ * the ones in use. On failure nothing has changed but that place. */
+static enum ledge_status use(struct ledge_session *session, struct ledge_plan *plan,
+                             struct ledge_error *err)
+{
+    struct shaped *entry = NULL;
+    for (int i = 0; i < SHAPES; i++) {
+        struct shaped *other = &session->shaped[i];
+        if (other != session->now) {
+            entry = entry == NULL || other->used_at < entry->used_at ? other : entry;
+        }
+    }
+    drop(session, entry);
+    entry->plan = plan;
+    enum ledge_status status = only_tensors(plan, err);
+    if (status == LEDGE_OK) {
+        status = ledge_run_create_in(plan, session->pool, &session->model->allocator,
+                                     session->arena, session->arena_bytes, &entry->run, err);
+    }
+    if (status != LEDGE_OK) {
+        drop(session, entry);
+        return status;
+    }
+    ledge_run_profile(entry->run, session->profile);
+    entry->used_at = ++session->clock;
+    session->now = entry;
+    session->plan = entry->plan;
+    session->run = entry->run;
+    return LEDGE_OK;
+}
+
 static enum ledge_status build(struct ledge_session *session,
                                const struct ledge_session_options *options, struct ledge_error *err)
 {
-    const struct ledge_allocator *allocator = &session->model->allocator;
-    LEDGE_TRY(take_plan(session->model, options, &session->plan, err));
-    LEDGE_TRY(ledge_pool_create(options->threads, allocator, &session->pool, err));
-    LEDGE_TRY(ledge_run_create_in(session->plan, session->pool, allocator, options->arena,
-                                  options->arena_bytes, &session->run, err));
+    struct ledge_plan *plan = NULL;
+    session->threads = options->threads;
     session->profile = options->profile != 0;
-    ledge_run_profile(session->run, session->profile);
-    return LEDGE_OK;
+    session->arena = options->arena;
+    session->arena_bytes = options->arena_bytes;
+    LEDGE_TRY(ledge_pool_create(options->threads, &session->model->allocator, &session->pool, err));
+    LEDGE_TRY(take_plan(session->model, options, &plan, err));
+    return use(session, plan, err);
 }
 
 static enum ledge_status check_options(const struct ledge_session_options *options,
@@ -136,27 +209,34 @@ void ledge_session_close(struct ledge_session *session)
     }
     struct ledge_model *model = session->model;
     struct ledge_allocator allocator = model->allocator;
-    ledge_run_free(session->run);
-    ledge_pool_free(session->pool);
-    if (session->plan != NULL) {
-        ledge_model_give_plan(model, session->plan);
+    for (int i = 0; i < SHAPES; i++) {
+        drop(session, &session->shaped[i]);
     }
+    ledge_pool_free(session->pool);
     allocator.release(allocator.user, session, sizeof *session);
     ledge_model_close(model);
+}
+
+static struct ledge_tensor tensor_of_view(const struct ledge_view *view)
+{
+    struct ledge_tensor tensor = {
+        .bytes = ledge_view_bytes(view), .dtype = view->dtype, .rank = view->rank};
+    for (int32_t k = 0; k < view->rank; k++) {
+        tensor.dims[k] = view->dims[k];
+    }
+    if (view->quant != NULL && view->quant->n == 1) {
+        tensor.scale = view->quant->scales[0];
+        tensor.zero_point = view->quant->zero_points[0];
+    }
+    return tensor;
 }
 
 static struct ledge_tensor tensor_of(const struct ledge_session *session, int32_t value)
 {
     const struct ledge_value *v = &session->plan->graph.values[value];
-    struct ledge_tensor tensor = {
-        .bytes = ledge_value_bytes(v), .dtype = v->dtype, .rank = v->rank};
-    for (int32_t k = 0; k < v->rank; k++) {
-        tensor.dims[k] = v->dims[k];
-    }
-    if (v->quant != NULL && v->quant->n == 1) {
-        tensor.scale = v->quant->scales[0];
-        tensor.zero_point = v->quant->zero_points[0];
-    }
+    struct ledge_view view = ledge_value_view(v);
+    struct ledge_tensor tensor = tensor_of_view(&view);
+    tensor.bytes = v->late ? 0 : tensor.bytes; /* its shape is known after a run */
     return tensor;
 }
 
@@ -175,11 +255,73 @@ enum ledge_status ledge_session_output(const struct ledge_session *session, int3
                                        struct ledge_tensor *tensor)
 {
     const struct ledge_graph *graph = &session->plan->graph;
-    if (index < 0 || index >= graph->n_outputs) {
+    if (index < 0 || index >= session->plan->n_outputs) {
         return LEDGE_ERR_ARG;
     }
     *tensor = tensor_of(session, graph->outputs[index]);
     return LEDGE_OK;
+}
+
+static bool same_shape(const struct ledge_value *value, const struct ledge_tensor *given)
+{
+    bool same = given->rank == value->rank;
+    for (int32_t k = 0; same && k < value->rank; k++) {
+        same = given->dims[k] == value->dims[k];
+    }
+    return same;
+}
+
+static bool plan_fits(const struct ledge_plan *plan, const struct ledge_tensor *inputs)
+{
+    bool fits = plan != NULL;
+    for (int32_t i = 0; fits && i < plan->graph.n_inputs; i++) {
+        fits = same_shape(&plan->graph.values[plan->graph.inputs[i]], &inputs[i]);
+    }
+    return fits;
+}
+
+/* May this shape differ from the planned one? Only where the model leaves dimensions free. */
+static bool may_be(const struct ledge_tensor_info *declared, const struct ledge_tensor *given)
+{
+    bool may = given->rank >= 0 && given->rank <= LEDGE_MAX_RANK &&
+               (declared->rank < 0 || declared->rank == given->rank);
+    for (int32_t k = 0; may && k < given->rank; k++) {
+        may = given->dims[k] >= 0 &&
+              (declared->rank < 0 || declared->dims[k] < 0 || declared->dims[k] == given->dims[k]);
+    }
+    return may;
+}
+
+/* Take up the plan for the shapes given, when they are others than those in use and the model
+ * allows them. */
+static enum ledge_status follow_shapes(struct ledge_session *session,
+                                       const struct ledge_tensor *inputs, int32_t n,
+                                       struct ledge_error *err)
+{
+    if (plan_fits(session->plan, inputs) || session->arena != NULL ||
+        session->plan->graph.n_states > 0) {
+        return LEDGE_OK;
+    }
+    for (int32_t i = 0; i < n; i++) {
+        if (!may_be(&session->model->inputs[i], &inputs[i])) {
+            return LEDGE_OK; /* check_input() says what is wrong */
+        }
+    }
+    for (int i = 0; i < SHAPES; i++) {
+        struct shaped *entry = &session->shaped[i];
+        if (plan_fits(entry->plan, inputs)) {
+            entry->used_at = ++session->clock;
+            session->now = entry;
+            session->plan = entry->plan;
+            session->run = entry->run;
+            return LEDGE_OK;
+        }
+    }
+    struct ledge_plan *plan = NULL;
+    const struct ledge_session_options options = {
+        .threads = session->threads, .input_shapes = inputs, .n_input_shapes = n};
+    LEDGE_TRY(take_plan(session->model, &options, &plan, err));
+    return use(session, plan, err);
 }
 
 static enum ledge_status check_input(const struct ledge_session *session, int32_t index,
@@ -192,15 +334,14 @@ static enum ledge_status check_input(const struct ledge_session *session, int32_
         return ledge_fail(err, LEDGE_ERR_DTYPE, "input %s is %s, given is %s", name,
                           ledge_dtype_text(want->dtype), ledge_dtype_text(given->dtype));
     }
-    bool same = given->rank == want->rank;
-    for (int32_t k = 0; same && k < want->rank; k++) {
+    for (int32_t k = 0; given->rank == want->rank && k < want->rank; k++) {
         if (given->dims[k] != want->dims[k]) {
             return ledge_fail(err, LEDGE_ERR_SHAPE, "input %s: dimension %d is %lld, given is %lld",
                               name, (int)k, (long long)want->dims[k], (long long)given->dims[k]);
         }
     }
     size_t bytes = ledge_value_bytes(want);
-    if (!same || given->bytes != bytes) {
+    if (given->rank != want->rank || given->bytes != bytes) {
         return ledge_fail(err, LEDGE_ERR_SHAPE,
                           "input %s: rank %d and %zu bytes, given are rank %d and %zu bytes", name,
                           (int)want->rank, bytes, (int)given->rank, given->bytes);
@@ -212,16 +353,33 @@ static enum ledge_status check_input(const struct ledge_session *session, int32_
     return LEDGE_OK;
 }
 
-/* Everything but the outputs. */
-static enum ledge_status run_inputs(struct ledge_session *session,
-                                    const struct ledge_tensor *inputs, int32_t n_inputs,
-                                    int32_t n_outputs, struct ledge_error *err)
+static bool of_type(const struct ledge_session *session, const struct ledge_tensor *inputs)
 {
-    const struct ledge_graph *graph = &session->plan->graph;
-    if (n_inputs != graph->n_inputs || n_outputs != graph->n_outputs) {
+    bool right = true;
+    for (int32_t i = 0; right && i < session->plan->graph.n_inputs; i++) {
+        size_t bytes = ledge_dtype_size(session->model->inputs[i].dtype);
+        for (int32_t k = 0; right && k < inputs[i].rank && k < LEDGE_MAX_RANK; k++) {
+            right =
+                inputs[i].dims[k] >= 0 && ledge_mul_size(bytes, (size_t)inputs[i].dims[k], &bytes);
+        }
+        right = right && inputs[i].data != NULL && inputs[i].bytes == bytes &&
+                inputs[i].dtype == session->model->inputs[i].dtype;
+    }
+    return right;
+}
+
+/* Inputs checked and bound, with the plan for their shapes in use. */
+static enum ledge_status begin(struct ledge_session *session, const struct ledge_tensor *inputs,
+                               int32_t n_inputs, int32_t n_outputs, struct ledge_error *err)
+{
+    const struct ledge_model *model = session->model;
+    if (n_inputs != model->graph.n_inputs || n_outputs != model->graph.n_outputs) {
         return ledge_fail(
             err, LEDGE_ERR_ARG, "the model has %d inputs and %d outputs, given are %d and %d",
-            (int)graph->n_inputs, (int)graph->n_outputs, (int)n_inputs, (int)n_outputs);
+            (int)model->graph.n_inputs, (int)model->graph.n_outputs, (int)n_inputs, (int)n_outputs);
+    }
+    if (of_type(session, inputs)) {
+        LEDGE_TRY(follow_shapes(session, inputs, n_inputs, err));
     }
     for (int32_t i = 0; i < n_inputs; i++) {
         LEDGE_TRY(check_input(session, i, &inputs[i], err));
@@ -229,16 +387,30 @@ static enum ledge_status run_inputs(struct ledge_session *session,
     for (int32_t i = 0; i < n_inputs; i++) {
         ledge_run_bind(session->run, i, inputs[i].data);
     }
-    return ledge_run_once(session->run, err);
+    return LEDGE_OK;
 }
 
 static void bind_outputs(struct ledge_session *session, const struct ledge_tensor *outputs)
 {
-    for (int32_t i = 0; i < session->plan->graph.n_outputs; i++) {
+    for (int32_t i = 0; i < session->plan->n_outputs; i++) {
         bool direct = outputs != NULL && (uintptr_t)outputs[i].data % 64 == 0;
         ledge_run_bind_output(session->run, i, direct ? outputs[i].data : NULL);
     }
-    session->into = outputs != NULL;
+    session->now->into = outputs != NULL;
+}
+
+/* Output number i after a run. Errors: ERR_UNSUPPORTED (a sequence). */
+static enum ledge_status made(const struct ledge_session *session, int32_t i,
+                              struct ledge_tensor *tensor, struct ledge_error *err)
+{
+    struct ledge_any any = ledge_run_output_any(session->run, i);
+    if (any.kind != LEDGE_ANY_TENSOR) {
+        return ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "output %s is no tensor",
+                          session->model->outputs[i].name);
+    }
+    *tensor = tensor_of_view(&any.view);
+    tensor->data = any.view.data;
+    return LEDGE_OK;
 }
 
 enum ledge_status ledge_session_run(struct ledge_session *session,
@@ -246,15 +418,26 @@ enum ledge_status ledge_session_run(struct ledge_session *session,
                                     struct ledge_tensor *outputs, int32_t n_outputs,
                                     struct ledge_error *err)
 {
-    if (session->into) {
+    LEDGE_TRY(begin(session, inputs, n_inputs, n_outputs, err));
+    if (session->now->into) {
         bind_outputs(session, NULL);
     }
-    LEDGE_TRY(run_inputs(session, inputs, n_inputs, n_outputs, err));
+    LEDGE_TRY(ledge_run_once(session->run, err));
     for (int32_t i = 0; i < n_outputs; i++) {
-        outputs[i] = tensor_of(session, session->plan->graph.outputs[i]);
-        outputs[i].data = ledge_run_output(session->run, i).data;
+        LEDGE_TRY(made(session, i, &outputs[i], err));
     }
     return LEDGE_OK;
+}
+
+static enum ledge_status check_room(const struct ledge_session *session, int32_t i, size_t bytes,
+                                    const struct ledge_tensor *output, struct ledge_error *err)
+{
+    if (output->data != NULL && output->bytes >= bytes) {
+        return LEDGE_OK;
+    }
+    return ledge_fail(err, output->data == NULL ? LEDGE_ERR_ARG : LEDGE_ERR_SHAPE,
+                      "output %s needs %zu bytes, given are %zu", session->model->outputs[i].name,
+                      bytes, output->data == NULL ? 0 : output->bytes);
 }
 
 enum ledge_status ledge_session_run_into(struct ledge_session *session,
@@ -262,28 +445,25 @@ enum ledge_status ledge_session_run_into(struct ledge_session *session,
                                          struct ledge_tensor *outputs, int32_t n_outputs,
                                          struct ledge_error *err)
 {
+    LEDGE_TRY(begin(session, inputs, n_inputs, n_outputs, err));
     const struct ledge_graph *graph = &session->plan->graph;
-    for (int32_t i = 0; i < n_outputs && n_outputs == graph->n_outputs; i++) {
-        size_t bytes = ledge_value_bytes(&graph->values[graph->outputs[i]]);
-        if (outputs[i].data == NULL || outputs[i].bytes < bytes) {
-            return ledge_fail(err, outputs[i].data == NULL ? LEDGE_ERR_ARG : LEDGE_ERR_SHAPE,
-                              "output %s needs %zu bytes, given are %zu",
-                              session->model->outputs[i].name, bytes,
-                              outputs[i].data == NULL ? 0 : outputs[i].bytes);
-        }
-    }
-    if (n_outputs == graph->n_outputs) {
-        bind_outputs(session, outputs);
-    }
-    LEDGE_TRY(run_inputs(session, inputs, n_inputs, n_outputs, err));
     for (int32_t i = 0; i < n_outputs; i++) {
+        const struct ledge_value *value = &graph->values[graph->outputs[i]];
+        size_t bytes = value->late ? 0 : ledge_value_bytes(value);
+        LEDGE_TRY(check_room(session, i, bytes, &outputs[i], err));
+    }
+    bind_outputs(session, outputs);
+    LEDGE_TRY(ledge_run_once(session->run, err));
+    for (int32_t i = 0; i < n_outputs; i++) {
+        struct ledge_tensor tensor;
+        LEDGE_TRY(made(session, i, &tensor, err));
+        LEDGE_TRY(check_room(session, i, tensor.bytes, &outputs[i], err));
         void *data = outputs[i].data;
-        outputs[i] = tensor_of(session, graph->outputs[i]);
-        outputs[i].data = data;
-        const void *made = ledge_run_output(session->run, i).data;
-        if (made != data && outputs[i].bytes > 0) {
-            memcpy(data, made, outputs[i].bytes);
+        if (tensor.data != data && tensor.bytes > 0) {
+            memcpy(data, tensor.data, tensor.bytes);
         }
+        outputs[i] = tensor;
+        outputs[i].data = data;
     }
     return LEDGE_OK;
 }
@@ -300,9 +480,15 @@ size_t ledge_session_arena_bytes(const struct ledge_session *session)
 
 size_t ledge_session_memory_bytes(const struct ledge_session *session)
 {
-    const struct ledge_plan *plan = session->plan;
-    return sizeof *session + ledge_run_bytes(session->run) + sizeof *plan + plan->memory.total +
-           plan->graph.arena.total;
+    size_t total = sizeof *session;
+    for (int i = 0; i < SHAPES; i++) {
+        const struct shaped *entry = &session->shaped[i];
+        if (entry->plan != NULL) {
+            total += ledge_run_bytes(entry->run) + sizeof *entry->plan + entry->plan->memory.total +
+                     entry->plan->graph.arena.total;
+        }
+    }
+    return total;
 }
 
 int32_t ledge_session_n_steps(const struct ledge_session *session)

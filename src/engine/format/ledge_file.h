@@ -41,6 +41,8 @@
  *           FLOATS u32 n, f32[n]
  *           TENSOR u32 dtype, i32 rank, i64 dims[rank], u64 offset in weights, u64 bytes
  *           OTHER  nothing
+ *           STRINGS u32 n, u32[n]
+ *           GRAPH  u32 n_captures (graph.h), then a graph as above without metadata
  */
 #ifndef LEDGE_ENGINE_FORMAT_LEDGE_FILE_H
 #define LEDGE_ENGINE_FORMAT_LEDGE_FILE_H

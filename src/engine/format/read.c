@@ -288,6 +288,51 @@ static enum ledge_status read_tensor(struct file *file, int32_t node, const char
     return ledge_graph_set_tensor(file->graph, node, name, &view) ? LEDGE_OK : no_memory(file);
 }
 
+static enum ledge_status read_strings(struct file *file, int32_t node, const char *name)
+{
+    struct ledge_reader *g = &file->sections[LEDGE_SECTION_GRAPH];
+    uint32_t n = ledge_reader_u32(g);
+    if (g->failed || n > ledge_reader_left(g) / 4) {
+        return bad(file, "an attribute is cut short");
+    }
+    const char **list = LEDGE_NEW_ARRAY(&file->graph->arena, const char *, n);
+    for (uint32_t i = 0; list != NULL && i < n; i++) {
+        list[i] = text(file, g);
+        if (list[i] == NULL) {
+            return bad(file, "an attribute without its text");
+        }
+    }
+    bool set = list != NULL && ledge_graph_set_strings(file->graph, node, name, list, n);
+    return set ? LEDGE_OK : no_memory(file);
+}
+
+static enum ledge_status read_body(struct file *file);
+
+static enum ledge_status read_subgraph(struct file *file, int32_t node, const char *name)
+{
+    struct ledge_graph *graph = file->graph;
+    struct ledge_graph *sub = ledge_graph_sub(graph);
+    if (sub == NULL) {
+        return graph->depth >= LEDGE_MAX_DEPTH ? bad(file, "sub-graphs are too deep")
+                                               : no_memory(file);
+    }
+    int32_t captures = (int32_t)ledge_reader_u32(&file->sections[LEDGE_SECTION_GRAPH]);
+    file->graph = sub;
+    enum ledge_status status = read_body(file);
+    if (status == LEDGE_OK) {
+        status = ledge_graph_sort(sub, file->err);
+    }
+    file->graph = graph;
+    if (status != LEDGE_OK) {
+        return status;
+    }
+    if (captures < 0 || captures > sub->n_inputs) {
+        return bad(file, "a sub-graph captures more than it reads");
+    }
+    sub->n_captures = captures;
+    return ledge_graph_set_graph(graph, node, name, sub) ? LEDGE_OK : no_memory(file);
+}
+
 static enum ledge_status read_attr(struct file *file, int32_t node)
 {
     struct ledge_reader *g = &file->sections[LEDGE_SECTION_GRAPH];
@@ -317,6 +362,10 @@ static enum ledge_status read_attr(struct file *file, int32_t node)
         return read_numbers(file, node, name, type == LEDGE_ATTR_INTS);
     case LEDGE_ATTR_TENSOR:
         return read_tensor(file, node, name);
+    case LEDGE_ATTR_STRINGS:
+        return read_strings(file, node, name);
+    case LEDGE_ATTR_GRAPH:
+        return read_subgraph(file, node, name);
     case LEDGE_ATTR_OTHER:
         set = ledge_graph_set_other(file->graph, node, name);
         break;
@@ -350,6 +399,14 @@ static enum ledge_status read_node(struct file *file)
     uint32_t n_attrs = ledge_reader_u32(g);
     for (uint32_t i = 0; i < n_attrs; i++) {
         LEDGE_TRY(read_attr(file, node));
+    }
+    int64_t captures = 0;
+    for (int32_t i = 0; i < file->graph->nodes[node].n_attrs; i++) {
+        const struct ledge_attr *attr = &file->graph->nodes[node].attrs[i];
+        captures += attr->type == LEDGE_ATTR_GRAPH ? attr->graph->n_captures : 0;
+    }
+    if (captures > file->graph->nodes[node].n_in) {
+        return bad(file, "a node does not have what its sub-graphs capture");
     }
     return g->failed ? bad(file, "a node is cut short") : LEDGE_OK;
 }
@@ -411,7 +468,8 @@ static enum ledge_status read_metadata(struct file *file)
     return r->failed ? bad(file, "metadata is cut short") : LEDGE_OK;
 }
 
-static enum ledge_status read_graph(struct file *file)
+/* As deep as sub-graphs are: LEDGE_MAX_DEPTH calls. */
+static enum ledge_status read_body(struct file *file)
 {
     struct ledge_reader *g = &file->sections[LEDGE_SECTION_GRAPH];
     uint32_t n_values = ledge_reader_u32(g);
@@ -434,7 +492,12 @@ static enum ledge_status read_graph(struct file *file)
     for (uint32_t i = 0; i < n_nodes; i++) {
         LEDGE_TRY(read_node(file));
     }
-    LEDGE_TRY(read_border(file, n_inputs, n_outputs));
+    return read_border(file, n_inputs, n_outputs);
+}
+
+static enum ledge_status read_graph(struct file *file)
+{
+    LEDGE_TRY(read_body(file));
     LEDGE_TRY(read_states(file));
     LEDGE_TRY(read_metadata(file));
     return ledge_graph_sort(file->graph, file->err);

@@ -98,6 +98,8 @@ static void put_value(struct writer *w, const struct ledge_value *value)
     }
 }
 
+static void put_graph(struct writer *w, const struct ledge_graph *graph);
+
 static void put_attr(struct writer *w, const struct ledge_attr *attr)
 {
     struct sink *g = &w->sections[LEDGE_SECTION_GRAPH];
@@ -133,6 +135,16 @@ static void put_attr(struct writer *w, const struct ledge_attr *attr)
         }
         put_data(w, g, attr->tensor->data, ledge_view_bytes(attr->tensor));
         break;
+    case LEDGE_ATTR_STRINGS:
+        put_u32(g, (int64_t)attr->n);
+        for (size_t i = 0; i < attr->n; i++) {
+            put_text(w, g, attr->strings[i]);
+        }
+        break;
+    case LEDGE_ATTR_GRAPH:
+        put_u32(g, attr->graph->n_captures);
+        put_graph(w, attr->graph);
+        break;
     case LEDGE_ATTR_OTHER:
         break;
     }
@@ -162,10 +174,10 @@ static void put_node(struct writer *w, const struct ledge_node *node)
     }
 }
 
-static void walk(struct writer *w, const struct ledge_graph *graph)
+/* As deep as sub-graphs are: LEDGE_MAX_DEPTH calls. */
+static void put_graph(struct writer *w, const struct ledge_graph *graph)
 {
     struct sink *g = &w->sections[LEDGE_SECTION_GRAPH];
-    struct sink *meta = &w->sections[LEDGE_SECTION_METADATA];
     int32_t alive = 0;
     for (int32_t i = 0; i < graph->n_nodes; i++) {
         alive += graph->nodes[i].dead ? 0 : 1;
@@ -186,6 +198,13 @@ static void walk(struct writer *w, const struct ledge_graph *graph)
     }
     put_list(g, graph->inputs, graph->n_inputs);
     put_list(g, graph->outputs, graph->n_outputs);
+}
+
+static void walk(struct writer *w, const struct ledge_graph *graph)
+{
+    struct sink *g = &w->sections[LEDGE_SECTION_GRAPH];
+    struct sink *meta = &w->sections[LEDGE_SECTION_METADATA];
+    put_graph(w, graph);
     if (graph->n_states > 0) {
         put_u32(g, graph->n_states);
     }

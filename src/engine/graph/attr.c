@@ -125,6 +125,49 @@ bool ledge_graph_set_tensor(struct ledge_graph *graph, int32_t node, const char 
     return attr != NULL;
 }
 
+bool ledge_graph_set_strings(struct ledge_graph *graph, int32_t node, const char *name,
+                             const char *const *values, size_t n)
+{
+    const char **list = LEDGE_NEW_ARRAY(&graph->arena, const char *, n);
+    size_t room = 1;
+    for (size_t i = 0; i < n; i++) {
+        room += strlen(values[i]) + 1;
+    }
+    char *all = ledge_arena_alloc(&graph->arena, room, 1);
+    struct ledge_attr *attr = list != NULL && all != NULL ? claim(graph, node, name) : NULL;
+    if (attr == NULL) {
+        return false;
+    }
+    attr->type = LEDGE_ATTR_STRINGS;
+    attr->s = all;
+    attr->strings = list;
+    attr->n = n;
+    for (size_t i = 0; i < n; i++) {
+        size_t length = strlen(values[i]);
+        list[i] = ledge_arena_text(&graph->arena, values[i], length);
+        if (list[i] == NULL) {
+            return false;
+        }
+        if (i > 0) {
+            *all++ = '\n';
+        }
+        memcpy(all, values[i], length);
+        all += length;
+    }
+    return true;
+}
+
+bool ledge_graph_set_graph(struct ledge_graph *graph, int32_t node, const char *name,
+                           struct ledge_graph *sub)
+{
+    struct ledge_attr *attr = claim(graph, node, name);
+    if (attr != NULL) {
+        attr->type = LEDGE_ATTR_GRAPH;
+        attr->graph = sub;
+    }
+    return attr != NULL;
+}
+
 bool ledge_graph_set_other(struct ledge_graph *graph, int32_t node, const char *name)
 {
     struct ledge_attr *attr = claim(graph, node, name);
@@ -155,8 +198,27 @@ float ledge_node_float(const struct ledge_node *node, const char *name, float fa
 
 const char *ledge_node_string(const struct ledge_node *node, const char *name, const char *fallback)
 {
-    const struct ledge_attr *attr = typed(node, name, LEDGE_ATTR_STRING);
-    return attr != NULL ? attr->s : fallback;
+    const struct ledge_attr *attr = ledge_node_attr(node, name);
+    bool text =
+        attr != NULL && (attr->type == LEDGE_ATTR_STRING || attr->type == LEDGE_ATTR_STRINGS);
+    return text ? attr->s : fallback;
+}
+
+struct ledge_graph *ledge_node_graph(const struct ledge_node *node, const char *name)
+{
+    const struct ledge_attr *attr = typed(node, name, LEDGE_ATTR_GRAPH);
+    return attr != NULL ? attr->graph : NULL;
+}
+
+int32_t ledge_node_own_inputs(const struct ledge_node *node)
+{
+    int32_t n = node->n_in;
+    for (int32_t i = 0; i < node->n_attrs; i++) {
+        if (node->attrs[i].type == LEDGE_ATTR_GRAPH) {
+            n -= node->attrs[i].graph->n_captures;
+        }
+    }
+    return n > 0 ? n : 0;
 }
 
 const int64_t *ledge_node_ints(const struct ledge_node *node, const char *name, size_t *n)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* copy.c -- a deep copy of a graph that shares the constants' data. */
+/* copy.c -- a deep copy of a graph and its sub-graphs that shares the constants' data. */
 #include <string.h>
 
 #include "base/banned.h"
@@ -16,6 +16,7 @@ static bool copy_values(const struct ledge_graph *from, struct ledge_graph *to)
         struct ledge_value *value = &to->values[i];
         value->data = old->data;
         value->bytes = old->bytes;
+        value->kind = old->kind;
         for (int32_t k = 0; k < old->rank; k++) {
             const char *name = old->dim_names[k];
             if (name != NULL) {
@@ -36,6 +37,14 @@ static bool copy_values(const struct ledge_graph *from, struct ledge_graph *to)
     return true;
 }
 
+static bool copy_graph(struct ledge_graph *to, int32_t node, const struct ledge_attr *attr)
+{
+    struct ledge_error ignored; /* there is one reason only */
+    struct ledge_graph *sub = ledge_graph_sub(to);
+    return sub != NULL && ledge_graph_copy(attr->graph, sub, &ignored) == LEDGE_OK &&
+           ledge_graph_set_graph(to, node, attr->name, sub);
+}
+
 static bool copy_attr(struct ledge_graph *to, int32_t node, const struct ledge_attr *attr)
 {
     switch (attr->type) {
@@ -51,6 +60,10 @@ static bool copy_attr(struct ledge_graph *to, int32_t node, const struct ledge_a
         return ledge_graph_set_floats(to, node, attr->name, attr->floats, attr->n);
     case LEDGE_ATTR_TENSOR:
         return ledge_graph_set_tensor(to, node, attr->name, attr->tensor);
+    case LEDGE_ATTR_STRINGS:
+        return ledge_graph_set_strings(to, node, attr->name, attr->strings, attr->n);
+    case LEDGE_ATTR_GRAPH:
+        return copy_graph(to, node, attr);
     case LEDGE_ATTR_OTHER:
         break;
     }
@@ -104,6 +117,7 @@ static bool copy_border(const struct ledge_graph *from, struct ledge_graph *to)
     to->name = ledge_arena_text(&to->arena, from->name, strlen(from->name));
     to->producer = ledge_arena_text(&to->arena, from->producer, strlen(from->producer));
     to->extra_ops = from->extra_ops;
+    to->n_captures = from->n_captures;
     return to->name != NULL && to->producer != NULL;
 }
 

@@ -16,10 +16,30 @@ void ledge_graph_init(struct ledge_graph *graph, const struct ledge_allocator *a
     ledge_arena_init(&graph->arena, allocator != NULL ? allocator : ledge_allocator_default());
 }
 
+/* As deep as sub-graphs are: LEDGE_MAX_DEPTH calls. */
 void ledge_graph_done(struct ledge_graph *graph)
 {
+    for (struct ledge_graph *sub = graph->subs; sub != NULL;) {
+        struct ledge_graph *next = sub->next; /* sub itself lies in the arena of graph */
+        ledge_graph_done(sub);
+        sub = next;
+    }
     ledge_arena_done(&graph->arena);
     *graph = (struct ledge_graph){.name = "", .producer = ""};
+}
+
+struct ledge_graph *ledge_graph_sub(struct ledge_graph *graph)
+{
+    struct ledge_graph *sub =
+        graph->depth < LEDGE_MAX_DEPTH ? LEDGE_NEW(&graph->arena, struct ledge_graph) : NULL;
+    if (sub != NULL) {
+        ledge_graph_init(sub, &graph->arena.allocator);
+        sub->depth = graph->depth + 1;
+        sub->extra_ops = graph->extra_ops;
+        sub->next = graph->subs;
+        graph->subs = sub;
+    }
+    return sub;
 }
 
 /* Room for one more element; false when there is no memory. */
@@ -231,6 +251,27 @@ int32_t ledge_graph_add_node(struct ledge_graph *graph, const char *domain, cons
     }
     graph->nodes[graph->n_nodes] = node;
     return graph->n_nodes++;
+}
+
+bool ledge_graph_append_inputs(struct ledge_graph *graph, int32_t node, const int32_t *values,
+                               int32_t n)
+{
+    struct ledge_node *to = &graph->nodes[node];
+    int32_t *in = n <= INT32_MAX - to->n_in
+                      ? LEDGE_NEW_ARRAY(&graph->arena, int32_t, (size_t)to->n_in + (size_t)n)
+                      : NULL;
+    if (in == NULL) {
+        return false;
+    }
+    for (int32_t i = 0; i < to->n_in; i++) {
+        in[i] = to->in[i];
+    }
+    for (int32_t i = 0; i < n; i++) {
+        in[to->n_in + i] = values[i];
+    }
+    to->in = in;
+    to->n_in += n;
+    return true;
 }
 
 int32_t ledge_graph_add_input(struct ledge_graph *graph, int32_t value)

@@ -33,20 +33,29 @@ enum ledge_attr_type {
     LEDGE_ATTR_INTS,
     LEDGE_ATTR_FLOATS,
     LEDGE_ATTR_TENSOR,
-    LEDGE_ATTR_OTHER, /* a sub-graph, or a kind no operator here uses: kept by name only */
+    LEDGE_ATTR_OTHER, /* a kind that no operator here uses: kept by name only */
+    LEDGE_ATTR_STRINGS,
+    LEDGE_ATTR_GRAPH, /* body of If, Loop, Scan, SequenceMap */
 };
+
+struct ledge_graph;
 
 struct ledge_attr {
     const char *name;
     enum ledge_attr_type type;
     int64_t i;
     float f;
-    const char *s; /* NUL-terminated copy */
+    const char *s; /* NUL-terminated copy; of STRINGS: all of them, parted by newlines */
+    const char *const *strings; /* n NUL-terminated copies */
     const int64_t *ints;
     const float *floats;
-    size_t n;                        /* of s, ints or floats */
+    size_t n;                        /* of s, strings, ints or floats */
     const struct ledge_view *tensor; /* constant */
+    struct ledge_graph *graph;       /* belongs to the graph of the node */
 };
+
+/* What a value is: only the first kind has a shape. */
+enum ledge_value_kind { LEDGE_VALUE_TENSOR, LEDGE_VALUE_SEQUENCE, LEDGE_VALUE_OPTIONAL };
 
 struct ledge_value {
     const char *name; /* unique in the graph, never NULL */
@@ -59,6 +68,8 @@ struct ledge_value {
     size_t bytes;     /* of data */
     int32_t producer; /* node index; -1 for inputs and constants */
     int32_t reads;    /* by nodes, graph outputs and states, as of the last ledge_graph_sweep() */
+    enum ledge_value_kind kind; /* of inputs and outputs as declared */
+    bool late; /* of a plan: made by a node that runs late (plan.h), so nothing is known of it */
 };
 
 struct ledge_node {
@@ -89,8 +100,15 @@ struct ledge_state {
 
 struct ledge_op_table; /* ops/op.h */
 
+/* A sub-graph (LEDGE_ATTR_GRAPH) is a graph of its own. What it reads of the graphs around it are
+ * its last n_captures inputs, and the node lists those values after its own inputs, the captures of
+ * one attribute after those of the other. */
 struct ledge_graph {
     struct ledge_arena arena;
+    struct ledge_graph *subs; /* all sub-graphs of this graph's nodes, freed with it */
+    struct ledge_graph *next; /* of a sub-graph: the next in that list */
+    int32_t depth;            /* of a sub-graph: 1 and more */
+    int32_t n_captures;
     const char *name;
     const char *producer;
     struct ledge_value *values;
@@ -137,6 +155,15 @@ int32_t ledge_graph_add_output(struct ledge_graph *graph, int32_t value);
 int32_t ledge_graph_add_state(struct ledge_graph *graph, struct ledge_state state);
 int32_t ledge_graph_add_metadata(struct ledge_graph *graph, const char *key, const char *value);
 
+/* A new, empty sub-graph that belongs to graph; NULL when there is no memory or graph lies
+ * LEDGE_MAX_DEPTH deep. */
+enum { LEDGE_MAX_DEPTH = 16 };
+struct ledge_graph *ledge_graph_sub(struct ledge_graph *graph);
+
+/* More inputs of a node, after those it has. False when there is no memory. */
+bool ledge_graph_append_inputs(struct ledge_graph *graph, int32_t node, const int32_t *values,
+                               int32_t n);
+
 /* Attributes of node number node; setting replaces. False when there is no memory. Arrays are
  * copied. */
 bool ledge_graph_set_int(struct ledge_graph *graph, int32_t node, const char *name, int64_t value);
@@ -149,7 +176,13 @@ bool ledge_graph_set_floats(struct ledge_graph *graph, int32_t node, const char 
                             const float *values, size_t n);
 bool ledge_graph_set_tensor(struct ledge_graph *graph, int32_t node, const char *name,
                             const struct ledge_view *tensor);
-/* A sub-graph or another kind that no operator here uses. */
+/* n NUL-terminated texts. */
+bool ledge_graph_set_strings(struct ledge_graph *graph, int32_t node, const char *name,
+                             const char *const *values, size_t n);
+/* sub is one made by ledge_graph_sub(graph). */
+bool ledge_graph_set_graph(struct ledge_graph *graph, int32_t node, const char *name,
+                           struct ledge_graph *sub);
+/* Another kind that no operator here uses. */
 bool ledge_graph_set_other(struct ledge_graph *graph, int32_t node, const char *name);
 
 /* Per-tensor or per-axis parameters, copied into the arena; NULL when there is no memory. */
@@ -162,6 +195,9 @@ int64_t ledge_node_int(const struct ledge_node *node, const char *name, int64_t 
 float ledge_node_float(const struct ledge_node *node, const char *name, float fallback);
 const char *ledge_node_string(const struct ledge_node *node, const char *name,
                               const char *fallback);
+struct ledge_graph *ledge_node_graph(const struct ledge_node *node, const char *name);
+/* Inputs of a node that are not captures of its sub-graphs. */
+int32_t ledge_node_own_inputs(const struct ledge_node *node);
 /* n is set to 0 and NULL returned when absent. */
 const int64_t *ledge_node_ints(const struct ledge_node *node, const char *name, size_t *n);
 

@@ -74,7 +74,8 @@ static enum ledge_status check_readers(const struct ledge_graph *graph, bool *gi
                                        struct ledge_error *err)
 {
     for (int32_t i = 0; i < graph->n_values; i++) {
-        given[i] = graph->values[i].data != NULL || graph->values[i].producer >= 0;
+        given[i] = graph->values[i].data != NULL || graph->values[i].producer >= 0 ||
+                   graph->values[i].late;
     }
     for (int32_t i = 0; i < graph->n_inputs; i++) {
         given[graph->inputs[i]] = true;

@@ -232,9 +232,11 @@ static enum ledge_status parse_one_hot(const struct ledge_op_infer *infer, int64
                                        int32_t *axis)
 {
     const struct ledge_value *d = ledge_infer_in(infer, 1), *x = ledge_infer_in(infer, 0);
-    if (d->data == NULL || ledge_onnx_count(d) != 1 ||
-        ledge_onnx_count(ledge_infer_in(infer, 2)) != 2) {
-        return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED, "depth must be constant, values two");
+    if (ledge_onnx_count(d) != 1 || ledge_onnx_count(ledge_infer_in(infer, 2)) != 2) {
+        return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "depth is not one number, or values two");
+    }
+    if (d->data == NULL) {
+        return ledge_infer_wait(infer, 1);
     }
     ledge_load_whole(d->data, d->dtype, 0, 1, depth);
     if (*depth < 0 || *depth > INT32_MAX) {

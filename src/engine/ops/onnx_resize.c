@@ -38,8 +38,7 @@ static enum ledge_status read_reals(const struct ledge_op_infer *infer, int32_t 
     }
     int64_t count = ledge_onnx_count(v);
     if (v->data == NULL) {
-        return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED, "input %d must be constant",
-                                (int)input);
+        return ledge_infer_wait(infer, input);
     }
     if (count > max) {
         return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "input %d has %lld elements", (int)input,

@@ -160,6 +160,9 @@ enum ledge_status ledge_onnx_dropout_infer(struct ledge_op_infer *infer)
     if (training != NULL) {
         double rate = 0.5;
         bool known = training->data != NULL && training->dtype == LEDGE_BOOL;
+        if (training->data == NULL) {
+            return ledge_infer_wait(infer, 2);
+        }
         if (ratio != NULL && ratio->data != NULL && ledge_onnx_count(ratio) == 1) {
             ledge_load_real(ratio->data, ratio->dtype, 0, 1, &rate);
         }
@@ -296,9 +299,11 @@ static enum ledge_status range_count(const struct ledge_op_infer *infer, int64_t
     int64_t whole[3];
     for (int i = 0; i < 3; i++) {
         in[i] = ledge_infer_in(infer, i);
-        if (in[i]->data == NULL || ledge_onnx_count(in[i]) != 1) {
-            return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED,
-                                    "input %d must be constant and a scalar", i);
+        if (ledge_onnx_count(in[i]) != 1) {
+            return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "input %d is no scalar", i);
+        }
+        if (in[i]->data == NULL) {
+            return ledge_infer_wait(infer, i);
         }
         ledge_load_real(in[i]->data, in[i]->dtype, 0, 1, &real[i]);
         ledge_load_whole(in[i]->data, in[i]->dtype, 0, 1, &whole[i]);

@@ -26,8 +26,8 @@ static const struct ledge_op *look_in(const struct ledge_op_table *table, const 
 
 const struct ledge_op *ledge_op_find(const struct ledge_graph *graph, const struct ledge_node *node)
 {
-    static const struct ledge_op_table *const built_in[] = {&ledge_ops_core, &ledge_ops_onnx,
-                                                            &ledge_ops_tfl, &ledge_ops_blocked};
+    static const struct ledge_op_table *const built_in[] = {
+        &ledge_ops_core, &ledge_ops_onnx, &ledge_ops_tfl, &ledge_ops_blocked, &ledge_ops_late};
     const char *domain = strcmp(node->domain, "ai.onnx") == 0 ? "" : node->domain;
     const struct ledge_op *op = look_in(graph->extra_ops, domain, node->op);
     for (size_t i = 0; op == NULL && i < sizeof built_in / sizeof built_in[0]; i++) {
@@ -92,7 +92,7 @@ enum ledge_status ledge_infer_ints(const struct ledge_op_infer *infer, int32_t i
 {
     const struct ledge_value *value = ledge_infer_in(infer, i);
     if (value == NULL || value->data == NULL) {
-        return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED, "input %d must be constant", (int)i);
+        return ledge_infer_wait(infer, i);
     }
     if (value->dtype != LEDGE_I64 && value->dtype != LEDGE_I32) {
         return ledge_infer_fail(infer, LEDGE_ERR_DTYPE, "input %d is %s, not i64 or i32", (int)i,
@@ -114,6 +114,14 @@ enum ledge_status ledge_infer_ints(const struct ledge_op_infer *infer, int32_t i
     }
     *n = (int32_t)count;
     return LEDGE_OK;
+}
+
+enum ledge_status ledge_infer_wait(const struct ledge_op_infer *infer, int32_t i)
+{
+    if (infer->wait != NULL && ledge_infer_in(infer, i) != NULL) {
+        *infer->wait = true;
+    }
+    return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED, "input %d must be constant", (int)i);
 }
 
 enum ledge_status ledge_infer_broadcast(struct ledge_op_infer *infer, int32_t a, int32_t b,

@@ -22,6 +22,9 @@ struct ledge_op_infer {
         *graph; /* private to the plan: values may be given shape, dtype, constant data */
     const struct ledge_node *node;
     struct ledge_error *err;
+    /* Set when infer fails because it must know the value of an input that is computed in the run:
+     * the node then runs late (plan.h), and is inferred again with every input known. */
+    bool *wait;
 };
 
 struct ledge_op_prepare {
@@ -51,8 +54,9 @@ struct ledge_op {
     const char *domain;
     const char *name;
     /* Give every wanted output its dtype, rank and dims (and data, when they can be told without
-     * running, e.g. Shape). Errors: ERR_SHAPE, ERR_DTYPE, ERR_UNSUPPORTED, with err naming the
-     * node. */
+     * running, e.g. Shape). NULL, and prepare too: run/late.h has the whole operator (control flow,
+     * sequences, what makes strings). Errors: ERR_SHAPE, ERR_DTYPE, ERR_UNSUPPORTED, with err
+     * naming the node. */
     enum ledge_status (*infer)(struct ledge_op_infer *infer);
     enum ledge_status (*prepare)(struct ledge_op_prepare *prepare);
 };
@@ -70,10 +74,11 @@ const struct ledge_op *ledge_op_find(const struct ledge_graph *graph,
 
 /* Built-in tables, for the operator matrix. Each is an array in its own file of ops/: core (Conv,
  * Gemm, MatMul, pooling and their integer forms), onnx (everything else of ai.onnx), tfl (TFLite's
- * quantised operators). */
+ * quantised operators), late (those without infer). */
 extern const struct ledge_op_table ledge_ops_core;
 extern const struct ledge_op_table ledge_ops_onnx;
 extern const struct ledge_op_table ledge_ops_tfl;
+extern const struct ledge_op_table ledge_ops_late;
 /* Operators on blocked tensors, which only the layout step writes (plan/layout.c). */
 extern const struct ledge_op_table ledge_ops_blocked;
 
@@ -94,6 +99,10 @@ LEDGE_NODISCARD enum ledge_status ledge_infer_out(struct ledge_op_infer *infer, 
  * not constant. */
 LEDGE_NODISCARD enum ledge_status ledge_infer_ints(const struct ledge_op_infer *infer, int32_t i,
                                                    int64_t *values, int32_t max, int32_t *n);
+
+/* The output's shape depends on the value of input i, which is not constant: infer returns this.
+ * Until the value is known, in a late run, infer is not asked for more. */
+enum ledge_status ledge_infer_wait(const struct ledge_op_infer *infer, int32_t i);
 
 /* numpy broadcasting of two shapes. Errors: ERR_SHAPE naming the node. */
 LEDGE_NODISCARD enum ledge_status ledge_infer_broadcast(struct ledge_op_infer *infer, int32_t a,

@@ -10,6 +10,15 @@ LEDGE_NODISCARD enum ledge_status ledge_plan_specialise(struct ledge_plan *plan,
                                                         const struct ledge_plan_options *options,
                                                         struct ledge_error *err);
 
+/* inline.c: is this an If whose condition is constant? Then it gives way to the nodes of its
+ * branch, which are FILLED in graph's arena, in order, with graph's values. Errors: ERR_NOMEM,
+ * ERR_FORMAT (the branch does not have the node's outputs). */
+bool ledge_plan_takes_branch(const struct ledge_graph *graph, const struct ledge_node *node);
+LEDGE_NODISCARD enum ledge_status ledge_plan_inline(struct ledge_graph *graph,
+                                                    const struct ledge_node *node,
+                                                    struct ledge_node **nodes, int32_t *n,
+                                                    struct ledge_error *err);
+
 /* widen.c: does the node read f16, bf16 or f64? Let node number `at` read f32 instead, through new
  * nodes at the end of the graph; give its output k, of a known type, to value `to` as dtype
  * (another type than f32 is handed on as it is). Errors: ERR_NOMEM. */

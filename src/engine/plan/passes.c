@@ -8,6 +8,7 @@ typedef enum ledge_status (*pass_fn)(struct ledge_graph *graph, struct ledge_err
 
 static const pass_fn passes[] = {
     ledge_pass_constants,
+    ledge_pass_subgraphs,
     ledge_pass_cleanup,         /* first: Identity and Dropout would hide the patterns below */
     ledge_pass_fold_batch_norm, /* before activations: Conv, BatchNormalization, Relu */
     ledge_pass_fold_activation, /* before qdq: the clamp becomes part of the integer range */

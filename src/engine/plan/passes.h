@@ -15,6 +15,9 @@
 LEDGE_NODISCARD enum ledge_status ledge_passes_run(struct ledge_graph *graph,
                                                    struct ledge_error *err);
 
+/* Sub-graphs get the constants around them and then all passes, too. */
+LEDGE_NODISCARD enum ledge_status ledge_pass_subgraphs(struct ledge_graph *graph,
+                                                       struct ledge_error *err);
 LEDGE_NODISCARD enum ledge_status ledge_pass_constants(struct ledge_graph *graph,
                                                        struct ledge_error *err);
 LEDGE_NODISCARD enum ledge_status ledge_pass_cleanup(struct ledge_graph *graph,

@@ -75,7 +75,9 @@ enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
     if (made == NULL) {
         return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for a plan");
     }
-    *made = (struct ledge_plan){.threads = options->threads > 1 ? options->threads : 1};
+    *made = (struct ledge_plan){.threads = options->threads > 1 ? options->threads : 1,
+                                .rung = options->rung,
+                                .max_trips = options->max_trips};
     ledge_graph_init(&made->graph, allocator);
     ledge_arena_init(&made->memory, allocator);
     enum ledge_status status = ledge_graph_copy(graph, &made->graph, err);

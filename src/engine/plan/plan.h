@@ -18,9 +18,13 @@ struct ledge_plan_options {
     enum ledge_rung rung;
     int32_t threads;
     int32_t batch; /* value of free dimensions that input_shapes does not give; 0 means 1 */
-    const struct ledge_view *input_shapes; /* rank and dims only; NULL: the graph's own */
+    /* Rank and dims; NULL: the graph's own. A dtype takes the place of the declared one; rank -1
+     * says that nothing is known (a sequence): the nodes that read this input run late. */
+    const struct ledge_view *input_shapes;
     int32_t n_input_shapes;
     enum ledge_plan_layout layout;
+    const bool *input_constant; /* NULL or n_input_shapes: data of the shape is the input's value */
+    int64_t max_trips;          /* of a Loop; 0: no limit */
 };
 
 enum {
@@ -45,8 +49,17 @@ struct ledge_plan_step {
     struct ledge_op_prepare ready; /* kernel, params, packed, scratch, macs */
 };
 
+/* Late nodes: what cannot be planned because a shape depends on values of the run, or because it is
+ * control flow or no tensor, with everything that reads it. They run one by one after the steps, in
+ * this order (run/late.h). Their inputs among the values of the steps are outputs of graph, after
+ * the first n_outputs, which are the model's; their own outputs are marked late. */
 struct ledge_plan {
     struct ledge_graph graph; /* specialised: shapes known, constants folded */
+    struct ledge_node *late;
+    int32_t n_late;
+    int32_t n_outputs;
+    enum ledge_rung rung;
+    int64_t max_trips;
     struct ledge_arena memory;
     struct ledge_plan_step *steps;
     int32_t n_steps;

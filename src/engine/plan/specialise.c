@@ -29,39 +29,58 @@ size_t ledge_value_bytes(const struct ledge_value *value)
     return bytes;
 }
 
+/* Names of missing operators, each once, as far as there is room. */
+struct missing {
+    char names[400];
+    size_t used;
+    int32_t n;
+};
+
+static void note_missing(struct missing *missing, const struct ledge_node *node)
+{
+    char name[128];
+    int length = snprintf(name, sizeof name, "%.60s%s%.60s", node->domain,
+                          node->domain[0] != '\0' ? "." : "", node->op[0] != '\0' ? node->op : "?");
+    size_t n = length > 0 ? (size_t)length : 0;
+    for (const char *at = strstr(missing->names, name); at != NULL; at = strstr(at + 1, name)) {
+        if ((at == missing->names || at[-1] == ' ') && (at[n] == '\0' || at[n] == ',')) {
+            return;
+        }
+    }
+    if (missing->used + n + 3 < sizeof missing->names) {
+        missing->used +=
+            (size_t)snprintf(missing->names + missing->used, sizeof missing->names - missing->used,
+                             "%s%s", missing->used > 0 ? ", " : "", name);
+        missing->n++;
+    }
+}
+
+/* As deep as sub-graphs are: LEDGE_MAX_DEPTH calls. */
+static void look_for_missing(const struct ledge_graph *graph, struct missing *missing)
+{
+    for (int32_t i = 0; i < graph->n_nodes; i++) {
+        const struct ledge_node *node = &graph->nodes[i];
+        if (!node->dead && ledge_op_find(graph, node) == NULL) {
+            note_missing(missing, node);
+        }
+        for (int32_t k = 0; !node->dead && k < node->n_attrs; k++) {
+            if (node->attrs[k].type == LEDGE_ATTR_GRAPH) {
+                look_for_missing(node->attrs[k].graph, missing);
+            }
+        }
+    }
+}
+
 enum ledge_status ledge_plan_check_operators(const struct ledge_graph *graph,
                                              struct ledge_error *err)
 {
-    char names[400] = "";
-    size_t used = 0;
-    int32_t missing = 0;
-    for (int32_t i = 0; i < graph->n_nodes; i++) {
-        const struct ledge_node *node = &graph->nodes[i];
-        if (node->dead || ledge_op_find(graph, node) != NULL) {
-            continue;
-        }
-        bool again = false;
-        for (int32_t k = 0; k < i && !again; k++) {
-            again = !graph->nodes[k].dead && strcmp(graph->nodes[k].op, node->op) == 0 &&
-                    strcmp(graph->nodes[k].domain, node->domain) == 0;
-        }
-        if (again) {
-            continue;
-        }
-        missing++;
-        int n = snprintf(names + used, sizeof names - used, "%s%s%s%s", used > 0 ? ", " : "",
-                         node->domain, node->domain[0] != '\0' ? "." : "", node->op);
-        if (n > 0 && (size_t)n < sizeof names - used) {
-            used += (size_t)n;
-        } else {
-            names[used] = '\0';
-        }
-    }
-    if (missing == 0) {
+    struct missing missing = {.names = ""};
+    look_for_missing(graph, &missing);
+    if (missing.n == 0) {
         return LEDGE_OK;
     }
-    return ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "no kernel for %d operator%s: %s", (int)missing,
-                      missing > 1 ? "s" : "", names);
+    return ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "no kernel for %d operator%s: %s", (int)missing.n,
+                      missing.n > 1 ? "s" : "", missing.names);
 }
 
 static enum ledge_status set_input(struct ledge_graph *graph, int32_t number,
@@ -73,6 +92,13 @@ static enum ledge_status set_input(struct ledge_graph *graph, int32_t number,
         options->input_shapes != NULL && number < options->n_input_shapes
             ? &options->input_shapes[number]
             : NULL;
+    if (wanted != NULL && wanted->dtype != LEDGE_DTYPE_NONE) {
+        value->dtype = wanted->dtype;
+    }
+    if (value->kind != LEDGE_VALUE_TENSOR || (wanted != NULL && wanted->rank < 0)) {
+        value->late = true;
+        return LEDGE_OK;
+    }
     if (wanted != NULL && value->rank >= 0 && wanted->rank != value->rank) {
         return ledge_fail(err, LEDGE_ERR_SHAPE, "input %s has rank %d, given is %d", value->name,
                           (int)value->rank, (int)wanted->rank);
@@ -81,6 +107,7 @@ static enum ledge_status set_input(struct ledge_graph *graph, int32_t number,
         return ledge_fail(err, LEDGE_ERR_SHAPE, "input %s has no declared shape: give one",
                           value->name);
     }
+    bool open = value->rank < 0;
     value->rank = wanted != NULL ? wanted->rank : value->rank;
     int64_t count = (int64_t)ledge_dtype_size(value->dtype);
     if (count == 0 || value->rank > LEDGE_MAX_RANK) {
@@ -88,7 +115,7 @@ static enum ledge_status set_input(struct ledge_graph *graph, int32_t number,
                           value->name, (int)value->rank);
     }
     for (int32_t i = 0; i < value->rank; i++) {
-        int64_t declared = value->dims[i];
+        int64_t declared = open ? -1 : value->dims[i];
         int64_t dim = wanted != NULL ? wanted->dims[i] : declared;
         dim = dim < 0 ? (options->batch > 0 ? options->batch : 1) : dim;
         if (declared >= 0 && declared != dim) {
@@ -100,6 +127,10 @@ static enum ledge_status set_input(struct ledge_graph *graph, int32_t number,
             return ledge_fail(err, LEDGE_ERR_SHAPE, "input %s is too large", value->name);
         }
         value->dims[i] = dim;
+    }
+    if (wanted != NULL && options->input_constant != NULL && options->input_constant[number]) {
+        value->data = wanted->data;
+        value->bytes = ledge_value_bytes(value);
     }
     return LEDGE_OK;
 }
@@ -131,7 +162,8 @@ static enum ledge_status check_states(const struct ledge_graph *graph, struct le
     for (int32_t i = 0; i < graph->n_states; i++) {
         const struct ledge_value *in = &graph->values[graph->states[i].in];
         const struct ledge_value *out = &graph->values[graph->states[i].out];
-        if (in->dtype != out->dtype || ledge_value_bytes(in) != ledge_value_bytes(out)) {
+        if (out->late || in->dtype != out->dtype ||
+            ledge_value_bytes(in) != ledge_value_bytes(out)) {
             return ledge_fail(err, LEDGE_ERR_SHAPE, "state %s of %zu bytes becomes %s of %zu",
                               in->name, ledge_value_bytes(in), out->name, ledge_value_bytes(out));
         }
@@ -278,6 +310,82 @@ static void bury_constants(struct ledge_graph *graph, struct ledge_node *node)
     node->dead = true;
 }
 
+/* -- late nodes
+ * -----------------------------------------------------------------------------------------------------
+ */
+
+static bool reads_late(const struct ledge_graph *graph, const struct ledge_node *node)
+{
+    bool late = false;
+    for (int32_t k = 0; k < node->n_in; k++) {
+        late = late || (node->in[k] >= 0 && graph->values[node->in[k]].late);
+    }
+    return late;
+}
+
+static void make_late(struct ledge_graph *graph, const struct ledge_node *node)
+{
+    for (int32_t k = 0; k < node->n_out; k++) {
+        if (node->out[k] >= 0) {
+            struct ledge_value *value = &graph->values[node->out[k]];
+            value->late = true;
+            value->rank = -1;
+            value->data = NULL;
+        }
+    }
+}
+
+static bool is_late(const struct ledge_graph *graph, const struct ledge_node *node)
+{
+    for (int32_t k = 0; k < node->n_out; k++) {
+        if (node->out[k] >= 0) {
+            return graph->values[node->out[k]].late;
+        }
+    }
+    return false;
+}
+
+/* Take the late nodes out of the graph; what they read of it becomes an output. */
+static enum ledge_status part_late(struct ledge_plan *plan, struct ledge_error *err)
+{
+    struct ledge_graph *graph = &plan->graph;
+    int32_t n = 0;
+    plan->n_outputs = graph->n_outputs;
+    for (int32_t i = 0; i < graph->n_nodes; i++) {
+        n += !graph->nodes[i].dead && is_late(graph, &graph->nodes[i]);
+    }
+    if (n == 0) {
+        return LEDGE_OK;
+    }
+    bool *listed = LEDGE_NEW_ARRAY(&plan->memory, bool, (size_t)graph->n_values);
+    plan->late = LEDGE_NEW_ARRAY(&plan->memory, struct ledge_node, (size_t)n);
+    if (listed == NULL || plan->late == NULL) {
+        return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for %d late nodes", (int)n);
+    }
+    for (int32_t i = 0; i < graph->n_outputs; i++) {
+        listed[graph->outputs[i]] = true;
+    }
+    for (int32_t i = 0; i < graph->n_nodes; i++) {
+        struct ledge_node *node = &graph->nodes[i];
+        if (node->dead || !is_late(graph, node)) {
+            continue;
+        }
+        plan->late[plan->n_late++] = *node;
+        node->dead = true;
+        for (int32_t k = 0; k < node->n_in; k++) {
+            int32_t in = node->in[k];
+            if (in >= 0 && !listed[in] && !graph->values[in].late &&
+                graph->values[in].data == NULL) {
+                listed[in] = true;
+                if (ledge_graph_add_output(graph, in) < 0) {
+                    return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for late nodes");
+                }
+            }
+        }
+    }
+    return LEDGE_OK;
+}
+
 /* What the nodes of one pass share. */
 struct pass {
     struct ledge_plan *plan;
@@ -308,6 +416,14 @@ static enum ledge_status visit_widened(const struct pass *pass, int32_t at,
         enum ledge_dtype dtype = in >= 0 ? graph->values[in].dtype : LEDGE_F32;
         first = dtype == LEDGE_F16 || dtype == LEDGE_BF16 || dtype == LEDGE_F64 ? dtype : first;
     }
+    int32_t n_in = graph->nodes[at].n_in;
+    int32_t *in = LEDGE_NEW_ARRAY(&graph->arena, int32_t, (size_t)n_in);
+    if (in == NULL) {
+        return ledge_fail(pass->err, LEDGE_ERR_NOMEM, "no memory for a cast");
+    }
+    for (int32_t k = 0; k < n_in; k++) {
+        in[k] = graph->nodes[at].in[k];
+    }
     LEDGE_TRY(ledge_plan_widen(graph, at, pass->err));
     LEDGE_TRY(visit_from(pass, casts));
     int32_t out[MAX_WIDENED_OUTPUTS];
@@ -325,6 +441,14 @@ static enum ledge_status visit_widened(const struct pass *pass, int32_t at,
         graph->nodes[at].out[k] = own;
     }
     LEDGE_TRY(visit(pass, at));
+    if (is_late(graph, &graph->nodes[at])) { /* as it was: its own plan widens it */
+        graph->nodes[at].in = in;
+        for (int32_t k = 0; k < n; k++) {
+            graph->nodes[at].out[k] = out[k];
+        }
+        make_late(graph, &graph->nodes[at]);
+        return LEDGE_OK;
+    }
     casts = graph->n_nodes;
     for (int32_t k = 0; k < n; k++) {
         if (out[k] >= 0) {
@@ -342,8 +466,17 @@ static enum ledge_status visit(const struct pass *pass, int32_t at)
     struct ledge_graph *graph = &pass->plan->graph;
     struct ledge_node *node = &graph->nodes[at];
     const struct ledge_op *op = ledge_op_find(graph, node);
-    struct ledge_op_infer infer = {.graph = graph, .node = node, .err = pass->err};
+    bool wait = false;
+    struct ledge_error local = {.status = LEDGE_OK};
+    struct ledge_op_infer infer = {.graph = graph, .node = node, .err = &local, .wait = &wait};
     enum ledge_dtype declared[MAX_WIDENED_OUTPUTS];
+    if (op == NULL) { /* the graph was looked through as it stands */
+        return ledge_fail(pass->err, LEDGE_ERR_INTERNAL, "no kernel for %s", node->op);
+    }
+    if (op->infer == NULL || reads_late(graph, node)) {
+        make_late(graph, node);
+        return LEDGE_OK;
+    }
     for (int32_t k = 0; k < node->n_out; k++) {
         if (node->out[k] >= 0) {
             graph->values[node->out[k]].rank = -1;
@@ -353,16 +486,81 @@ static enum ledge_status visit(const struct pass *pass, int32_t at)
         }
     }
     enum ledge_status status = op->infer(&infer);
+    if (status != LEDGE_OK && wait) {
+        make_late(graph, node);
+        return LEDGE_OK;
+    }
     if ((status == LEDGE_ERR_DTYPE || status == LEDGE_ERR_UNSUPPORTED) &&
         node->n_out <= MAX_WIDENED_OUTPUTS && ledge_plan_can_widen(graph, node)) {
         return visit_widened(pass, at, declared);
     }
-    LEDGE_TRY(status);
+    if (status != LEDGE_OK) {
+        return ledge_fail(pass->err, status, "%s", local.text);
+    }
     LEDGE_TRY(check_outputs(graph, node, pass->err));
     if (node->n_out > 0 && all_constant(graph, node->out, node->n_out)) {
         bury_constants(graph, node);
     } else if (all_constant(graph, node->in, node->n_in) && small_enough(graph, node)) {
         return fold(pass->plan, node, op, pass->options, pass->err);
+    }
+    return LEDGE_OK;
+}
+
+/* Nodes still to look at, the innermost inlined branch first. */
+struct pending {
+    struct ledge_node *nodes;
+    int32_t n, at;
+};
+
+/* One more node of the graph, with room that doubles. Its number, -1 when there is no memory. */
+static int32_t keep(struct ledge_graph *graph, const struct ledge_node *node)
+{
+    if (graph->n_nodes == graph->cap_nodes) {
+        size_t more = (size_t)graph->cap_nodes * 2 + 16;
+        struct ledge_node *bigger =
+            more < INT32_MAX ? LEDGE_NEW_ARRAY(&graph->arena, struct ledge_node, more) : NULL;
+        if (bigger == NULL) {
+            return -1;
+        }
+        if (graph->n_nodes > 0) {
+            memcpy(bigger, graph->nodes, (size_t)graph->n_nodes * sizeof *bigger);
+        }
+        graph->nodes = bigger;
+        graph->cap_nodes = (int32_t)more;
+    }
+    graph->nodes[graph->n_nodes] = *node;
+    return graph->n_nodes++;
+}
+
+/* The graph's nodes are gathered anew: those of branches take the place of their If. */
+static enum ledge_status visit_all(const struct pass *pass)
+{
+    struct ledge_graph *graph = &pass->plan->graph;
+    struct pending stack[LEDGE_MAX_DEPTH + 1] = {{.nodes = graph->nodes, .n = graph->n_nodes}};
+    graph->nodes = NULL;
+    graph->n_nodes = graph->cap_nodes = 0;
+    for (int depth = 0; depth >= 0;) {
+        struct pending *top = &stack[depth];
+        if (top->at == top->n) {
+            depth--;
+            continue;
+        }
+        const struct ledge_node *from = &top->nodes[top->at++];
+        if (from->dead) {
+            continue;
+        }
+        if (depth < LEDGE_MAX_DEPTH && ledge_plan_takes_branch(graph, from)) {
+            depth++;
+            stack[depth] = (struct pending){.at = 0};
+            LEDGE_TRY(
+                ledge_plan_inline(graph, from, &stack[depth].nodes, &stack[depth].n, pass->err));
+            continue;
+        }
+        int32_t at = keep(graph, from);
+        if (at < 0) {
+            return ledge_fail(pass->err, LEDGE_ERR_NOMEM, "no memory for nodes");
+        }
+        LEDGE_TRY(visit(pass, at));
     }
     return LEDGE_OK;
 }
@@ -382,14 +580,10 @@ enum ledge_status ledge_plan_specialise(struct ledge_plan *plan,
         LEDGE_TRY(set_state(graph, &graph->states[i], err));
     }
     const struct pass pass = {.plan = plan, .options = options, .err = err};
-    int32_t end = 0;
-    while (end < graph->n_nodes && !graph->nodes[end].dead) {
-        end++;
-    }
-    for (int32_t i = 0; i < end; i++) {
-        LEDGE_TRY(visit(&pass, i));
-    }
+    LEDGE_TRY(visit_all(&pass));
     LEDGE_TRY(check_states(graph, err));
+    ledge_graph_sweep(graph);
+    LEDGE_TRY(part_late(plan, err));
     ledge_graph_sweep(graph);
     return ledge_graph_sort(graph, err);
 }

@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "engine/port/port.h"
+#include "engine/run/late.h"
 
 struct ledge_run {
     const struct ledge_plan *plan;
@@ -17,6 +18,7 @@ struct ledge_run {
     char *states[2]; /* state_bytes each */
     int current;     /* number of the block that the next run reads */
     char *arena;
+    struct ledge_late *late; /* NULL: the plan has no late nodes */
     struct ledge_error err;
     bool profile;
 };
@@ -111,6 +113,15 @@ size_t ledge_run_arena_size(const struct ledge_plan *plan)
                      2 * padded(plan->state_bytes);
 }
 
+static bool has_late(const struct ledge_plan *plan)
+{
+    bool late = plan->n_late > 0;
+    for (int32_t i = 0; i < plan->graph.n_inputs; i++) {
+        late = late || plan->graph.values[plan->graph.inputs[i]].late;
+    }
+    return late;
+}
+
 /* given NULL: memory of the run's own. */
 static bool set_up(struct ledge_run *run, struct ledge_pool *pool, void *given)
 {
@@ -136,6 +147,12 @@ static bool set_up(struct ledge_run *run, struct ledge_pool *pool, void *given)
             run->views[i].data = run->arena + plan->places[i].offset;
         } else if (plan->places[i].kind == LEDGE_PLACE_CONSTANT) {
             run->views[i].data = (void *)plan->places[i].data;
+        }
+    }
+    if (has_late(plan)) {
+        run->late = ledge_late_create(plan, run->views, pool, &run->memory.allocator);
+        if (run->late == NULL) {
+            return false;
         }
     }
     return bind_steps(run, pool, scratch);
@@ -189,6 +206,7 @@ void ledge_run_free(struct ledge_run *run)
         return;
     }
     struct ledge_allocator allocator = run->memory.allocator;
+    ledge_late_free(run->late);
     ledge_arena_done(&run->memory);
     allocator.release(allocator.user, run, sizeof *run);
 }
@@ -222,11 +240,21 @@ void ledge_run_bind_output(struct ledge_run *run, int32_t output, void *data)
     }
 }
 
+void ledge_run_bind_any(struct ledge_run *run, int32_t input, const struct ledge_any *any)
+{
+    int32_t value = run->plan->graph.inputs[input];
+    if (run->late != NULL && run->plan->graph.values[value].late) {
+        ledge_late_bind(run->late, value, any);
+    } else if (any != NULL && any->kind == LEDGE_ANY_TENSOR) {
+        ledge_run_bind(run, input, any->view.data);
+    }
+}
+
 static enum ledge_status check_bound(const struct ledge_run *run, struct ledge_error *err)
 {
     const struct ledge_graph *graph = &run->plan->graph;
     for (int32_t i = 0; i < graph->n_inputs; i++) {
-        if (run->views[graph->inputs[i]].data == NULL) {
+        if (run->views[graph->inputs[i]].data == NULL && !graph->values[graph->inputs[i]].late) {
             return ledge_fail(err, LEDGE_ERR_STATE, "input %s is not bound",
                               graph->values[graph->inputs[i]].name);
         }
@@ -259,6 +287,9 @@ enum ledge_status ledge_run_once(struct ledge_run *run, struct ledge_error *err)
     bind_states(run);
     unsigned before = ledge_denormals_off();
     enum ledge_status status = walk(run, err);
+    if (status == LEDGE_OK && run->late != NULL) {
+        status = ledge_late_run(run->late, err);
+    }
     ledge_denormals_restore(before);
     if (status == LEDGE_OK) {
         keep_states(run);
@@ -268,7 +299,16 @@ enum ledge_status ledge_run_once(struct ledge_run *run, struct ledge_error *err)
 
 struct ledge_view ledge_run_output(const struct ledge_run *run, int32_t output)
 {
-    return run->views[run->plan->graph.outputs[output]];
+    return ledge_run_output_any(run, output).view;
+}
+
+struct ledge_any ledge_run_output_any(const struct ledge_run *run, int32_t output)
+{
+    int32_t value = run->plan->graph.outputs[output];
+    if (run->late != NULL && run->plan->graph.values[value].late) {
+        return *ledge_late_value(run->late, value);
+    }
+    return ledge_any_tensor(run->views[value]);
 }
 
 void ledge_run_profile(struct ledge_run *run, bool on)
@@ -283,5 +323,5 @@ double ledge_run_seconds(const struct ledge_run *run, int32_t step)
 
 size_t ledge_run_bytes(const struct ledge_run *run)
 {
-    return sizeof *run + run->memory.total;
+    return sizeof *run + run->memory.total + (run->late != NULL ? ledge_late_bytes(run->late) : 0);
 }

@@ -12,6 +12,7 @@
 #define LEDGE_ENGINE_RUN_RUN_H
 
 #include "engine/plan/plan.h"
+#include "engine/run/any.h"
 
 struct ledge_run;
 
@@ -36,6 +37,10 @@ ledge_run_create_in(const struct ledge_plan *plan, struct ledge_pool *pool,
  * written). */
 void ledge_run_bind(struct ledge_run *run, int32_t input, const void *data);
 
+/* Give graph input number input a value that is no tensor (a sequence, an empty optional), or a
+ * tensor where the plan knows nothing of the input. any is BORROWED as data is. */
+void ledge_run_bind_any(struct ledge_run *run, int32_t input, const struct ledge_any *any);
+
 /* Execute every step. Errors: ERR_STATE (an input is not bound), what a kernel reports (err names
  * the node). */
 LEDGE_NODISCARD enum ledge_status ledge_run_once(struct ledge_run *run, struct ledge_error *err);
@@ -51,6 +56,9 @@ void ledge_run_bind_output(struct ledge_run *run, int32_t output, void *data);
 /* Graph output number output after a run: data in the arena (or an input's or constant's memory).
  */
 struct ledge_view ledge_run_output(const struct ledge_run *run, int32_t output);
+
+/* The same for a value of any kind. */
+struct ledge_any ledge_run_output_any(const struct ledge_run *run, int32_t output);
 
 /* Bytes held by the run: arena, scratch, tables. */
 size_t ledge_run_bytes(const struct ledge_run *run);

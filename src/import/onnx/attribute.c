@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* attribute.c -- AttributeProto: name 1, f 2, i 3, s 4, t 5, g 6, floats 7, ints 8, strings 9,
- * tensors 10, graphs 11, type 20, ref_attr_name 21, sparse_tensor 22. Sub-graphs and rarer kinds
- * are kept by name only: an operator that needs one is not built in, and is reported by its own
- * name. */
+ * tensors 10, graphs 11, type 20, ref_attr_name 21, sparse_tensor 22. Rarer kinds (tensors, graphs,
+ * types) are kept by name only. In the body of a function an attribute may stand for one of the
+ * call. */
 #include <string.h>
 
 #include "base/banned.h"
@@ -14,10 +14,12 @@ enum {
     F_I = 3,
     F_S = 4,
     F_T = 5,
+    F_G = 6,
     F_FLOATS = 7,
     F_INTS = 8,
     F_STRINGS = 9,
     F_TYPE = 20,
+    F_REF = 21,
 };
 
 /* AttributeProto.AttributeType */
@@ -25,9 +27,10 @@ enum { T_NONE, T_FLOAT, T_INT, T_STRING, T_TENSOR, T_GRAPH, T_FLOATS, T_INTS, T_
 
 struct attribute {
     const char *name;
+    const char *ref; /* ref_attr_name */
     uint64_t type;
-    struct ledge_wire_field f, i, s, t; /* number 0: absent */
-    size_t n_floats, n_ints, n_strings, string_bytes;
+    struct ledge_wire_field f, i, s, t, g; /* number 0: absent */
+    size_t n_floats, n_ints, n_strings;
     struct ledge_span span;
 };
 
@@ -56,6 +59,12 @@ static bool scan_field(struct attribute *a, const struct ledge_wire_field *field
     case F_T:
         a->t = *field;
         return field->wire == LEDGE_WIRE_BYTES;
+    case F_G:
+        a->g = *field;
+        return field->wire == LEDGE_WIRE_BYTES;
+    case F_REF:
+        a->ref = ledge_onnx_text(arena, field);
+        return a->ref != NULL;
     case F_FLOATS:
         good = ledge_wire_count(field, LEDGE_WIRE_32, &n);
         a->n_floats += n;
@@ -66,7 +75,6 @@ static bool scan_field(struct attribute *a, const struct ledge_wire_field *field
         return good;
     case F_STRINGS:
         a->n_strings++;
-        a->string_bytes += field->size + 1;
         return field->wire == LEDGE_WIRE_BYTES;
     default:
         return true;
@@ -166,27 +174,23 @@ static enum ledge_status set_strings(struct ledge_onnx *onnx, int32_t node,
 {
     struct ledge_graph *graph = onnx->graph;
     const char *where = graph->nodes[node].name;
-    char *text = ledge_arena_alloc(&graph->arena, a->string_bytes + 1, 1);
+    const char **list = LEDGE_NEW_ARRAY(&graph->arena, const char *, a->n_strings);
     struct ledge_reader r = ledge_span_reader(a->span);
     struct ledge_wire_field field;
-    size_t at = 0;
-    if (text == NULL) {
+    size_t n = 0;
+    if (list == NULL) {
         return no_memory(onnx, where, a->name);
     }
     while (ledge_wire_next(&r, &field)) {
-        if (field.number != F_STRINGS) {
-            continue;
+        if (field.number == F_STRINGS) {
+            list[n] = ledge_onnx_text(&graph->arena, &field);
+            if (list[n++] == NULL) {
+                return malformed(onnx, where, a->name);
+            }
         }
-        if (at > 0) {
-            text[at++] = '\n';
-        }
-        if (field.size > 0) {
-            memcpy(text + at, field.bytes, field.size);
-        }
-        at += field.size;
     }
-    return ledge_graph_set_string(graph, node, a->name, text) ? LEDGE_OK
-                                                              : no_memory(onnx, where, a->name);
+    return ledge_graph_set_strings(graph, node, a->name, list, n) ? LEDGE_OK
+                                                                  : no_memory(onnx, where, a->name);
 }
 
 static enum ledge_status set_tensor(struct ledge_onnx *onnx, int32_t node,
@@ -233,6 +237,9 @@ static enum ledge_status set(struct ledge_onnx *onnx, int32_t node, const struct
     }
     case T_TENSOR:
         return a->t.number != 0 ? set_tensor(onnx, node, a) : malformed(onnx, where, a->name);
+    case T_GRAPH:
+        return a->g.number != 0 ? ledge_onnx_subgraph(onnx, node, a->name, ledge_field_span(&a->g))
+                                : set_other(onnx, node, a);
     case T_FLOATS:
         return set_list(onnx, node, a, false);
     case T_INTS:
@@ -244,18 +251,41 @@ static enum ledge_status set(struct ledge_onnx *onnx, int32_t node, const struct
     }
 }
 
-enum ledge_status ledge_onnx_attribute(struct ledge_onnx *onnx, int32_t node,
-                                       struct ledge_span span)
+static enum ledge_status scan(struct ledge_onnx *onnx, int32_t node, struct ledge_span span,
+                              struct attribute *a)
 {
-    struct attribute a = {.span = span};
     struct ledge_reader r = ledge_span_reader(span);
     struct ledge_wire_field field;
     bool good = true;
+    *a = (struct attribute){.span = span};
     while (good && ledge_wire_next(&r, &field)) {
-        good = scan_field(&a, &field, &onnx->graph->arena);
+        good = scan_field(a, &field, &onnx->graph->arena);
     }
-    if (r.failed || !good || a.name == NULL) {
-        return malformed(onnx, onnx->graph->nodes[node].name, a.name != NULL ? a.name : "?");
+    return r.failed || !good || a->name == NULL
+               ? malformed(onnx, onnx->graph->nodes[node].name, a->name != NULL ? a->name : "?")
+               : LEDGE_OK;
+}
+
+enum ledge_status ledge_onnx_attribute(struct ledge_onnx *onnx, int32_t node,
+                                       struct ledge_span span)
+{
+    struct attribute a;
+    LEDGE_TRY(scan(onnx, node, span, &a));
+    const char *name = a.name;
+    struct ledge_onnx of_call = *onnx;
+    while (a.ref != NULL) {
+        const struct ledge_onnx_call *call = of_call.call;
+        struct ledge_span argument = {0};
+        if (call == NULL) {
+            return malformed(onnx, onnx->graph->nodes[node].name, name);
+        }
+        argument = ledge_onnx_argument(call, a.ref);
+        if (argument.size == 0) {
+            return LEDGE_OK; /* the call leaves it out, so does the body */
+        }
+        of_call.call = call->outer;
+        LEDGE_TRY(scan(onnx, node, argument, &a));
+        a.name = name;
     }
-    return set(onnx, node, &a);
+    return set(&of_call, node, &a);
 }

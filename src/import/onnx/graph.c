@@ -20,12 +20,13 @@ enum {
 };
 enum { N_INPUT = 1, N_OUTPUT = 2, N_NAME = 3, N_OP = 4, N_ATTRIBUTE = 5, N_DOMAIN = 7 };
 enum { V_NAME = 1, V_TYPE = 2 };
-enum { TYPE_TENSOR = 1, TYPE_DENOTATION = 6 };
+enum { TYPE_TENSOR = 1, TYPE_SEQUENCE = 4, TYPE_OPTIONAL = 9 };
 enum { TENSOR_ELEMENT = 1, TENSOR_SHAPE = 2 };
 enum { SHAPE_DIM = 1, DIM_VALUE = 1, DIM_NAME = 2 };
 
 struct info {
     const char *name;
+    enum ledge_value_kind kind;
     enum ledge_dtype dtype;
     int32_t rank; /* -1: the file says nothing */
     int64_t dims[LEDGE_MAX_RANK];
@@ -104,13 +105,15 @@ static enum ledge_status read_tensor_type(struct ledge_onnx *onnx, struct ledge_
 static enum ledge_status read_type(struct ledge_onnx *onnx, struct ledge_span span,
                                    struct info *info)
 {
-    static const char *const kinds[] = {
-        [4] = "sequence", [5] = "map", [7] = "opaque", [8] = "sparse", [9] = "optional"};
+    static const char *const kinds[] = {[5] = "map", [7] = "opaque", [8] = "sparse"};
     struct ledge_reader r = ledge_span_reader(span);
     struct ledge_wire_field field;
     while (ledge_wire_next(&r, &field)) {
         if (field.number == TYPE_TENSOR) {
             LEDGE_TRY(read_tensor_type(onnx, ledge_field_span(&field), info));
+        } else if (field.number == TYPE_SEQUENCE || field.number == TYPE_OPTIONAL) {
+            info->kind =
+                field.number == TYPE_SEQUENCE ? LEDGE_VALUE_SEQUENCE : LEDGE_VALUE_OPTIONAL;
         } else if (field.number < sizeof kinds / sizeof kinds[0] && kinds[field.number] != NULL) {
             return ledge_fail(onnx->err, LEDGE_ERR_UNSUPPORTED,
                               "value %.80s: type %s is not supported", info->name,
@@ -142,6 +145,7 @@ static enum ledge_status read_info(struct ledge_onnx *onnx, struct ledge_span sp
 
 static void apply_info(struct ledge_value *value, const struct info *info)
 {
+    value->kind = info->kind;
     value->dtype = info->dtype;
     value->rank = info->rank;
     memcpy(value->dims, info->dims, sizeof info->dims);
@@ -152,12 +156,35 @@ static void apply_info(struct ledge_value *value, const struct info *info)
  * ---------------------------------------------------------------------------------------------------------
  */
 
-/* The value called name, made when it is new; -1 when there is no memory. */
-static int32_t value_named(struct ledge_onnx *onnx, const char *name)
+static const char *inner_name(struct ledge_onnx *onnx, const char *name)
 {
+    size_t n = strlen(onnx->call->prefix), m = strlen(name);
+    char *text = ledge_arena_alloc(&onnx->graph->arena, n + m + 1, 1);
+    if (text != NULL) {
+        memcpy(text, onnx->call->prefix, n);
+        memcpy(text + n, name, m);
+    }
+    return text;
+}
+
+int32_t ledge_onnx_value(struct ledge_onnx *onnx, const char *name)
+{
+    if (onnx->call != NULL && !onnx->inner) {
+        for (int32_t i = 0; i < onnx->call->n; i++) {
+            if (strcmp(onnx->call->formal[i], name) == 0) {
+                return onnx->call->actual[i];
+            }
+        }
+        name = inner_name(onnx, name);
+        if (name == NULL) {
+            return LEDGE_ONNX_NO_MEMORY;
+        }
+    }
     int32_t value = ledge_graph_find(onnx->graph, name);
-    return value >= 0 ? value
-                      : ledge_graph_add_value(onnx->graph, name, LEDGE_DTYPE_NONE, -1, NULL);
+    if (value < 0) {
+        value = ledge_graph_add_value(onnx->graph, name, LEDGE_DTYPE_NONE, -1, NULL);
+    }
+    return value >= 0 ? value : LEDGE_ONNX_NO_MEMORY;
 }
 
 static enum ledge_status add_initializer(struct ledge_onnx *onnx, struct ledge_span span)
@@ -187,7 +214,10 @@ static enum ledge_status add_input(struct ledge_onnx *onnx, struct ledge_span sp
         return ledge_fail(onnx->err, LEDGE_ERR_FORMAT, "graph: two inputs are called %.100s",
                           info.name);
     }
-    int32_t value = value_named(onnx, info.name);
+    int32_t value = ledge_onnx_value(onnx, info.name);
+    if (onnx->graph->depth > 0) {
+        info.rank = -1; /* a body may be run with other shapes than it was written with */
+    }
     if (value < 0 || ledge_graph_add_input(onnx->graph, value) < 0) {
         return no_memory(onnx);
     }
@@ -200,6 +230,12 @@ static enum ledge_status add_output(struct ledge_onnx *onnx, struct ledge_span s
     struct info info;
     LEDGE_TRY(read_info(onnx, span, &info));
     int32_t value = ledge_graph_find(onnx->graph, info.name);
+    if (value < 0 && onnx->graph->depth > 0) {
+        value = ledge_onnx_value(onnx, info.name); /* a capture that is handed back */
+        if (value < 0) {
+            return no_memory(onnx);
+        }
+    }
     if (value < 0) {
         return ledge_fail(onnx->err, LEDGE_ERR_FORMAT, "graph: nothing computes output %.100s",
                           info.name);
@@ -304,8 +340,8 @@ static enum ledge_status resolve_names(struct ledge_onnx *onnx, struct ledge_spa
         if (name == NULL) {
             return malformed(onnx, "name of an input or output of a node");
         }
-        int32_t value = name[0] == '\0' ? -1 : value_named(onnx, name);
-        if (value < 0 && name[0] != '\0') {
+        int32_t value = name[0] == '\0' ? -1 : ledge_onnx_value(onnx, name);
+        if (value == LEDGE_ONNX_NO_MEMORY) {
             return no_memory(onnx);
         }
         if (field.number == N_INPUT) {
@@ -323,19 +359,24 @@ static enum ledge_status resolve_names(struct ledge_onnx *onnx, struct ledge_spa
 static int32_t version_of(const struct ledge_onnx *onnx, const char *domain)
 {
     int32_t version = 1; /* a file that imports nothing is from before opsets were written down */
-    for (int32_t i = 0; i < onnx->n_domains; i++) {
-        if (strcmp(onnx->domains[i].name, domain) == 0) {
-            version = onnx->domains[i].version;
+    for (int32_t i = 0; i < onnx->domains->n; i++) {
+        if (strcmp(onnx->domains->items[i].name, domain) == 0) {
+            version = onnx->domains->items[i].version;
         }
     }
     return version;
 }
 
-static enum ledge_status add_node(struct ledge_onnx *onnx, struct ledge_span span)
+enum ledge_status ledge_onnx_node(struct ledge_onnx *onnx, struct ledge_span span)
 {
     struct node node;
     LEDGE_TRY(count_node(onnx, span, &node));
     LEDGE_TRY(resolve_names(onnx, span, &node));
+    const struct ledge_onnx_function *function = ledge_onnx_find(onnx, node.domain, node.op);
+    if (function != NULL) {
+        return ledge_onnx_expand(onnx, function, span, node.in, (int32_t)node.n_in, node.out,
+                                 (int32_t)node.n_out);
+    }
     int32_t index =
         ledge_graph_add_node(onnx->graph, node.domain, node.op, version_of(onnx, node.domain),
                              node.name, node.in, (int32_t)node.n_in, node.out, (int32_t)node.n_out);
@@ -393,11 +434,65 @@ enum ledge_status ledge_onnx_graph(struct ledge_onnx *onnx, struct ledge_span sp
         enum ledge_status (*add)(struct ledge_onnx *, struct ledge_span);
     } walks[] = {
         {G_NAME, set_name},     {G_SPARSE, refuse_sparse}, {G_INITIALIZER, add_initializer},
-        {G_INPUT, add_input},   {G_NODE, add_node},        {G_VALUE_INFO, add_hint},
+        {G_INPUT, add_input},   {G_NODE, ledge_onnx_node}, {G_VALUE_INFO, add_hint},
         {G_OUTPUT, add_output},
     };
     for (size_t i = 0; i < sizeof walks / sizeof walks[0]; i++) {
         LEDGE_TRY(each(onnx, span, walks[i].number, walks[i].add));
     }
     return LEDGE_OK;
+}
+
+/* -- sub-graphs
+ * -----------------------------------------------------------------------------------------------------
+ */
+
+/* Values that nothing in the sub-graph makes are those of the graphs around it: its last inputs. */
+static bool add_captures(struct ledge_graph *sub)
+{
+    bool *given = LEDGE_NEW_ARRAY(&sub->arena, bool, (size_t)sub->n_values);
+    bool good = given != NULL;
+    for (int32_t i = 0; good && i < sub->n_inputs; i++) {
+        given[sub->inputs[i]] = true;
+    }
+    for (int32_t i = 0; good && i < sub->n_values; i++) {
+        if (!given[i] && sub->values[i].data == NULL && sub->values[i].producer < 0) {
+            good = ledge_graph_add_input(sub, i) >= 0;
+            sub->n_captures++;
+        }
+    }
+    return good;
+}
+
+enum ledge_status ledge_onnx_subgraph(struct ledge_onnx *onnx, int32_t node, const char *name,
+                                      struct ledge_span span)
+{
+    struct ledge_graph *graph = onnx->graph;
+    struct ledge_graph *sub = ledge_graph_sub(graph);
+    if (sub == NULL) {
+        return graph->depth >= LEDGE_MAX_DEPTH
+                   ? ledge_fail(onnx->err, LEDGE_ERR_UNSUPPORTED,
+                                "graph: sub-graphs more than %d deep", LEDGE_MAX_DEPTH)
+                   : no_memory(onnx);
+    }
+    struct ledge_onnx inner = *onnx;
+    inner.graph = sub;
+    inner.inner = true;
+    LEDGE_TRY(ledge_onnx_graph(&inner, span));
+    if (!add_captures(sub)) {
+        return no_memory(onnx);
+    }
+    int32_t *outside = LEDGE_NEW_ARRAY(&graph->arena, int32_t, (size_t)sub->n_captures);
+    for (int32_t i = 0; outside != NULL && i < sub->n_captures; i++) {
+        outside[i] = ledge_onnx_value(
+            onnx, sub->values[sub->inputs[sub->n_inputs - sub->n_captures + i]].name);
+        if (outside[i] == LEDGE_ONNX_NO_MEMORY) {
+            return no_memory(onnx);
+        }
+    }
+    if (outside == NULL || !ledge_graph_append_inputs(graph, node, outside, sub->n_captures) ||
+        !ledge_graph_set_graph(graph, node, name, sub)) {
+        return no_memory(onnx);
+    }
+    return ledge_graph_sort(sub, onnx->err);
 }

@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* model.c -- ModelProto: ir_version 1, producer_name 2, graph 7, opset_import 8, metadata_props 14.
- *
- * Functions (25) and training graphs (20) are not read: a node that calls a model's own function is
- * reported as an operator that is missing. */
+/* model.c -- ModelProto: ir_version 1, producer_name 2, graph 7, opset_import 8, metadata_props 14,
+ * functions 25 (expanded where they are called, function.c). Training graphs (20) are not read. */
 #include <string.h>
 
 #include "base/banned.h"
 #include "import/import.h"
 #include "import/onnx/onnx.h"
 
-enum { M_IR = 1, M_PRODUCER = 2, M_GRAPH = 7, M_OPSET = 8, M_METADATA = 14 };
-enum { MAX_IR = 14 };
+enum { M_IR = 1, M_PRODUCER = 2, M_GRAPH = 7, M_OPSET = 8, M_METADATA = 14, M_FUNCTION = 25 };
+enum { MAX_IR = 14, MAX_FUNCTIONS = 4096 };
 
 static enum ledge_status malformed(struct ledge_onnx *onnx, const char *what)
 {
     return ledge_fail(onnx->err, LEDGE_ERR_FORMAT, "model: malformed %s", what);
 }
 
-static enum ledge_status add_domain(struct ledge_onnx *onnx, struct ledge_span span)
+enum ledge_status ledge_onnx_domain(struct ledge_onnx *onnx, struct ledge_onnx_domains *domains,
+                                    struct ledge_span span)
 {
     struct ledge_reader r = ledge_span_reader(span);
     struct ledge_wire_field field;
@@ -32,14 +31,14 @@ static enum ledge_status add_domain(struct ledge_onnx *onnx, struct ledge_span s
     if (r.failed || domain.name == NULL) {
         return malformed(onnx, "opset_import");
     }
-    if (onnx->n_domains == LEDGE_ONNX_MAX_DOMAINS) {
+    if (domains->n == LEDGE_ONNX_MAX_DOMAINS) {
         return ledge_fail(onnx->err, LEDGE_ERR_UNSUPPORTED, "model: more than %d opset imports",
                           LEDGE_ONNX_MAX_DOMAINS);
     }
     if (strcmp(domain.name, "ai.onnx") == 0) {
         domain.name = "";
     }
-    onnx->domains[onnx->n_domains++] = domain;
+    domains->items[domains->n++] = domain;
     return LEDGE_OK;
 }
 
@@ -62,12 +61,19 @@ static enum ledge_status add_metadata(struct ledge_onnx *onnx, struct ledge_span
                : ledge_fail(onnx->err, LEDGE_ERR_NOMEM, "model: no memory");
 }
 
+struct parts {
+    struct ledge_span graph;
+    struct ledge_onnx_domains domains;
+    int32_t n_functions;
+};
+
 static enum ledge_status read_field(struct ledge_onnx *onnx, const struct ledge_wire_field *field,
-                                    struct ledge_span *graph)
+                                    struct parts *parts)
 {
     uint32_t wire = field->number == M_IR ? LEDGE_WIRE_VARINT : LEDGE_WIRE_BYTES;
     bool known = field->number == M_IR || field->number == M_PRODUCER || field->number == M_GRAPH ||
-                 field->number == M_OPSET || field->number == M_METADATA;
+                 field->number == M_OPSET || field->number == M_METADATA ||
+                 field->number == M_FUNCTION;
     if (known && field->wire != wire) {
         return malformed(onnx, "ModelProto (is this an ONNX file?)");
     }
@@ -85,33 +91,59 @@ static enum ledge_status read_field(struct ledge_onnx *onnx, const struct ledge_
         return LEDGE_OK;
     }
     case M_GRAPH:
-        *graph = ledge_field_span(field);
+        parts->graph = ledge_field_span(field);
         return LEDGE_OK;
     case M_OPSET:
-        return add_domain(onnx, ledge_field_span(field));
+        return ledge_onnx_domain(onnx, &parts->domains, ledge_field_span(field));
     case M_METADATA:
         return add_metadata(onnx, ledge_field_span(field));
+    case M_FUNCTION:
+        parts->n_functions++; /* fewer than the bytes of the file */
+        return LEDGE_OK;
     default:
         return LEDGE_OK;
     }
 }
 
+static enum ledge_status read_functions(struct ledge_onnx *onnx, struct ledge_reader r, int32_t n)
+{
+    struct ledge_wire_field field;
+    struct ledge_onnx_file *file = onnx->file;
+    if (n > MAX_FUNCTIONS) {
+        return ledge_fail(onnx->err, LEDGE_ERR_UNSUPPORTED, "model: more than %d functions",
+                          MAX_FUNCTIONS);
+    }
+    file->functions = LEDGE_NEW_ARRAY(&onnx->graph->arena, struct ledge_onnx_function, (size_t)n);
+    if (file->functions == NULL) {
+        return ledge_fail(onnx->err, LEDGE_ERR_NOMEM, "model: no memory");
+    }
+    while (n > 0 && ledge_wire_next(&r, &field)) {
+        if (field.number == M_FUNCTION) {
+            LEDGE_TRY(ledge_onnx_function(onnx, ledge_field_span(&field),
+                                          &file->functions[file->n_functions++]));
+        }
+    }
+    return LEDGE_OK;
+}
+
 enum ledge_status ledge_import_onnx(const void *bytes, size_t size, struct ledge_graph *graph,
                                     struct ledge_error *err)
 {
-    struct ledge_onnx onnx = {.graph = graph, .err = err};
+    struct parts parts = {.n_functions = 0};
+    struct ledge_onnx_file file = {.n_functions = 0};
+    struct ledge_onnx onnx = {.graph = graph, .file = &file, .domains = &parts.domains, .err = err};
     struct ledge_reader r = ledge_reader_make(bytes, size);
     struct ledge_wire_field field;
-    struct ledge_span body = {0};
     while (ledge_wire_next(&r, &field)) {
-        LEDGE_TRY(read_field(&onnx, &field, &body));
+        LEDGE_TRY(read_field(&onnx, &field, &parts));
     }
     if (r.failed) {
         return malformed(&onnx, "ModelProto (is this an ONNX file?)");
     }
-    if (body.bytes == NULL) {
+    if (parts.graph.bytes == NULL) {
         return ledge_fail(err, LEDGE_ERR_FORMAT, "model: there is no graph in the file");
     }
-    LEDGE_TRY(ledge_onnx_graph(&onnx, body));
+    LEDGE_TRY(read_functions(&onnx, ledge_reader_make(bytes, size), parts.n_functions));
+    LEDGE_TRY(ledge_onnx_graph(&onnx, parts.graph));
     return ledge_graph_sort(graph, err);
 }

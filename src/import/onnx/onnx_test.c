@@ -143,7 +143,7 @@ static void test_tensor_refusals(void **state)
 }
 
 /* A model of one node; kind says what is wrong with it. */
-enum wrong { RIGHT, NO_PRODUCER, TWO_PRODUCERS, CYCLE, SEQUENCE, SPARSE, NO_GRAPH, SUB_GRAPH };
+enum wrong { RIGHT, NO_PRODUCER, TWO_PRODUCERS, CYCLE, MAP, SPARSE, NO_GRAPH, SUB_GRAPH };
 
 static void put_node(struct ledge_buf *graph, const char *op, const char *in, const char *out,
                      bool sub_graph)
@@ -164,12 +164,12 @@ static void put_node(struct ledge_buf *graph, const char *op, const char *in, co
     ledge_buf_done(&attr);
 }
 
-static void put_value(struct ledge_buf *graph, uint32_t field, const char *name, bool sequence)
+static void put_value(struct ledge_buf *graph, uint32_t field, const char *name, bool map)
 {
     struct ledge_buf value = LEDGE_BUF_INIT(MAX), type = LEDGE_BUF_INIT(MAX),
                      tensor = LEDGE_BUF_INIT(MAX);
     put_int(&tensor, 1, LEDGE_F32);
-    put_child(&type, sequence ? 4 : 1, &tensor);
+    put_child(&type, map ? 5 : 1, &tensor);
     put_text(&value, 1, name);
     put_child(&value, 2, &type);
     put_child(graph, field, &value);
@@ -181,7 +181,7 @@ static void put_value(struct ledge_buf *graph, uint32_t field, const char *name,
 static void make_model(struct ledge_buf *model, enum wrong wrong)
 {
     struct ledge_buf graph = LEDGE_BUF_INIT(MAX);
-    put_value(&graph, 11, "x", wrong == SEQUENCE);
+    put_value(&graph, 11, "x", wrong == MAP);
     put_value(&graph, 12, "y", false);
     put_node(&graph, wrong == SUB_GRAPH ? "If" : "Relu",
              wrong == NO_PRODUCER ? "z"
@@ -214,7 +214,7 @@ static void test_models(void **state)
         {NO_PRODUCER, LEDGE_ERR_FORMAT, "z is never produced"},
         {TWO_PRODUCERS, LEDGE_ERR_FORMAT, "y exists already"},
         {CYCLE, LEDGE_ERR_FORMAT, "cycle"},
-        {SEQUENCE, LEDGE_ERR_UNSUPPORTED, "value x: type sequence"},
+        {MAP, LEDGE_ERR_UNSUPPORTED, "value x: type map"},
         {SPARSE, LEDGE_ERR_UNSUPPORTED, "sparse"},
         {NO_GRAPH, LEDGE_ERR_FORMAT, "no graph"},
     };
@@ -233,12 +233,157 @@ static void test_models(void **state)
     }
 }
 
+/* -- sub-graphs and functions
+ * ------------------------------------------------------------------------------------- */
+
+/* If(c) whose branches are If(c) whose branches ... depth times, the innermost Neg(x). */
+static void put_nested(struct ledge_buf *graph, int depth)
+{
+    if (depth == 0) {
+        put_node(graph, "Neg", "x", "y", false);
+    } else {
+        struct ledge_buf node = LEDGE_BUF_INIT(1 << 16), attr = LEDGE_BUF_INIT(1 << 16),
+                         inner = LEDGE_BUF_INIT(1 << 16);
+        put_text(&node, 1, "c");
+        put_text(&node, 2, "y");
+        put_text(&node, 4, "If");
+        put_nested(&inner, depth - 1);
+        for (int i = 0; i < 2; i++) {
+            put_text(&attr, 1, i == 0 ? "then_branch" : "else_branch");
+            put_bytes(&attr, 6, inner.data, i == 0 || depth == 1 ? inner.len : 0);
+            put_int(&attr, 20, 5);
+            put_child(&node, 5, &attr);
+        }
+        put_child(graph, 1, &node);
+        ledge_buf_done(&node);
+        ledge_buf_done(&attr);
+        ledge_buf_done(&inner);
+    }
+    put_value(graph, 12, "y", false);
+}
+
+static enum ledge_status import_nested(int depth, struct ledge_graph *graph,
+                                       struct ledge_error *err)
+{
+    struct ledge_buf model = LEDGE_BUF_INIT(1 << 18), body = LEDGE_BUF_INIT(1 << 18);
+    put_value(&body, 11, "x", false);
+    put_value(&body, 11, "c", false);
+    put_nested(&body, depth);
+    put_int(&model, 1, 8);
+    put_child(&model, 7, &body);
+    ledge_graph_init(graph, NULL);
+    enum ledge_status status = ledge_import_onnx(model.data, model.len, graph, err);
+    ledge_buf_done(&model);
+    ledge_buf_done(&body);
+    return status;
+}
+
+static void test_sub_graphs(void **state)
+{
+    (void)state;
+    struct ledge_graph graph;
+    struct ledge_error err = {0};
+    assert_int_equal(import_nested(3, &graph, &err), LEDGE_OK);
+    const struct ledge_node *node = &graph.nodes[0];
+    for (int depth = 3; depth > 0; depth--) { /* x and c are captured at every level */
+        const struct ledge_graph *branch = ledge_node_graph(node, "then_branch");
+        assert_non_null(branch);
+        assert_int_equal(branch->n_captures, depth == 1 ? 1 : 2);
+        assert_int_equal(ledge_node_own_inputs(node), 1);
+        node = &branch->nodes[0];
+    }
+    assert_string_equal(node->op, "Neg");
+    ledge_graph_done(&graph);
+    assert_int_equal(import_nested(LEDGE_MAX_DEPTH + 1, &graph, &err), LEDGE_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "deep"));
+    ledge_graph_done(&graph);
+}
+
+/* Function own.F(a; alpha = 0.5) = LeakyRelu(calls(a); alpha). */
+static void put_function(struct ledge_buf *model, const char *inner, const char *domain)
+{
+    struct ledge_buf function = LEDGE_BUF_INIT(MAX), node = LEDGE_BUF_INIT(MAX),
+                     attr = LEDGE_BUF_INIT(MAX);
+    put_text(&function, 1, "F");
+    put_text(&function, 4, "a");
+    put_text(&function, 5, "b");
+    put_text(&function, 10, "own");
+    put_text(&node, 1, "a");
+    put_text(&node, 2, "inside");
+    put_text(&node, 4, inner);
+    put_text(&node, 7, domain);
+    put_child(&function, 7, &node);
+    put_text(&node, 1, "inside");
+    put_text(&node, 2, "b");
+    put_text(&node, 4, "LeakyRelu");
+    put_text(&attr, 1, "alpha");
+    put_text(&attr, 21, "slope");
+    put_int(&attr, 20, 1);
+    put_child(&node, 5, &attr);
+    put_child(&function, 7, &node);
+    put_child(model, 25, &function);
+    ledge_buf_done(&function);
+    ledge_buf_done(&node);
+    ledge_buf_done(&attr);
+}
+
+static enum ledge_status import_calls(const char *inner, const char *domain,
+                                      struct ledge_graph *graph, struct ledge_error *err)
+{
+    const float slope = 0.25f;
+    struct ledge_buf model = LEDGE_BUF_INIT(MAX), body = LEDGE_BUF_INIT(MAX),
+                     node = LEDGE_BUF_INIT(MAX), attr = LEDGE_BUF_INIT(MAX);
+    put_value(&body, 11, "x", false);
+    for (int i = 0; i < 2; i++) {
+        put_text(&node, 1, i == 0 ? "x" : "m");
+        put_text(&node, 2, i == 0 ? "m" : "y");
+        put_text(&node, 4, "F");
+        put_text(&node, 7, "own");
+        if (i == 1) {
+            put_text(&attr, 1, "slope");
+            put_varint(&attr, 2 << 3 | 5);
+            (void)ledge_buf_add(&attr, &slope, 4);
+            put_int(&attr, 20, 1);
+            put_child(&node, 5, &attr);
+        }
+        put_child(&body, 1, &node);
+    }
+    put_value(&body, 12, "y", false);
+    put_int(&model, 1, 8);
+    put_child(&model, 7, &body);
+    put_function(&model, inner, domain);
+    ledge_graph_init(graph, NULL);
+    enum ledge_status status = ledge_import_onnx(model.data, model.len, graph, err);
+    ledge_buf_done(&model);
+    ledge_buf_done(&body);
+    ledge_buf_done(&node);
+    ledge_buf_done(&attr);
+    return status;
+}
+
+static void test_functions(void **state)
+{
+    (void)state;
+    struct ledge_graph graph;
+    struct ledge_error err = {0};
+    assert_int_equal(import_calls("Neg", "", &graph, &err), LEDGE_OK);
+    assert_int_equal(graph.n_nodes, 4);
+    assert_string_equal(graph.nodes[0].op, "Neg");
+    assert_null(ledge_node_attr(&graph.nodes[1], "alpha")); /* neither given nor a default */
+    assert_true(ledge_node_float(&graph.nodes[3], "alpha", 0) == 0.25f);
+    assert_string_equal(graph.values[graph.outputs[0]].name, "y");
+    ledge_graph_done(&graph);
+    assert_int_equal(import_calls("F", "own", &graph, &err), LEDGE_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "function F"));
+    ledge_graph_done(&graph);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_typed_fields),
-        cmocka_unit_test(test_tensor_refusals),
-        cmocka_unit_test(test_models),
+        cmocka_unit_test(test_typed_fields), cmocka_unit_test(test_tensor_refusals),
+        cmocka_unit_test(test_models),       cmocka_unit_test(test_sub_graphs),
+        cmocka_unit_test(test_functions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* late_table.c -- operators that are whole functions, by name. */
+#include <string.h>
+
+#include "base/banned.h"
+#include "engine/ops/late.h"
+#include "engine/run/late_ops.h"
+
+ledge_late_fn ledge_late_find(const struct ledge_node *node)
+{
+    static const struct {
+        const char *domain, *op;
+        ledge_late_fn run;
+    } table[] = {
+#define ENTRY(domain_text, op_name, function) {domain_text, #op_name, ledge_late_##function},
+        LEDGE_LATE_LIST(ENTRY)
+#undef ENTRY
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (strcmp(table[i].op, node->op) == 0 && strcmp(table[i].domain, node->domain) == 0) {
+            return table[i].run;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nest.c -- bodies of control flow: each set of input shapes gets a plan and a run; a node keeps
+ * the latest few, so that a loop whose shapes stay plans once. */
+#include "base/status.h"
+#include "engine/port/pool.h"
+#include "engine/port/port.h"
+#include "engine/run/late.h"
+#include "engine/run/run.h"
+
+enum { NEST_CACHE = 4 };
+
+struct nested {
+    const struct ledge_graph *body;
+    struct ledge_plan *plan;
+    struct ledge_run *run;
+    struct ledge_arena memory; /* of shapes */
+    struct ledge_view *shapes; /* the key: rank -1 where nothing is known */
+    uint64_t used_at;
+    bool once; /* planned with the values of one run */
+};
+
+struct ledge_nest {
+    struct ledge_allocator allocator;
+    const struct ledge_plan *plan; /* of the node */
+    struct ledge_pool *pool;
+    struct nested entries[NEST_CACHE];
+    uint64_t clock;
+    bool single;
+    bool by_value; /* single, and shapes were not enough before */
+};
+
+struct ledge_nest *ledge_nest_create(const struct ledge_plan *plan, struct ledge_pool *pool,
+                                     bool single, const struct ledge_allocator *allocator)
+{
+    struct ledge_nest *nest =
+        allocator->alloc(allocator->user, sizeof *nest, _Alignof(struct ledge_nest));
+    if (nest != NULL) {
+        *nest = (struct ledge_nest){
+            .allocator = *allocator, .plan = plan, .pool = pool, .single = single};
+    }
+    return nest;
+}
+
+static void forget(struct nested *entry)
+{
+    if (entry->body != NULL) {
+        ledge_run_free(entry->run);
+        ledge_plan_free(entry->plan);
+        ledge_arena_done(&entry->memory);
+        *entry = (struct nested){.body = NULL};
+    }
+}
+
+void ledge_nest_forget(struct ledge_nest *nest)
+{
+    for (int i = 0; i < NEST_CACHE; i++) {
+        forget(&nest->entries[i]);
+    }
+}
+
+void ledge_nest_free(struct ledge_nest *nest)
+{
+    if (nest == NULL) {
+        return;
+    }
+    ledge_nest_forget(nest);
+    struct ledge_allocator allocator = nest->allocator;
+    allocator.release(allocator.user, nest, sizeof *nest);
+}
+
+static bool is_tensor(const struct ledge_any *any)
+{
+    return any != NULL && any->kind == LEDGE_ANY_TENSOR;
+}
+
+static bool fits(const struct nested *entry, const struct ledge_graph *body,
+                 const struct ledge_any *const *in, int32_t n)
+{
+    bool same = entry->body == body && !entry->once;
+    for (int32_t i = 0; same && i < n; i++) {
+        const struct ledge_view *have = &entry->shapes[i];
+        if (!is_tensor(in[i])) {
+            same = have->rank < 0;
+            continue;
+        }
+        same = have->rank == in[i]->view.rank && have->dtype == in[i]->view.dtype;
+        for (int32_t k = 0; same && k < have->rank; k++) {
+            same = have->dims[k] == in[i]->view.dims[k];
+        }
+    }
+    return same;
+}
+
+static enum ledge_status plan_body(const struct ledge_nest *nest, struct nested *entry,
+                                   const bool *constant, int32_t n, struct ledge_error *err)
+{
+    struct ledge_plan_options options = {.rung = nest->plan->rung,
+                                         .threads = nest->plan->threads,
+                                         .input_shapes = entry->shapes,
+                                         .n_input_shapes = n,
+                                         .input_constant = constant,
+                                         .max_trips = nest->plan->max_trips};
+    return ledge_plan_create(entry->body, &options, &nest->allocator, &entry->plan, err);
+}
+
+static enum ledge_status make(struct ledge_nest *nest, struct nested *entry,
+                              const struct ledge_graph *body, const struct ledge_any *const *in,
+                              const bool *constant, int32_t n, struct ledge_error *err)
+{
+    *entry = (struct nested){.body = body};
+    ledge_arena_init(&entry->memory, &nest->allocator);
+    entry->shapes = LEDGE_NEW_ARRAY(&entry->memory, struct ledge_view, (size_t)n);
+    bool *all = LEDGE_NEW_ARRAY(&entry->memory, bool, (size_t)n);
+    if (entry->shapes == NULL || all == NULL) {
+        return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for a body");
+    }
+    for (int32_t i = 0; i < n; i++) {
+        all[i] = true;
+        entry->shapes[i] =
+            is_tensor(in[i]) ? in[i]->view : (struct ledge_view){.data = NULL, .rank = -1};
+    }
+    if (!nest->by_value) {
+        LEDGE_TRY(plan_body(nest, entry, constant, n, err));
+        nest->by_value = nest->single && entry->plan->n_late > 0;
+    }
+    if (nest->by_value) {
+        ledge_plan_free(entry->plan);
+        entry->plan = NULL;
+        entry->once = true;
+        LEDGE_TRY(plan_body(nest, entry, all, n, err));
+        if (entry->plan->n_late > 0) {
+            return ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "node %.60s (%.30s) cannot be planned",
+                              body->nodes[0].name, body->nodes[0].op);
+        }
+    }
+    return ledge_run_create(entry->plan, nest->pool, &nest->allocator, &entry->run, err);
+}
+
+static enum ledge_status get(struct ledge_nest *nest, const struct ledge_graph *body,
+                             const struct ledge_any *const *in, const bool *constant, int32_t n,
+                             struct nested **found, struct ledge_error *err)
+{
+    struct nested *oldest = &nest->entries[0];
+    if (n != body->n_inputs) {
+        return ledge_fail(err, LEDGE_ERR_FORMAT, "body %.60s takes %d inputs, there are %d",
+                          body->name, (int)body->n_inputs, (int)n);
+    }
+    for (int i = 0; i < NEST_CACHE; i++) {
+        struct nested *entry = &nest->entries[i];
+        if (fits(entry, body, in, n)) {
+            entry->used_at = ++nest->clock;
+            *found = entry;
+            return LEDGE_OK;
+        }
+        oldest = entry->used_at < oldest->used_at ? entry : oldest;
+    }
+    forget(oldest);
+    enum ledge_status status = make(nest, oldest, body, in, constant, n, err);
+    if (status != LEDGE_OK) {
+        forget(oldest);
+        return status;
+    }
+    oldest->used_at = oldest->once ? 0 : ++nest->clock;
+    *found = oldest;
+    return LEDGE_OK;
+}
+
+enum ledge_status ledge_nest_run(struct ledge_nest *nest, const struct ledge_graph *body,
+                                 const struct ledge_any *const *in, const bool *constant, int32_t n,
+                                 struct ledge_any *out, struct ledge_error *err)
+{
+    struct nested *entry = NULL;
+    LEDGE_TRY(get(nest, body, in, constant, n, &entry, err));
+    for (int32_t i = 0; i < n; i++) {
+        if (is_tensor(in[i])) {
+            ledge_run_bind(entry->run, i, in[i]->view.data);
+        } else {
+            ledge_run_bind_any(entry->run, i, in[i]);
+        }
+    }
+    LEDGE_TRY(ledge_run_once(entry->run, err));
+    for (int32_t i = 0; i < body->n_outputs; i++) {
+        out[i] = ledge_run_output_any(entry->run, i);
+    }
+    return LEDGE_OK;
+}
+
+enum ledge_status ledge_nest_shapes(struct ledge_nest *nest, const struct ledge_graph *body,
+                                    const struct ledge_any *const *in, const bool *constant,
+                                    int32_t n, struct ledge_view *out, struct ledge_error *err)
+{
+    struct nested *entry = NULL;
+    LEDGE_TRY(get(nest, body, in, constant, n, &entry, err));
+    for (int32_t i = 0; i < body->n_outputs; i++) {
+        out[i] = ledge_value_view(&entry->plan->graph.values[entry->plan->graph.outputs[i]]);
+    }
+    return LEDGE_OK;
+}
+
+size_t ledge_nest_bytes(const struct ledge_nest *nest)
+{
+    size_t total = sizeof *nest;
+    for (int i = 0; i < NEST_CACHE; i++) {
+        const struct nested *entry = &nest->entries[i];
+        if (entry->body != NULL) {
+            total += entry->memory.total + entry->plan->memory.total +
+                     entry->plan->graph.arena.total + ledge_run_bytes(entry->run);
+        }
+    }
+    return total;
+}
