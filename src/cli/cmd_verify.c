@@ -27,10 +27,13 @@ int cli_cmd_verify(int argc, char **argv);
 
 static const char *const verdicts[] = {"pass", "unsupported", "wrong", "broken"};
 
-static void check_folder(struct walk *w, const char *folder)
+typedef void (*verify_fn)(const char *path, const struct cli_verify_options *options,
+                          struct cli_case *result);
+
+static void check(struct walk *w, const char *folder, verify_fn verify)
 {
     struct cli_case result;
-    cli_verify_case(folder, &w->options, &result);
+    verify(folder, &w->options, &result);
     w->count[result.verdict]++;
     w->given += result.verdict == CLI_PASS && result.given;
     const char *why = result.verdict == CLI_PASS ? "" : result.why.text;
@@ -65,15 +68,19 @@ static void visit(struct walk *w, const char *folder, int depth)
         return;
     }
     if (stat(path, &info) == 0 && S_ISREG(info.st_mode)) {
-        check_folder(w, folder);
+        check(w, folder, cli_verify_case);
         return;
     }
     struct dirent **entries = NULL;
     int n = scandir(folder, &entries, visible, by_name);
     for (int i = 0; i < n; i++) {
         if (sys_path(path, &err, "%s/%s", folder, entries[i]->d_name) == LEDGE_OK &&
-            lstat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
-            visit(w, path, depth + 1);
+            lstat(path, &info) == 0) {
+            if (S_ISDIR(info.st_mode)) {
+                visit(w, path, depth + 1);
+            } else if (S_ISREG(info.st_mode) && cli_verify_is_csv(path)) {
+                check(w, path, cli_verify_csv);
+            }
         }
         free(entries[i]);
     }
@@ -86,7 +93,7 @@ static int report(const struct walk *w)
     bool failed = w->count[CLI_WRONG] + w->count[CLI_BROKEN] > 0;
     if (total == 0) {
         json_decref(w->cases);
-        return cli_failf(CLI_NOT_FOUND, "no folder with a model.onnx was found");
+        return cli_failf(CLI_NOT_FOUND, "no model with a known answer was found");
     }
     if (w->cases != NULL) {
         json_t *root = json_pack(
@@ -119,9 +126,9 @@ int cli_cmd_verify(int argc, char **argv)
     const struct cli_command command = {
         .usage = "ledge verify FOLDER... [options]",
         .summary =
-            "Run ONNX models with known answers and compare. A case is a folder with model.onnx "
-            "and\n"
-            "test_data_set_N/input_I.pb, output_I.pb, or io.npz; folders are walked. A data.json\n"
+            "Run models with known answers and compare. A case is a folder with model.onnx and\n"
+            "test_data_set_N/input_I.pb, output_I.pb, or io.npz; or a NAME.tflite beside\n"
+            "NAME_inputI_TYPE.csv and NAME_golden_TYPE.csv. Folders are walked. A data.json\n"
             "beside the model may set rtol and atol; atol is at least 2^-26 of the largest element "
             "of an\n"
             "f32 answer. Exit code 1 when an answer is wrong.",

@@ -35,6 +35,13 @@ struct cli_verify_options {
 void cli_verify_case(const char *folder, const struct cli_verify_options *options,
                      struct cli_case *result);
 
+/* Is this a .tflite file with its known answer beside it (verify_csv.c)? */
+bool cli_verify_is_csv(const char *model);
+
+/* Run it and compare. */
+void cli_verify_csv(const char *model, const struct cli_verify_options *options,
+                    struct cli_case *result);
+
 /* |a - b| <= atol + rtol * |b| for every element, same type and shape; NaN equals NaN. Errors:
  * ERR_DTYPE, ERR_SHAPE, ERR_RANGE (err names the first element). worst is raised to the greatest
  * difference. */
