@@ -369,18 +369,6 @@ static void fill_table(const struct job *job, int64_t at, int64_t n, const uint8
     }
 }
 
-static void sum_rows(const struct ledge_conv_i8 *conv, const uint8_t *const *table, int64_t n,
-                     int32_t *sums)
-{
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t sum = 0;
-        for (int64_t t = 0; t < conv->taps; t++) {
-            sum += (uint32_t)conv->isa->row_sum(table[i * conv->taps + t], 4 * conv->units);
-        }
-        sums[i] = (int32_t)sum;
-    }
-}
-
 /* One panel of channels for n pixels from number at on. */
 static void run_panel(const struct job *job, int64_t group, int64_t panel, int64_t at, int64_t n,
                       const uint8_t *const *table, const int32_t *row_sums)
@@ -391,15 +379,15 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, int64
     int64_t out = conv->g.out_channels / conv->g.groups;
     int64_t first = panel_at(conv, panel);
     int64_t position = group * conv->position + first * lanes;
-    struct ledge_rows_i8 rows = {.taps = conv->taps,
-                                 .units = conv->units,
-                                 .w = (const uint32_t *)job->call->packed +
-                                      (size_t)group * conv->group_units +
-                                      first * lanes * conv->taps * conv->units,
-                                 .offset = conv->epilogue.offset + position,
-                                 .zeros = conv->zeros != NULL ? conv->zeros + position : NULL,
-                                 .vectors = (int32_t)(panel_at(conv, panel + 1) - first),
-                                 .sums = sums};
+    struct ledge_rows_i8 rows = {
+        .taps = conv->taps,
+        .units = conv->units,
+        .w = (const uint32_t *)job->call->packed + (size_t)group * conv->group_units +
+             first * lanes * conv->taps * conv->units,
+        .offset = conv->epilogue.offset + position,
+        .zeros = conv->zeros != NULL && !conv->one_zero ? conv->zeros + position : NULL,
+        .vectors = (int32_t)(panel_at(conv, panel + 1) - first),
+        .sums = sums};
     int64_t left = out - first * lanes;
     struct ledge_finish_i8 finish = {.epilogue = &conv->epilogue,
                                      .at = position,
@@ -413,6 +401,7 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, int64
         rows.rows = finish.rows = (int32_t)((tile + 1) * n / tiles - row);
         rows.x = table + row * conv->taps;
         rows.row_sums = row_sums + row;
+        finish.less = conv->one_zero ? row_sums + row : NULL;
         conv->isa->rows(&rows);
         finish.y = job->y + (at + row) * finish.ldy + group * out + first * lanes;
         conv->isa->finish(&finish);
@@ -436,7 +425,10 @@ static void one_part(void *arg, int32_t index, int32_t worker)
         table[i] += group * conv->group_bytes;
     }
     if (conv->zeros != NULL) {
-        sum_rows(conv, table, n, row_sums);
+        conv->isa->row_sums(table, n, conv->taps, conv->units, row_sums);
+        for (int64_t i = 0; i < n && conv->one_zero; i++) {
+            row_sums[i] = (int32_t)((uint32_t)row_sums[i] * (uint32_t)conv->zeros[0]);
+        }
     }
     int64_t end = (part + 1) * conv->panels / job->parts;
     for (int64_t panel = part * conv->panels / job->parts; panel < end; panel++) {

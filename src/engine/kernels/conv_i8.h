@@ -39,6 +39,7 @@ struct ledge_conv_i8 {
     int32_t x_zero; /* of the activation read as u8 */
     struct ledge_epilogue_i8 epilogue;
     const int32_t *zeros; /* by position; NULL when none matters */
+    bool one_zero;        /* all of them are zeros[0] */
     /* worked out by ledge_conv_i8_plan() */
     bool copy;
     int64_t taps, units;              /* pointers of a pixel; units behind each */
@@ -86,7 +87,9 @@ struct ledge_depthwise_i8 {
     struct ledge_epilogue_i8 epilogue;
     int64_t taps; /* rounded up to whole groups */
     int64_t blocks;
-    int32_t parts; /* of a weight: ledge_taps_i8 */
+    int32_t parts;  /* of a weight: ledge_taps_i8 */
+    bool columns;   /* likewise */
+    int64_t merged; /* neighbouring pixels in one block, where channels are few */
 };
 
 bool ledge_depthwise_i8_is_fast(const struct ledge_geometry *g);

@@ -36,7 +36,13 @@ void ledge_depthwise_i8_plan(struct ledge_depthwise_i8 *dw, const struct ledge_w
     const struct ledge_geometry *g = &dw->g;
     dw->isa = ledge_i8_for(rung);
     dw->threads = threads > 1 ? threads : 1;
-    dw->taps = ceil_div(ledge_volume(g->kernel), dw->isa->group) * dw->isa->group;
+    dw->columns = dw->isa->columns && g->kernel[H] == 3 && g->kernel[W] == 3 && g->dilation[W] == 1;
+    dw->taps = dw->columns ? 4 * g->kernel[W]
+                           : ceil_div(ledge_volume(g->kernel), dw->isa->group) * dw->isa->group;
+    dw->merged = 1;
+    if (g->stride[W] == 1 && block_channels(dw) % g->in_channels == 0) {
+        dw->merged = block_channels(dw) / g->in_channels;
+    }
     dw->blocks = ceil_div(g->in_channels, block_channels(dw));
     dw->parts = 1;
     for (int64_t c = 0; c < g->in_channels && dw->isa->group == 4; c++) {
@@ -57,7 +63,17 @@ int64_t ledge_depthwise_i8_channel(const struct ledge_depthwise_i8 *dw, int64_t 
 {
     int64_t block = position / block_channels(dw) * block_channels(dw);
     int64_t channel = block + ledge_i8_channel_at(dw->isa, dw->isa->taps_vectors, position - block);
+    if (dw->merged > 1) {
+        return channel % dw->g.in_channels;
+    }
     return channel < dw->g.in_channels ? channel : -1;
+}
+
+/* Place of a tap among the pointers: 4 * column + row for columns. */
+static int64_t place_of(const struct ledge_depthwise_i8 *dw, int64_t tap)
+{
+    int64_t wide = dw->g.kernel[W];
+    return dw->columns ? tap % wide * 4 + tap / wide : tap;
 }
 
 static int64_t block_units(const struct ledge_depthwise_i8 *dw)
@@ -70,9 +86,14 @@ static size_t padding_at(const struct ledge_depthwise_i8 *dw)
     return align((size_t)(dw->blocks * block_units(dw)) * sizeof(uint32_t));
 }
 
+static size_t padding_bytes(const struct ledge_depthwise_i8 *dw)
+{
+    return align((size_t)(dw->blocks * block_channels(dw)));
+}
+
 size_t ledge_depthwise_i8_packed(const struct ledge_depthwise_i8 *dw)
 {
-    return padding_at(dw) + align((size_t)dw->g.in_channels);
+    return padding_at(dw) + padding_bytes(dw);
 }
 
 /* A weight as the sum of numbers that fit a signed byte; i16 holds it in one. */
@@ -100,8 +121,9 @@ void ledge_depthwise_i8_pack(const struct ledge_depthwise_i8 *dw,
         int64_t magnitude = 0;
         int32_t sum = 0;
         offset[p] = 0;
-        for (int64_t t = 0; t < taps && channel >= 0; t++) {
-            int32_t w = ledge_weight_i8(weights, channel, t, 0);
+        for (int64_t tap = 0; tap < taps && channel >= 0; tap++) {
+            int32_t w = ledge_weight_i8(weights, channel, tap, 0);
+            int64_t t = place_of(dw, tap);
             for (int32_t part = 0; part < dw->parts; part++) {
                 int64_t at = p / channels * block_units(dw) + p % channels +
                              (part * (dw->taps / group) + t / group) * channels;
@@ -119,7 +141,7 @@ void ledge_depthwise_i8_pack(const struct ledge_depthwise_i8 *dw,
             largest[p] = 255 * magnitude + (bias < 0 ? -bias : bias);
         }
     }
-    memset((uint8_t *)packed + padding_at(dw), dw->x_zero ^ dw->flip, (size_t)dw->g.in_channels);
+    memset((uint8_t *)packed + padding_at(dw), dw->x_zero ^ dw->flip, padding_bytes(dw));
 }
 
 struct job {
@@ -130,31 +152,33 @@ struct job {
 };
 
 /* Pointers of the pixel at column ox of a row, and how they move on. */
-static void point(const struct job *job, int64_t picture, int64_t oy, int64_t ox, const uint8_t **x,
-                  int64_t *step)
+static void point(const struct job *job, int64_t picture, int64_t oy, int64_t ox, int64_t merged,
+                  const uint8_t **x, int64_t *step)
 {
     const struct ledge_depthwise_i8 *dw = job->dw;
     const struct ledge_geometry *g = &dw->g;
     const uint8_t *padding = (const uint8_t *)job->call->packed + padding_at(dw);
-    int64_t t = 0;
+    for (int64_t t = 0; t < dw->taps; t++) {
+        x[t] = padding;
+        step[t] = 0;
+    }
     for (int64_t ky = 0; ky < g->kernel[H]; ky++) {
         int64_t iy = oy * g->stride[H] - g->pad[H] + ky * g->dilation[H];
-        for (int64_t kx = 0; kx < g->kernel[W]; kx++, t++) {
+        for (int64_t kx = 0; kx < g->kernel[W]; kx++) {
+            int64_t t = place_of(dw, ky * g->kernel[W] + kx);
             int64_t ix = ox * g->stride[W] - g->pad[W] + kx * g->dilation[W];
             bool inside = iy >= 0 && iy < g->in[H] && ix >= 0 && ix < g->in[W];
             int64_t at = ((picture * g->in[H] + iy) * g->in[W] + ix) * g->in_channels;
             x[t] = inside ? job->x + at : padding;
-            step[t] = inside ? g->stride[W] * g->in_channels : 0;
+            step[t] = inside ? merged * g->stride[W] * g->in_channels : 0;
         }
-    }
-    for (; t < dw->taps; t++) {
-        x[t] = padding;
-        step[t] = 0;
     }
 }
 
-/* n pixels whose taps all move alike. */
-static void run_pixels(const struct job *job, int64_t picture, int64_t oy, int64_t ox, int32_t n)
+/* n times `merged` pixels whose taps all move alike; inside: all their columns are on the picture.
+ */
+static void run_pixels(const struct job *job, int64_t picture, int64_t oy, int64_t ox, int32_t n,
+                       int64_t merged, bool inside)
 {
     const struct ledge_depthwise_i8 *dw = job->dw;
     const struct ledge_geometry *g = &dw->g;
@@ -162,23 +186,27 @@ static void run_pixels(const struct job *job, int64_t picture, int64_t oy, int64
     const uint8_t *x[MAX_TAPS + 4];
     int64_t step[MAX_TAPS + 4];
     int64_t channels = block_channels(dw);
-    point(job, picture, oy, ox, x, step);
+    int64_t present = g->in_channels * merged;
+    point(job, picture, oy, ox, merged, x, step);
+    int64_t advance = merged * g->stride[W] < 3 ? merged * g->stride[W] : 3;
     struct ledge_taps_i8 taps = {.x = x,
                                  .taps = dw->taps,
                                  .step = step,
                                  .parts = dw->parts,
                                  .flip = dw->flip,
                                  .pixels = n,
+                                 .advance = dw->columns && inside ? (int32_t)advance : 0,
+                                 .column = g->in_channels,
                                  .sums = sums};
     struct ledge_finish_i8 finish = {.epilogue = &dw->epilogue,
                                      .sums = sums,
                                      .rows = n,
                                      .vectors = dw->isa->taps_vectors,
-                                     .ldy = g->in_channels};
+                                     .ldy = present};
     uint8_t *y = job->y + ((picture * g->out[H] + oy) * g->out[W] + ox) * g->in_channels;
     for (int64_t block = 0; block < dw->blocks; block++) {
         int64_t first = block * channels;
-        int64_t left = g->in_channels - first;
+        int64_t left = present - first;
         taps.channels = finish.n = (int32_t)(left < channels ? left : channels);
         taps.w = (const uint32_t *)job->call->packed + block * block_units(dw);
         taps.offset = dw->epilogue.offset + first;
@@ -204,12 +232,16 @@ static void one_row(void *arg, int32_t index, int32_t worker)
     int64_t end = room > 0 ? ceil_div(room, g->stride[W]) : 0;
     for (int64_t ox = 0; ox < g->out[W];) {
         int64_t n = 1;
-        if (ox >= first && ox < end) {
+        int64_t merged = 1;
+        bool inside = ox >= first && ox < end;
+        if (inside) {
             int64_t stop = end < g->out[W] ? end : g->out[W];
-            n = stop - ox < PIXELS ? stop - ox : PIXELS;
+            merged = stop - ox >= job->dw->merged ? job->dw->merged : 1;
+            n = (stop - ox) / merged;
+            n = merged < job->dw->merged ? 1 : n < PIXELS ? n : PIXELS;
         }
-        run_pixels(job, index / g->out[H], index % g->out[H], ox, (int32_t)n);
-        ox += n;
+        run_pixels(job, index / g->out[H], index % g->out[H], ox, (int32_t)n, merged, inside);
+        ox += n * merged;
     }
 }
 

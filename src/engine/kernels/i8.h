@@ -85,8 +85,9 @@ struct ledge_rows_i8 {
 
 struct ledge_finish_i8 {
     const struct ledge_epilogue_i8 *epilogue;
-    int64_t at;    /* position of the first channel */
-    int32_t *sums; /* [rows][vectors][lanes], used up */
+    int64_t at;          /* position of the first channel */
+    int32_t *sums;       /* [rows][vectors][lanes], used up */
+    const int32_t *less; /* [rows]: comes off all sums of a row; NULL: nothing */
     int32_t rows, vectors;
     uint8_t *y; /* [rows][n], row stride ldy */
     int64_t ldy;
@@ -104,6 +105,10 @@ struct ledge_taps_i8 {
     uint8_t flip;
     int32_t channels; /* that are there */
     int32_t pixels;
+    /* More than 0 on an instruction set with `columns`, for windows of 3 x 3: taps are numbered
+     * 4 * column + row, columns lie `column` bytes apart, outputs `advance` columns. */
+    int32_t advance;
+    int64_t column;
     int32_t *sums; /* FILLED: [pixels][vectors][lanes] */
 };
 
@@ -148,12 +153,14 @@ struct ledge_i8_kernels {
     /* n neighbours along k of one activation row */
     void (*row)(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, void *to);
     int32_t sub, taps_vectors;
+    bool columns;
     int32_t rows_max[LEDGE_I8_VECTORS + 1]; /* by vectors; 0: not so many */
     void (*rows)(const struct ledge_rows_i8 *rows);
     void (*finish)(const struct ledge_finish_i8 *finish);
     void (*taps)(const struct ledge_taps_i8 *taps);
-    /* Of n bytes. */
-    int32_t (*row_sum)(const uint8_t *x, int64_t n);
+    /* Sums of the bytes of rows as in ledge_rows_i8; only where group is 4. */
+    void (*row_sums)(const uint8_t *const *x, int64_t rows, int64_t taps, int64_t units,
+                     int32_t *sums);
     void (*binary)(const struct ledge_binary_i8 *p, const uint8_t *a, const uint8_t *b, int64_t n,
                    uint8_t *y);
     void (*fixed_binary)(const struct ledge_fixed_binary_i8 *p, const uint8_t *a, const uint8_t *b,

@@ -152,12 +152,17 @@ static void run_units(const struct ledge_units_i8 *u)
     const uint8_t *a = src[0], *b = src[1], *c = src[2], *d = src[3];
     uint32_t *to = u->units;
     int64_t x = 0;
-    if (u->step == 1 && u->to_step == 1 && step[2] == 1) {
-        int64_t last = step[3];
+    if (u->step == 1 && u->to_step == 1 && step[2] == 1 && step[3] == 1) {
         for (; x < u->n; x++) {
             to[x] = ((uint32_t)a[x] | (uint32_t)b[x] << 8 | (uint32_t)c[x] << 16 |
-                     (uint32_t)d[last != 0 ? x : 0] << 24) ^
+                     (uint32_t)d[x] << 24) ^
                     flip;
+        }
+        return;
+    }
+    if (u->step == 1 && u->to_step == 1 && step[2] == 1) {
+        for (; x < u->n; x++) {
+            to[x] = ((uint32_t)a[x] | (uint32_t)b[x] << 8 | (uint32_t)c[x] << 16) ^ flip;
         }
         return;
     }
@@ -212,7 +217,8 @@ static void run_units(const struct ledge_units_i8 *u)
                                                     .rows = run_rows,                              \
                                                     .finish = run_finish,                          \
                                                     .taps = run_taps,                              \
-                                                    .row_sum = run_row_sum,                        \
+                                                    .row_sums = ROW_SUMS,                          \
+                                                    .columns = HAS_COLUMNS,                        \
                                                     .binary = run_binary,                          \
                                                     .fixed_binary = run_fixed_binary,              \
                                                     .quantize = run_quantize,                      \

@@ -154,26 +154,48 @@ static inline ivec iv_fixed(ivec x, const fixed_vec *f)
     return _mm256_srav_epi32(iv_sub(high, _mm256_srlv_epi32(x, f->sign)), f->right);
 }
 
-static inline void store_row(uint8_t *y, int32_t n, const ivec *r, const int vectors,
-                             const struct ledge_epilogue_i8 *e)
+enum { PACKED = 2 };
+#define VECTORS_TABLE(F) F(1) F(2)
+#define ROW_SUMS         NULL
+#define HAS_COLUMNS      false
+
+static inline void store_some(uint8_t *y, int32_t n, __m128i bytes)
 {
-    ivec words = _mm256_packs_epi32(r[0], r[vectors > 1 ? 1 : 0]);
-    words = _mm256_adds_epi16(words, _mm256_set1_epi16((int16_t)e->zero));
-    ivec bytes = _mm256_packus_epi16(words, words);
-    bytes = _mm256_max_epu8(bytes, _mm256_set1_epi8((char)e->low));
-    bytes = _mm256_min_epu8(bytes, _mm256_set1_epi8((char)e->high));
-    bytes = _mm256_xor_si256(bytes, _mm256_set1_epi8((char)e->flip));
-    __m128i a = _mm256_castsi256_si128(bytes);
-    __m128i b = _mm256_extracti128_si256(bytes, 1);
-    __m128i all = vectors == 1 ? _mm_unpacklo_epi32(a, b) : _mm_unpacklo_epi64(a, b);
-    if (n == vectors * LANES && vectors == 2) {
-        _mm_storeu_si128((__m128i *)(void *)y, all);
-    } else if (n == vectors * LANES) {
-        _mm_storel_epi64((__m128i *)(void *)y, all);
+    if (n == 16) {
+        _mm_storeu_si128((__m128i *)(void *)y, bytes);
+    } else if (n == 8) {
+        _mm_storel_epi64((__m128i *)(void *)y, bytes);
     } else {
         uint8_t some[16];
-        _mm_storeu_si128((__m128i *)(void *)some, all);
+        _mm_storeu_si128((__m128i *)(void *)some, bytes);
         memcpy(y, some, (size_t)n);
+    }
+}
+
+/* One row of two vectors, or two rows of one. */
+static inline void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec *r,
+                              const int vectors, const bool plain)
+{
+    const struct ledge_epilogue_i8 *e = f->epilogue;
+    uint8_t *y = f->y + row * f->ldy;
+    ivec words = _mm256_packs_epi32(r[0], r[1]);
+    words = plain ? words : _mm256_adds_epi16(words, _mm256_set1_epi16((int16_t)e->zero));
+    ivec bytes = _mm256_packus_epi16(words, words);
+    if (!plain) {
+        bytes = _mm256_max_epu8(bytes, _mm256_set1_epi8((char)e->low));
+        bytes = _mm256_min_epu8(bytes, _mm256_set1_epi8((char)e->high));
+        bytes = _mm256_xor_si256(bytes, _mm256_set1_epi8((char)e->flip));
+    }
+    __m128i a = _mm256_castsi256_si128(bytes);
+    __m128i b = _mm256_extracti128_si256(bytes, 1);
+    if (vectors == 2) {
+        store_some(y, f->n, _mm_unpacklo_epi64(a, b));
+        return;
+    }
+    __m128i both = _mm_unpacklo_epi32(a, b);
+    store_some(y, f->n, both);
+    if (row + 1 < f->rows) {
+        store_some(y + f->ldy, f->n, _mm_unpackhi_epi64(both, both));
     }
 }
 

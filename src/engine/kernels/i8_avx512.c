@@ -5,6 +5,8 @@
 
 #define I8_GROUP 2
 enum { TAPS_VECTORS = 2 };
+#define ROW_SUMS    NULL
+#define HAS_COLUMNS false
 
 static inline ivec iv_dot(ivec acc, ivec a, ivec b)
 {

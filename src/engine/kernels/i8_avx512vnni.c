@@ -8,6 +8,9 @@
 
 #define I8_GROUP 4
 enum { TAPS_VECTORS = 4 };
+#define COLUMNS
+#define HAS_COLUMNS true
+#define ROW_SUMS    row_sums
 
 static inline ivec iv_dot(ivec acc, ivec u8, ivec i8)
 {
@@ -30,6 +33,66 @@ static inline void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec 
     q[1] = _mm512_unpackhi_epi16(low01, low23);
     q[2] = _mm512_unpacklo_epi16(high01, high23);
     q[3] = _mm512_unpackhi_epi16(high01, high23);
+}
+
+/* The column `at` of three rows: quads of three bytes and 0. */
+static inline void column_quads(const uint8_t *const *x, const int64_t *side, int64_t at,
+                                __mmask64 mask, const bool flip, ivec sign, ivec *q)
+{
+    const ivec zero = _mm512_setzero_si512();
+    ivec row[3];
+    for (int i = 0; i < 3; i++) {
+        row[i] = _mm512_maskz_loadu_epi8(mask, x[i] + at * side[i]);
+        row[i] = flip ? _mm512_xor_si512(row[i], sign) : row[i];
+    }
+    ivec low01 = _mm512_unpacklo_epi8(row[0], row[1]);
+    ivec high01 = _mm512_unpackhi_epi8(row[0], row[1]);
+    ivec low2 = _mm512_unpacklo_epi8(row[2], zero);
+    ivec high2 = _mm512_unpackhi_epi8(row[2], zero);
+    q[0] = _mm512_unpacklo_epi16(low01, low2);
+    q[1] = _mm512_unpackhi_epi16(low01, low2);
+    q[2] = _mm512_unpacklo_epi16(high01, high2);
+    q[3] = _mm512_unpackhi_epi16(high01, high2);
+}
+
+/* Sums of 8 neighbouring bytes each. */
+static inline __m128i sum_bytes(const uint8_t *x, int64_t n)
+{
+    const __m128i zero = _mm_setzero_si128();
+    __m128i sum = zero;
+    int64_t i = 0;
+    if (n >= 64) {
+        ivec wide = _mm512_setzero_si512();
+        for (; i + 64 <= n; i += 64) {
+            wide = _mm512_add_epi64(
+                wide, _mm512_sad_epu8(_mm512_loadu_si512(x + i), _mm512_setzero_si512()));
+        }
+        __m256i half =
+            _mm256_add_epi64(_mm512_castsi512_si256(wide), _mm512_extracti64x4_epi64(wide, 1));
+        sum = _mm_add_epi64(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    }
+    for (; i + 16 <= n; i += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(x + i));
+        sum = _mm_add_epi64(sum, _mm_sad_epu8(bytes, zero));
+    }
+    if (i < n) {
+        __m128i bytes = _mm_maskz_loadu_epi8((__mmask16)(0xffff >> (16 - (n - i))), x + i);
+        sum = _mm_add_epi64(sum, _mm_sad_epu8(bytes, zero));
+    }
+    return sum;
+}
+
+static void row_sums(const uint8_t *const *x, int64_t rows, int64_t taps, int64_t units,
+                     int32_t *sums)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        __m128i sum = _mm_setzero_si128();
+        for (int64_t t = 0; t < taps; t++) {
+            sum = _mm_add_epi64(sum, sum_bytes(x[r * taps + t], 4 * units));
+        }
+        sums[r] = (int32_t)(uint32_t)((uint64_t)_mm_cvtsi128_si64(sum) +
+                                      (uint64_t)_mm_extract_epi64(sum, 1));
+    }
 }
 
 #include "engine/kernels/i8.tmpl.h"

@@ -216,11 +216,19 @@ static inline ivec iv_fixed(ivec x, const fixed_vec *f)
     return x;
 }
 
-static inline void store_row(uint8_t *y, int32_t n, const ivec *r, const int vectors,
-                             const struct ledge_epilogue_i8 *e)
+enum { PACKED = 1 };
+#define VECTORS_TABLE(F) F(1) F(2)
+#define ROW_SUMS         NULL
+#define HAS_COLUMNS      false
+
+static inline void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec *r,
+                              const int vectors, const bool plain)
 {
     (void)vectors;
-    for (int32_t i = 0; i < n; i++) {
+    (void)plain;
+    const struct ledge_epilogue_i8 *e = f->epilogue;
+    uint8_t *y = f->y + row * f->ldy;
+    for (int32_t i = 0; i < f->n; i++) {
         int32_t x = ledge_tfl_add((int32_t)r[i / LANES].lane[i % LANES], e->zero);
         y[i] = (uint8_t)((uint8_t)ledge_tfl_clamp(x, e->low, e->high) ^ e->flip);
     }

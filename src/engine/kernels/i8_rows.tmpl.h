@@ -7,8 +7,9 @@
  *   iv_spread(p)      4 bytes in every lane;  iv_sub, iv_mul: modulo 2^32
  *   v_limit(x, low, high)  clamped so that iv_round() and saturation to 16 bits are right
  *   fixed_vec, fixed_load(e, at), iv_fixed(x, &f)   tfl_fixed.h where epilogue.narrow was proved
- *   store_row(y, n, r, vectors, e)   r + zero, clamped, as n bytes
- *   quads(x, at, n, flip, q)         TAPS_VECTORS vectors of units from I8_GROUP taps
+ *   PACKED, VECTORS_TABLE(F)         vectors of sums in one of bytes; F(vectors) for each in use
+ *   store_rows(f, row, r, vectors, plain)   r + zero, clamped, as n bytes: ROWS_PACKED(vectors)
+ * rows quads(x, at, n, flip, q)         TAPS_VECTORS vectors of units from I8_GROUP taps
  */
 
 INLINE void rows_tile(const struct ledge_rows_i8 *t, const int vectors, const int rows)
@@ -95,9 +96,15 @@ static void run_rows(const struct ledge_rows_i8 *t)
 
 /* -- to bytes -- */
 
-INLINE void finish_float(const struct ledge_finish_i8 *f, const int vectors)
+/* Rows go together as far as they fill the vectors that are packed into one of bytes. plain:
+ * nothing but saturation is asked for. */
+#define ROWS_PACKED(vectors) ((PACKED) > (vectors) ? (PACKED) / (vectors) : 1)
+
+INLINE void finish_float(const struct ledge_finish_i8 *f, const int vectors, const bool less,
+                         const bool plain)
 {
     const struct ledge_epilogue_i8 *e = f->epilogue;
+    const int together = ROWS_PACKED(vectors);
     vec low = v_set1((float)(e->low - e->zero));
     vec high = v_set1((float)(e->high - e->zero));
     vec scale[LEDGE_I8_VECTORS];
@@ -105,84 +112,125 @@ INLINE void finish_float(const struct ledge_finish_i8 *f, const int vectors)
     for (int v = 0; v < vectors; v++) {
         scale[v] = v_load(e->scale + f->at + v * LANES);
     }
-    for (int32_t r = 0; r < f->rows; r++) {
+    for (int32_t r = 0; r < f->rows; r += together) {
         ivec whole[LEDGE_I8_VECTORS];
         UNROLL
-        for (int v = 0; v < vectors; v++) {
-            vec x = iv_to_float(iv_load(f->sums + (r * vectors + v) * LANES));
-            whole[v] = iv_round(v_limit(v_mul(x, scale[v]), low, high));
+        for (int i = 0; i < together; i++) {
+            int32_t row = r + i < f->rows ? r + i : r;
+            UNROLL
+            for (int v = 0; v < vectors; v++) {
+                ivec sum = iv_load(f->sums + (row * vectors + v) * LANES);
+                sum = less ? iv_sub(sum, iv_set1((uint32_t)f->less[row])) : sum;
+                whole[i * vectors + v] =
+                    iv_round(v_limit(v_mul(iv_to_float(sum), scale[v]), low, high));
+            }
         }
-        store_row(f->y + r * f->ldy, f->n, whole, vectors, e);
+        store_rows(f, r, whole, vectors, plain);
     }
 }
 
-INLINE void finish_fixed(const struct ledge_finish_i8 *f, const int vectors)
+INLINE void finish_fixed(const struct ledge_finish_i8 *f, const int vectors, const bool less)
 {
-    const struct ledge_epilogue_i8 *e = f->epilogue;
+    const int together = ROWS_PACKED(vectors);
+    fixed_vec factor[LEDGE_I8_VECTORS];
     UNROLL
     for (int v = 0; v < vectors; v++) {
-        fixed_vec factor = fixed_load(e, f->at + v * LANES);
-        for (int32_t r = 0; r < f->rows; r++) {
-            int32_t *sums = f->sums + (r * vectors + v) * LANES;
-            iv_store(sums, iv_fixed(iv_load(sums), &factor));
-        }
+        factor[v] = fixed_load(f->epilogue, f->at + v * LANES);
     }
-    for (int32_t r = 0; r < f->rows; r++) {
+    for (int32_t r = 0; r < f->rows; r += together) {
         ivec whole[LEDGE_I8_VECTORS];
         UNROLL
-        for (int v = 0; v < vectors; v++) {
-            whole[v] = iv_load(f->sums + (r * vectors + v) * LANES);
+        for (int i = 0; i < together; i++) {
+            int32_t row = r + i < f->rows ? r + i : r;
+            UNROLL
+            for (int v = 0; v < vectors; v++) {
+                ivec sum = iv_load(f->sums + (row * vectors + v) * LANES);
+                sum = less ? iv_sub(sum, iv_set1((uint32_t)f->less[row])) : sum;
+                whole[i * vectors + v] = iv_fixed(sum, &factor[v]);
+            }
         }
-        store_row(f->y + r * f->ldy, f->n, whole, vectors, e);
+        store_rows(f, r, whole, vectors, false);
     }
 }
 
 /* Sums that are too large for the vectors' way: the zero point is added modulo 2^32, as in tfl.h.
  */
-static void finish_wide(const struct ledge_finish_i8 *f)
+INLINE void finish_wide(const struct ledge_finish_i8 *f, const int vectors)
 {
     const struct ledge_epilogue_i8 *e = f->epilogue;
-    for (int32_t i = 0; i < f->rows * f->vectors * LANES; i++) {
-        int64_t p = f->at + i % (f->vectors * LANES);
-        int32_t x = ledge_tfl_shift_left(f->sums[i], e->left[p]);
+    const int together = ROWS_PACKED(vectors);
+    for (int32_t i = 0; i < f->rows * vectors * LANES; i++) {
+        int64_t p = f->at + i % (vectors * LANES);
+        uint32_t less = f->less != NULL ? (uint32_t)f->less[i / (vectors * LANES)] : 0;
+        int32_t x = ledge_tfl_shift_left((int32_t)((uint32_t)f->sums[i] - less), e->left[p]);
         x = ledge_tfl_shift_right(ledge_tfl_high_mul(x, e->multiplier[p]), e->right[p]);
         x = ledge_tfl_clamp(ledge_tfl_add(x, e->zero - 128), e->low - 128, e->high - 128);
         f->sums[i] = x - (e->zero - 128);
     }
-    for (int32_t r = 0; r < f->rows; r++) {
+    for (int32_t r = 0; r < f->rows; r += together) {
         ivec whole[LEDGE_I8_VECTORS];
-        for (int32_t v = 0; v < f->vectors; v++) {
-            whole[v] = iv_load(f->sums + (r * f->vectors + v) * LANES);
+        for (int i = 0; i < together * vectors; i++) {
+            int32_t row = r + i / vectors < f->rows ? r + i / vectors : r;
+            whole[i] = iv_load(f->sums + (row * vectors + i % vectors) * LANES);
         }
-        store_row(f->y + r * f->ldy, f->n, whole, f->vectors, e);
+        store_rows(f, r, whole, vectors, false);
     }
 }
 
-#define FINISH(vectors)                                                                            \
-    static void finish_float_##vectors(const struct ledge_finish_i8 *f)                            \
+typedef void (*finish_fn)(const struct ledge_finish_i8 *f);
+
+enum {
+    FINISH_PLAIN,
+    FINISH_FLOAT,
+    FINISH_FLOAT_LESS,
+    FINISH_FIXED,
+    FINISH_FIXED_LESS,
+    FINISH_WIDE
+};
+
+#define FINISH_FUNCTIONS(v)                                                                        \
+    static void finish_plain_##v(const struct ledge_finish_i8 *f)                                  \
     {                                                                                              \
-        finish_float(f, vectors);                                                                  \
+        finish_float(f, v, false, true);                                                           \
     }                                                                                              \
-    static void finish_fixed_##vectors(const struct ledge_finish_i8 *f)                            \
+    static void finish_float_##v(const struct ledge_finish_i8 *f)                                  \
     {                                                                                              \
-        finish_fixed(f, vectors);                                                                  \
+        finish_float(f, v, false, false);                                                          \
+    }                                                                                              \
+    static void finish_float_less_##v(const struct ledge_finish_i8 *f)                             \
+    {                                                                                              \
+        finish_float(f, v, true, false);                                                           \
+    }                                                                                              \
+    static void finish_fixed_##v(const struct ledge_finish_i8 *f)                                  \
+    {                                                                                              \
+        finish_fixed(f, v, false);                                                                 \
+    }                                                                                              \
+    static void finish_fixed_less_##v(const struct ledge_finish_i8 *f)                             \
+    {                                                                                              \
+        finish_fixed(f, v, true);                                                                  \
+    }                                                                                              \
+    static void finish_wide_##v(const struct ledge_finish_i8 *f)                                   \
+    {                                                                                              \
+        finish_wide(f, v);                                                                         \
     }
-FINISH(1)
-FINISH(2)
-FINISH(3)
-FINISH(4)
+#define FINISH_ENTRY(v)                                                                            \
+    [v] = {finish_plain_##v, finish_float_##v,      finish_float_less_##v,                         \
+           finish_fixed_##v, finish_fixed_less_##v, finish_wide_##v},
+
+VECTORS_TABLE(FINISH_FUNCTIONS)
 
 static void run_finish(const struct ledge_finish_i8 *f)
 {
-    static void (*const table[2][LEDGE_I8_VECTORS])(const struct ledge_finish_i8 *) = {
-        {finish_float_1, finish_float_2, finish_float_3, finish_float_4},
-        {finish_fixed_1, finish_fixed_2, finish_fixed_3, finish_fixed_4}};
-    bool fixed = f->epilogue->scale == NULL;
-    if (fixed && !f->epilogue->narrow) {
-        finish_wide(f);
-    } else {
-        table[fixed][f->vectors - 1](f);
-    }
+    static const finish_fn table[LEDGE_I8_VECTORS + 1][FINISH_WIDE + 1] = {
+        VECTORS_TABLE(FINISH_ENTRY)};
+    const struct ledge_epilogue_i8 *e = f->epilogue;
+    bool plain = e->zero == 0 && e->low == 0 && e->high == 255 && e->flip == 0;
+    int which = e->scale != NULL ? (f->less != NULL ? FINISH_FLOAT_LESS
+                                    : plain         ? FINISH_PLAIN
+                                                    : FINISH_FLOAT)
+                : !e->narrow     ? FINISH_WIDE
+                                 : (f->less != NULL ? FINISH_FIXED_LESS : FINISH_FIXED);
+    table[f->vectors][which](f);
 }
 
 /* -- depthwise -- */
@@ -223,8 +271,78 @@ INLINE void taps_block(const struct ledge_taps_i8 *t, const bool whole, const in
     }
 }
 
+#ifdef COLUMNS
+/* Windows of 3 x 3 whose columns lie side by side: quads of a column serve up to three outputs.
+ * advance: columns from one output to the next; 3: more than two. */
+INLINE void taps_columns(const struct ledge_taps_i8 *t, const int advance, const int parts,
+                         const bool flip)
+{
+    const int64_t column = t->column;
+    const int64_t on[3] = {t->step[0], t->step[1], t->step[2]};
+    const int64_t side[3] = {on[0] != 0 ? column : 0, on[1] != 0 ? column : 0,
+                             on[2] != 0 ? column : 0};
+    const uint8_t *x[3] = {t->x[0], t->x[1], t->x[2]};
+    ivec q[3][TAPS_VECTORS];
+    const __mmask64 mask = ~(__mmask64)0 >> (64 - t->channels);
+    const ivec sign = _mm512_set1_epi8((char)t->flip);
+    column_quads(x, side, 0, mask, flip, sign, q[0]);
+    if (advance == 1) {
+        column_quads(x, side, 1, mask, flip, sign, q[1]);
+    }
+    for (int32_t p = 0; p < t->pixels; p++) {
+        if (advance == 3) {
+            column_quads(x, side, 0, mask, flip, sign, q[0]);
+        }
+        if (advance > 1) {
+            column_quads(x, side, 1, mask, flip, sign, q[1]);
+        }
+        column_quads(x, side, 2, mask, flip, sign, q[2]);
+        UNROLL
+        for (int v = 0; v < TAPS_VECTORS; v++) {
+            ivec acc = iv_load(t->offset + v * LANES);
+            UNROLL
+            for (int i = 0; i < 3 * parts; i++) {
+                acc = iv_dot(acc, q[i % 3][v], iv_load(t->w + (i * TAPS_VECTORS + v) * LANES));
+            }
+            iv_store(t->sums + (p * TAPS_VECTORS + v) * LANES, acc);
+        }
+        UNROLL
+        for (int v = 0; v < TAPS_VECTORS; v++) {
+            q[0][v] = advance == 1 ? q[1][v] : q[2][v];
+            q[1][v] = q[2][v];
+        }
+        UNROLL
+        for (int i = 0; i < 3; i++) {
+            x[i] += on[i];
+        }
+    }
+}
+
+#define COLUMNS_FUNCTION(advance, parts, flip)                                                     \
+    static void columns_##advance##_##parts##_##flip(const struct ledge_taps_i8 *t)                \
+    {                                                                                              \
+        taps_columns(t, advance, parts, flip);                                                     \
+    }
+#define COLUMNS_ENTRY(advance, parts, flip)                                                        \
+    [advance - 1][parts - 1][flip] = columns_##advance##_##parts##_##flip,
+#define COLUMNS_TABLE(F)                                                                           \
+    F(1, 1, 0)                                                                                     \
+    F(1, 1, 1) F(1, 2, 0) F(1, 2, 1) F(2, 1, 0) F(2, 1, 1) F(2, 2, 0) F(2, 2, 1) F(3, 1, 0)        \
+        F(3, 1, 1) F(3, 2, 0) F(3, 2, 1)
+
+COLUMNS_TABLE(COLUMNS_FUNCTION)
+#endif
+
 static void run_taps(const struct ledge_taps_i8 *t)
 {
+#ifdef COLUMNS
+    static void (*const columns[3][2][2])(const struct ledge_taps_i8 *) = {
+        COLUMNS_TABLE(COLUMNS_ENTRY)};
+    if (t->advance > 0 && t->parts < 3) {
+        columns[(t->advance < 3 ? t->advance : 3) - 1][t->parts - 1][t->flip != 0](t);
+        return;
+    }
+#endif
     bool whole = t->channels == TAPS_VECTORS * LANES;
     if (whole && t->parts == 1) {
         taps_block(t, true, 1);
@@ -235,13 +353,4 @@ static void run_taps(const struct ledge_taps_i8 *t)
     } else {
         taps_block(t, false, t->parts);
     }
-}
-
-static int32_t run_row_sum(const uint8_t *x, int64_t n)
-{
-    uint32_t sum = 0;
-    for (int64_t i = 0; i < n; i++) {
-        sum += x[i];
-    }
-    return (int32_t)sum;
 }

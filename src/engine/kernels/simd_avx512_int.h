@@ -153,29 +153,63 @@ static inline ivec iv_fixed(ivec x, const fixed_vec *f)
     return _mm512_srav_epi32(iv_sub(high, _mm512_srlv_epi32(x, f->sign)), f->right);
 }
 
-static inline void store_row(uint8_t *y, int32_t n, const ivec *r, const int vectors,
+enum { PACKED = 4 };
+#define VECTORS_TABLE(F) F(1) F(2) F(3) F(4)
+
+static inline ivec pack_rows(const ivec *r, const int vectors, const bool plain,
                              const struct ledge_epilogue_i8 *e)
 {
+    ivec low = _mm512_packs_epi32(r[0], r[1]);
+    ivec high = _mm512_packs_epi32(r[2], r[vectors == 3 ? 2 : 3]);
+    if (plain) {
+        return _mm512_packus_epi16(low, high);
+    }
     const ivec zero = _mm512_set1_epi16((int16_t)e->zero);
-    ivec low = _mm512_packs_epi32(r[0], r[vectors > 1 ? 1 : 0]);
-    ivec high = vectors > 2 ? _mm512_packs_epi32(r[2], r[vectors > 3 ? 3 : 2]) : low;
-    low = _mm512_adds_epi16(low, zero);
-    high = _mm512_adds_epi16(high, zero);
-    ivec bytes = _mm512_packus_epi16(low, high);
+    ivec bytes = _mm512_packus_epi16(_mm512_adds_epi16(low, zero), _mm512_adds_epi16(high, zero));
     bytes = _mm512_max_epu8(bytes, _mm512_set1_epi8((char)e->low));
     bytes = _mm512_min_epu8(bytes, _mm512_set1_epi8((char)e->high));
-    bytes = _mm512_xor_si512(bytes, _mm512_set1_epi8((char)e->flip));
-    if (vectors == 1) {
-        ivec index = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-        bytes = _mm512_permutexvar_epi32(index, bytes);
-    } else if (vectors == 2) {
-        ivec index = _mm512_setr_epi32(0, 1, 4, 5, 8, 9, 12, 13, 0, 0, 0, 0, 0, 0, 0, 0);
-        bytes = _mm512_permutexvar_epi32(index, bytes);
+    return _mm512_xor_si512(bytes, _mm512_set1_epi8((char)e->flip));
+}
+
+/* After packing, 32 bits of each vector alternate within 128. */
+static inline void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec *r,
+                              const int vectors, const bool plain)
+{
+    ivec bytes = pack_rows(r, vectors, plain, f->epilogue);
+    uint8_t *y = f->y + row * f->ldy;
+    int32_t left = f->rows - row;
+    if (vectors == 4) {
+        _mm512_mask_storeu_epi8(y, ~(__mmask64)0 >> (64 - f->n), bytes);
     } else if (vectors == 3) {
         ivec index = _mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 0, 0, 0, 0);
         bytes = _mm512_permutexvar_epi32(index, bytes);
+        _mm512_mask_storeu_epi8(y, ~(__mmask64)0 >> (64 - f->n), bytes);
+    } else if (vectors == 2) {
+        __mmask32 mask = ~(__mmask32)0 >> (32 - f->n);
+        ivec index = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+        bytes = _mm512_permutexvar_epi64(index, bytes);
+        _mm256_mask_storeu_epi8(y, mask, _mm512_castsi512_si256(bytes));
+        _mm256_mask_storeu_epi8(y + (left > 1 ? f->ldy : 0), left > 1 ? mask : 0,
+                                _mm512_extracti64x4_epi64(bytes, 1));
+    } else {
+        __mmask16 mask = (__mmask16)(0xffff >> (16 - f->n));
+        ivec index = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        bytes = _mm512_permutexvar_epi32(index, bytes);
+        if (left >= 4 && f->n == 16 && f->ldy == 16) {
+            _mm512_storeu_si512(y, bytes);
+            return;
+        }
+        _mm_mask_storeu_epi8(y, mask, _mm512_castsi512_si128(bytes));
+        if (left > 1) {
+            _mm_mask_storeu_epi8(y + f->ldy, mask, _mm512_extracti32x4_epi32(bytes, 1));
+        }
+        if (left > 2) {
+            _mm_mask_storeu_epi8(y + 2 * f->ldy, mask, _mm512_extracti32x4_epi32(bytes, 2));
+        }
+        if (left > 3) {
+            _mm_mask_storeu_epi8(y + 3 * f->ldy, mask, _mm512_extracti32x4_epi32(bytes, 3));
+        }
     }
-    _mm512_mask_storeu_epi8(y, ~(__mmask64)0 >> (64 - n), bytes);
 }
 
 #endif

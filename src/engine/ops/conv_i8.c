@@ -66,6 +66,18 @@ static void use(const struct lists *lists, const struct ledge_scales_i8 *scales,
     epilogue->narrow = scales->scale == NULL && is_narrow(lists);
 }
 
+/* Have all channels that are there one zero point? */
+static bool all_equal(const struct ledge_conv_i8 *conv, const int32_t *zeros)
+{
+    int64_t n = ledge_conv_i8_positions(conv);
+    for (int64_t p = 1; p < n; p++) { /* position 0 is channel 0 */
+        if (ledge_conv_i8_channel(conv, p) >= 0 && zeros[p] != zeros[0]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void *reserve(struct ledge_op_prepare *prepare, size_t bytes)
 {
     void *packed = ledge_arena_alloc(prepare->memory, bytes, 64);
@@ -97,6 +109,7 @@ enum ledge_status ledge_prepare_conv_i8(struct ledge_op_prepare *prepare,
     bool matter =
         ledge_conv_i8_pack(made, weights, packed, lists.offset, lists.zeros, lists.largest);
     made->zeros = matter ? lists.zeros : NULL;
+    made->one_zero = matter && all_equal(made, lists.zeros);
     for (int64_t p = 0; p < lists.n; p++) {
         place(&lists, p, ledge_conv_i8_channel(made, p), scales);
     }
