@@ -6,6 +6,9 @@
 
 enum { H = 1, W = 2, CHUNK = 240, CHUNK_STEP = 24, TABLE = 4096 };
 
+/* Vectors of sums that wait to become bytes together: whole tiles of them, in the L1 cache. */
+enum { BATCH = 96 };
+
 #define COUNT_LIMIT ((int64_t)1 << 30)
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -341,31 +344,49 @@ static void copy_row(void *arg, int32_t index, int32_t worker)
     pad_pixels(job, to + n * conv->pixel_bytes, conv->columns - before - n);
 }
 
+/* Pointers to one tap of n neighbours in an output row, the first at input pixel x of row y. */
+static void point_tap(const struct job *job, int64_t y, int64_t x, int64_t n, const uint8_t **table)
+{
+    const struct ledge_conv_i8 *conv = job->conv;
+    const int64_t taps = conv->taps;
+    const int64_t step = conv->g.stride[W];
+    const int64_t move = step * conv->pixel_bytes;
+    const uint8_t *padding = job->padding;
+    bool inside = y >= 0 && y < conv->rows;
+    int64_t i = 0;
+    for (; i < n && (!inside || x < 0); i++, x += step) {
+        table[i * taps] = padding;
+    }
+    int64_t left = x < conv->columns ? ceil_div(conv->columns - x, step) : 0;
+    int64_t end = n - i < left ? n : i + left;
+    int64_t from = (y * conv->columns + x) * conv->pixel_bytes;
+    for (; i < end; i++, from += move) {
+        table[i * taps] = job->source + from;
+    }
+    for (; i < n; i++) {
+        table[i * taps] = padding;
+    }
+}
+
 /* Pointers of n output pixels from number at on. */
 static void fill_table(const struct job *job, int64_t at, int64_t n, const uint8_t **table)
 {
     const struct ledge_conv_i8 *conv = job->conv;
     const struct ledge_geometry *g = &conv->g;
-    int64_t oy = at / g->out[W];
-    int64_t ox = at % g->out[W];
     int64_t pad_y = conv->copy ? 0 : g->pad[H];
     int64_t pad_x = conv->copy ? 0 : g->pad[W];
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t ky = 0; ky < g->kernel[H]; ky++) {
-            int64_t y = oy * g->stride[H] - pad_y + ky * conv->row_step;
-            bool inside = y >= 0 && y < conv->rows;
-            int64_t row = y * conv->columns;
-            int64_t x = ox * g->stride[W] - pad_x;
-            for (int64_t kx = 0; kx < conv->kernel_columns; kx++, x += conv->column_step) {
-                *table++ = inside && x >= 0 && x < conv->columns
-                               ? job->source + (row + x) * conv->pixel_bytes
-                               : job->padding;
-            }
+    while (n > 0) {
+        int64_t oy = at / g->out[W];
+        int64_t ox = at % g->out[W];
+        int64_t run = g->out[W] - ox < n ? g->out[W] - ox : n;
+        for (int64_t t = 0; t < conv->taps; t++) {
+            int64_t y = oy * g->stride[H] - pad_y + t / conv->kernel_columns * conv->row_step;
+            int64_t x = ox * g->stride[W] - pad_x + t % conv->kernel_columns * conv->column_step;
+            point_tap(job, y, x, run, table + t);
         }
-        if (++ox == g->out[W]) {
-            ox = 0;
-            oy++;
-        }
+        table += run * conv->taps;
+        at += run;
+        n -= run;
     }
 }
 
@@ -375,7 +396,7 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, int64
 {
     const struct ledge_conv_i8 *conv = job->conv;
     const int32_t lanes = conv->isa->lanes;
-    _Alignas(64) int32_t sums[LEDGE_I8_ROWS * LEDGE_I8_VECTORS * 16];
+    _Alignas(64) int32_t sums[BATCH * 16];
     int64_t out = conv->g.out_channels / conv->g.groups;
     int64_t first = panel_at(conv, panel);
     int64_t position = group * conv->position + first * lanes;
@@ -386,8 +407,7 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, int64
              first * lanes * conv->taps * conv->units,
         .offset = conv->epilogue.offset + position,
         .zeros = conv->zeros != NULL && !conv->one_zero ? conv->zeros + position : NULL,
-        .vectors = (int32_t)(panel_at(conv, panel + 1) - first),
-        .sums = sums};
+        .vectors = (int32_t)(panel_at(conv, panel + 1) - first)};
     int64_t left = out - first * lanes;
     struct ledge_finish_i8 finish = {.epilogue = &conv->epilogue,
                                      .at = position,
@@ -395,16 +415,24 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, int64
                                      .vectors = rows.vectors,
                                      .ldy = conv->g.out_channels};
     finish.n = (int32_t)(left < rows.vectors * lanes ? left : rows.vectors * lanes);
-    int64_t tiles = ceil_div(n, conv->isa->rows_max[rows.vectors]);
+    const int64_t tiles = ceil_div(n, conv->isa->rows_max[rows.vectors]);
+    const int64_t batch = BATCH / rows.vectors;
+    int64_t row = 0;
     for (int64_t tile = 0; tile < tiles; tile++) {
-        int64_t row = tile * n / tiles;
-        rows.rows = finish.rows = (int32_t)((tile + 1) * n / tiles - row);
+        rows.rows = (int32_t)(n / tiles + (tile < n % tiles ? 1 : 0));
         rows.x = table + row * conv->taps;
         rows.row_sums = row_sums + row;
-        finish.less = conv->one_zero ? row_sums + row : NULL;
+        rows.sums = sums + (int64_t)finish.rows * rows.vectors * lanes;
         conv->isa->rows(&rows);
-        finish.y = job->y + (at + row) * finish.ldy + group * out + first * lanes;
-        conv->isa->finish(&finish);
+        row += rows.rows;
+        finish.rows += rows.rows;
+        if (tile + 1 == tiles || finish.rows + rows.rows + 1 > batch) {
+            int64_t begin = row - finish.rows;
+            finish.less = conv->one_zero ? row_sums + begin : NULL;
+            finish.y = job->y + (at + begin) * finish.ldy + group * out + first * lanes;
+            conv->isa->finish(&finish);
+            finish.rows = 0;
+        }
     }
 }
 
