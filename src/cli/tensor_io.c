@@ -75,8 +75,29 @@ static enum ledge_status parse(struct cli_tensors *set, const void *bytes, size_
     return cli_tensors_add(set, name, &view, err);
 }
 
+static enum ledge_status parse_kind(struct cli_tensors *set, const void *bytes, size_t size,
+                                    enum ledge_value_kind kind, struct ledge_error *err)
+{
+    struct ledge_view none = {.rank = -1};
+    struct ledge_any *any = LEDGE_NEW(&set->arena, struct ledge_any);
+    if (any == NULL) {
+        return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory");
+    }
+    LEDGE_TRY(ledge_import_value_proto(bytes, size, kind, &set->arena, any, err));
+    bool tensor = any->kind == LEDGE_ANY_TENSOR;
+    LEDGE_TRY(cli_tensors_add(set, "", tensor ? &any->view : &none, err));
+    set->items[set->n - 1].other = any;
+    return LEDGE_OK;
+}
+
 enum ledge_status cli_tensors_load(struct cli_tensors *set, const char *path,
                                    struct ledge_error *err)
+{
+    return cli_tensors_load_kind(set, path, LEDGE_VALUE_TENSOR, err);
+}
+
+enum ledge_status cli_tensors_load_kind(struct cli_tensors *set, const char *path,
+                                        enum ledge_value_kind kind, struct ledge_error *err)
 {
     LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf file = LEDGE_BUF_INIT(FILE_MAX);
     LEDGE_TRY(sys_file_read(path, &file, err));
@@ -87,7 +108,9 @@ enum ledge_status cli_tensors_load(struct cli_tensors *set, const char *path,
     if (file.len > 0) {
         memcpy(bytes, file.data, file.len);
     }
-    enum ledge_status status = parse(set, bytes, file.len, err);
+    enum ledge_status status = kind == LEDGE_VALUE_TENSOR
+                                   ? parse(set, bytes, file.len, err)
+                                   : parse_kind(set, bytes, file.len, kind, err);
     if (status != LEDGE_OK) {
         (void)ledge_fail_at(err, path);
     }

@@ -9,11 +9,13 @@
 #define CLI_TENSOR_IO_H
 
 #include "base/arena.h"
-#include "engine/tensor/view.h"
+#include "engine/graph/graph.h"
+#include "engine/run/any.h"
 
 struct cli_tensor {
     const char *name; /* "" when the file has none */
     struct ledge_view view;
+    const struct ledge_any *other; /* not NULL: no tensor but this */
 };
 
 struct cli_tensors {
@@ -29,6 +31,11 @@ void cli_tensors_done(struct cli_tensors *set);
  * ERR_UNSUPPORTED; err names the path. */
 LEDGE_NODISCARD enum ledge_status cli_tensors_load(struct cli_tensors *set, const char *path,
                                                    struct ledge_error *err);
+
+/* Append a .pb file that holds a sequence or an optional. */
+LEDGE_NODISCARD enum ledge_status cli_tensors_load_kind(struct cli_tensors *set, const char *path,
+                                                        enum ledge_value_kind kind,
+                                                        struct ledge_error *err);
 
 /* Append one; name and data are BORROWED. */
 LEDGE_NODISCARD enum ledge_status cli_tensors_add(struct cli_tensors *set, const char *name,

@@ -86,6 +86,23 @@ enum ledge_status cli_compare(const struct ledge_view *a, const struct ledge_vie
     return status;
 }
 
+static enum ledge_status compare_any(const struct ledge_any *a, const struct ledge_any *b,
+                                     const struct cli_verify_options *options, double *worst,
+                                     struct ledge_error *err)
+{
+    if (a->kind != b->kind || (a->kind == LEDGE_ANY_SEQUENCE && a->n != b->n)) {
+        return ledge_fail(err, LEDGE_ERR_SHAPE, "another kind of value, or length");
+    }
+    if (a->kind == LEDGE_ANY_TENSOR) {
+        return cli_compare(&a->view, &b->view, options->rtol, options->atol, worst, err);
+    }
+    for (int64_t i = 0; i < a->n; i++) {
+        LEDGE_TRY(
+            cli_compare(&a->items[i], &b->items[i], options->rtol, options->atol, worst, err));
+    }
+    return LEDGE_OK;
+}
+
 /* -- one data set
  * ---------------------------------------------------------------------------------------------------
  */
@@ -95,7 +112,8 @@ struct attempt {
     struct ledge_graph graph;
     struct ledge_plan *plan;
     struct ledge_run *run;
-    int32_t source[MAX_TENSORS]; /* number of the tensor that feeds graph input i */
+    int32_t source[MAX_TENSORS];                 /* number of the tensor that feeds graph input i */
+    enum ledge_value_kind kinds[2][MAX_TENSORS]; /* of the model's inputs and outputs */
 };
 
 static void attempt_done(struct attempt *a)
@@ -117,6 +135,11 @@ static void give_constants(struct attempt *a, const struct cli_tensors *inputs, 
         int32_t from = a->source[i];
         const struct ledge_view *view = &inputs->items[from].view;
         struct ledge_value *value = &graph->values[graph->inputs[i]];
+        if (inputs->items[from].other != NULL) {
+            graph->inputs[kept] = graph->inputs[i];
+            a->source[kept++] = from;
+            continue;
+        }
         if (level == 2 || (level == 1 && i > 0 && view->rank <= 1)) {
             value->data = view->data;
             value->bytes = ledge_view_bytes(view);
@@ -152,7 +175,8 @@ static enum ledge_status match_inputs(struct attempt *a, const struct cli_tensor
         if (a->source[i] < 0) {
             return ledge_fail(err, LEDGE_ERR_NOT_FOUND, "no data for input %s", value->name);
         }
-        if (inputs->items[a->source[i]].view.dtype != value->dtype) {
+        if (inputs->items[a->source[i]].other == NULL &&
+            inputs->items[a->source[i]].view.dtype != value->dtype) {
             return ledge_fail(err, LEDGE_ERR_DTYPE, "data for input %s has another type",
                               value->name);
         }
@@ -182,7 +206,12 @@ static enum ledge_status plan_attempt(struct attempt *a, const struct cli_tensor
     LEDGE_TRY(ledge_plan_create(&a->graph, &plan, NULL, &a->plan, err));
     LEDGE_TRY(ledge_run_create(a->plan, NULL, NULL, &a->run, err));
     for (int32_t i = 0; i < a->graph.n_inputs; i++) {
-        ledge_run_bind(a->run, i, shapes[i].data);
+        const struct ledge_any *other = inputs->items[a->source[i]].other;
+        if (other != NULL) {
+            ledge_run_bind_any(a->run, i, other);
+        } else {
+            ledge_run_bind(a->run, i, shapes[i].data);
+        }
     }
     return ledge_run_once(a->run, err);
 }
@@ -214,9 +243,11 @@ static enum ledge_status run_set(struct attempt *a, const struct cli_tensors *in
         if (at >= outputs->n) {
             continue;
         }
-        struct ledge_view made = ledge_run_output(a->run, i);
-        status = cli_compare(&made, &outputs->items[at].view, options->rtol, options->atol,
-                             &result->worst, err);
+        struct ledge_any made = ledge_run_output_any(a->run, i);
+        struct ledge_any want = outputs->items[at].other != NULL
+                                    ? *outputs->items[at].other
+                                    : ledge_any_tensor(outputs->items[at].view);
+        status = compare_any(&made, &want, options, &result->worst, err);
         if (status != LEDGE_OK) {
             result->verdict = CLI_WRONG;
             (void)ledge_fail_at(err, name);
@@ -231,7 +262,8 @@ static enum ledge_status run_set(struct attempt *a, const struct cli_tensors *in
  */
 
 /* <folder>/<kind>_0.pb, _1.pb, ... until one is missing. */
-static enum ledge_status load_series(const char *folder, const char *kind, struct cli_tensors *set,
+static enum ledge_status load_series(const char *folder, const char *kind,
+                                     const enum ledge_value_kind *kinds, struct cli_tensors *set,
                                      struct ledge_error *err)
 {
     for (int i = 0; i < MAX_TENSORS; i++) {
@@ -240,7 +272,7 @@ static enum ledge_status load_series(const char *folder, const char *kind, struc
         if (!sys_file_exists(path)) {
             break;
         }
-        LEDGE_TRY(cli_tensors_load(set, path, err));
+        LEDGE_TRY(cli_tensors_load_kind(set, path, kinds[i], err));
         set->items[set->n - 1].name = ""; /* by order: names in these files are not reliable */
     }
     return LEDGE_OK;
@@ -276,9 +308,9 @@ static enum ledge_status verify_set(const char *folder, int number, struct attem
     } else {
         LEDGE_TRY(sys_path(path, &result->why, "%s/test_data_set_%d", folder, number));
         *found = sys_file_exists(path);
-        status = *found ? load_series(path, "input", &inputs, &result->why) : LEDGE_OK;
+        status = *found ? load_series(path, "input", a->kinds[0], &inputs, &result->why) : LEDGE_OK;
         if (status == LEDGE_OK && *found) {
-            status = load_series(path, "output", &outputs, &result->why);
+            status = load_series(path, "output", a->kinds[1], &outputs, &result->why);
         }
         if (status == LEDGE_OK && *found) {
             status = run_set(a, &inputs, &outputs, options, result);
@@ -321,10 +353,10 @@ void cli_verify_case(const char *folder, const struct cli_verify_options *option
     if (status == LEDGE_OK) {
         status = ledge_plan_check_operators(&a.graph, &result->why);
     }
-    for (int32_t i = 0; status == LEDGE_OK && i < a.graph.n_inputs; i++) {
-        if (a.graph.values[a.graph.inputs[i]].kind != LEDGE_VALUE_TENSOR) {
-            status = ledge_fail(&result->why, LEDGE_ERR_UNSUPPORTED, "an input is no tensor");
-        }
+    for (int32_t i = 0; status == LEDGE_OK && i < MAX_TENSORS; i++) {
+        const struct ledge_graph *graph = &a.graph;
+        a.kinds[0][i] = i < graph->n_inputs ? graph->values[graph->inputs[i]].kind : 0;
+        a.kinds[1][i] = i < graph->n_outputs ? graph->values[graph->outputs[i]].kind : 0;
     }
     attempt_done(&a);
     bool found = true;

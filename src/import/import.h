@@ -7,6 +7,7 @@
 #define LEDGE_IMPORT_IMPORT_H
 
 #include "engine/graph/graph.h"
+#include "engine/run/any.h"
 
 /* Any model file, told by its first bytes: .ledge, TFLite, else ONNX. Errors: those of the readers.
  */
@@ -31,5 +32,10 @@ LEDGE_NODISCARD enum ledge_status ledge_import_tflite(const void *bytes, size_t 
 LEDGE_NODISCARD enum ledge_status
 ledge_import_tensor_proto(const void *bytes, size_t size, struct ledge_arena *arena,
                           struct ledge_view *view, const char **name, struct ledge_error *err);
+
+/* The same for a SequenceProto or OptionalProto, as kind says. */
+LEDGE_NODISCARD enum ledge_status
+ledge_import_value_proto(const void *bytes, size_t size, enum ledge_value_kind kind,
+                         struct ledge_arena *arena, struct ledge_any *any, struct ledge_error *err);
 
 #endif

@@ -6,7 +6,13 @@
 
 /* clang-format off */
 #define LEDGE_LATE_LIST(X)                                                                         \
-    X("", If, if) X("", Loop, loop) X("", Scan, scan)
+    X("", If, if) X("", Loop, loop) X("", Scan, scan)                                              \
+    X("", SequenceEmpty, sequence_empty) X("", SequenceConstruct, sequence_construct)              \
+    X("", SequenceAt, sequence_at) X("", SequenceInsert, sequence_insert)                          \
+    X("", SequenceErase, sequence_erase) X("", SequenceLength, sequence_length)                    \
+    X("", SplitToSequence, split_to_sequence) X("", ConcatFromSequence, concat_from_sequence)      \
+    X("", SequenceMap, sequence_map) X("", Optional, optional)                                     \
+    X("", OptionalGetElement, optional_get) X("", OptionalHasElement, optional_has)
 /* clang-format on */
 
 #endif

@@ -299,6 +299,42 @@ static void bodies_that_do_not_fit(void **state)
     }
 }
 
+/* A sequence that grows in a loop, joined afterwards; a position outside of it. */
+static void sequences_grow(void **state)
+{
+    (void)state;
+    struct test_net net;
+    const int64_t trips = 3;
+    int64_t at = -3;
+    const float x[2] = {1, 2};
+    test_init(&net);
+    struct ledge_graph *graph = &net.graph;
+    int32_t t = test_input(&net, LEDGE_I64, 0, NULL, &trips);
+    int32_t v = test_input(&net, LEDGE_F32, TEST_SHAPE(2), x);
+    int32_t position = test_input(&net, LEDGE_I64, 0, NULL, &at);
+    int32_t empty = node(graph, "SequenceEmpty", 0, NULL);
+    int32_t list = node(graph, "Loop", 4, TEST_VALUES(t, -1, empty, v));
+    struct ledge_graph *body = sub(graph);
+    int32_t number = input(body, LEDGE_I64), go = input(body, LEDGE_BOOL);
+    int32_t carried = input(body, LEDGE_DTYPE_NONE), item = capture(body);
+    int32_t real = node(body, "CastLike", 2, TEST_VALUES(number, item));
+    int32_t sum = node(body, "Add", 2, TEST_VALUES(real, item));
+    output(body, go);
+    output(body, node(body, "SequenceInsert", 2, TEST_VALUES(carried, sum)));
+    attach(graph, "body", body);
+    test_output(&net, node(graph, "ConcatFromSequence", 1, &list));
+    test_int(&net, "axis", 0);
+    test_int(&net, "new_axis", 1);
+    test_output(&net, node(graph, "SequenceAt", 2, TEST_VALUES(list, position)));
+    test_run(&net, LEDGE_RUNG_C, 1);
+    test_near(test_result(&net, 0, TEST_SHAPE(3, 2)), (const float[]){1, 2, 2, 3, 3, 4}, 6, 0);
+    test_near(test_result(&net, 1, TEST_SHAPE(2)), x, 2, 0);
+    at = 3;
+    assert_int_equal(ledge_run_once(net.run, &net.err), LEDGE_ERR_RANGE);
+    assert_non_null(strstr(net.err.text, "position 3 of 3"));
+    test_done(&net);
+}
+
 static void depth_is_bounded(void **state)
 {
     (void)state;
@@ -324,6 +360,7 @@ int main(void)
         cmocka_unit_test(scan_sums_columns),
         cmocka_unit_test(shapes_known_only_in_the_run),
         cmocka_unit_test(bodies_that_do_not_fit),
+        cmocka_unit_test(sequences_grow),
         cmocka_unit_test(depth_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
