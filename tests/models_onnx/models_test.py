@@ -36,8 +36,9 @@ def first_images(data, folder):
 
 
 def known_answers(program, data, folder):
-    for name in ("mnist_8", "super_resolution_10"):
-        done = ledge(program, "verify", data / "models/onnx" / name)
+    # A picture of numbers from -0.49 to 1.71: rounding in its middle layers is no smaller near zero.
+    for name, atol in (("mnist_8", 1e-7), ("super_resolution_10", 2e-6)):
+        done = ledge(program, "verify", data / "models/onnx" / name, "--atol", atol)
         assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
         print(f"{name}: {done.stdout.strip().splitlines()[-1]}")
     raw_pixels = json.dumps({"width": 28, "height": 28, "channels": 1, "mean": [0], "std": [1 / 255]})

@@ -64,6 +64,31 @@ struct ledge_blocked_window {
     float low, high;
 };
 
+/* Winograd's F(4 x 4, 3 x 3), a row of n tiles: see blocked_winograd.c. */
+enum { LEDGE_WINOGRAD_OUT = 4, LEDGE_WINOGRAD_IN = 6, LEDGE_WINOGRAD_POINTS = 36 };
+
+/* Tile t's 36 numbers go to to + point * step + t * b from the 6 x 6 inputs at x + 4 t b. */
+struct ledge_blocked_wino_in {
+    const float *x;
+    int64_t pitch; /* floats from one input row to the next */
+    float *to;
+    int64_t step;
+    int64_t n;
+};
+
+/* Tile t's 4 x 4 outputs from its 36 products at m + point * step + t * b. */
+struct ledge_blocked_wino_out {
+    const float *m;
+    int64_t step;
+    const float *bias;
+    const float *add; /* laid out as y, or NULL */
+    float *y;
+    int64_t pitch;         /* floats from one output row to the next */
+    int64_t rows, columns; /* outputs that exist: at most 4 rows */
+    int64_t n;
+    float low, high;
+};
+
 /* What is done to sums after addend and clamp. */
 enum ledge_blocked_function {
     LEDGE_BLOCKED_NONE,
@@ -87,13 +112,15 @@ struct ledge_blocked_kernels {
     void (*row)(const struct ledge_blocked_row *row);
     void (*max)(const struct ledge_blocked_window *window);
     void (*sum)(const struct ledge_blocked_window *window);
+    void (*wino_in)(const struct ledge_blocked_wino_in *in);
+    void (*wino_out)(const struct ledge_blocked_wino_out *out);
     /* n vectors, `step` floats apart, one after the other. */
     void (*gather)(const float *from, int64_t step, int64_t n, float *to);
     /* y = f(x) for n vectors; x may be y. */
     void (*activate)(const struct ledge_blocked_activation *a, const float *x, int64_t n, float *y);
     /* y = x * gate for n vectors and one vector of gates; x may be y. */
     void (*gate)(const float *x, const float *gate, int64_t n, float *y);
-    const char *conv, *depthwise, *pool, *activation; /* names for reports */
+    const char *conv, *winograd, *depthwise, *pool, *activation; /* names for reports */
 };
 
 #define LEDGE_KERNELS_F32(isa, rung) extern const struct ledge_blocked_kernels ledge_blocked_##isa;
@@ -120,7 +147,10 @@ struct ledge_blocked_conv {
     uint64_t used[2]; /* stride phases that some tap falls into */
     int64_t rows, pitch;
     int64_t plane; /* floats of one input block in scratch */
-    int64_t band;  /* output rows (direct: pixels) done together */
+    bool winograd;
+    int64_t tiles[2];         /* Winograd: tiles down and across */
+    int64_t v_plane, m_plane; /* floats of one point's inputs and products */
+    int64_t band; /* output rows (direct: pixels, Winograd: rows of tiles) done together */
     int64_t bands, parts;
     size_t worker_floats;
 };
@@ -133,6 +163,23 @@ void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t threads, i
 size_t ledge_blocked_conv_floats(const struct ledge_blocked_conv *conv);
 void ledge_blocked_conv_pack(const struct ledge_blocked_conv *conv, const float *weights,
                              const float *bias, float *packed);
+/* blocked_winograd.c: is it faster for this convolution? Then its own plan, weights and task. */
+bool ledge_blocked_winograd_pays(const struct ledge_blocked_conv *conv);
+void ledge_blocked_winograd_plan(struct ledge_blocked_conv *conv, int32_t threads);
+/* 36 numbers for each pair of channels; returns where the weights end. */
+float *ledge_blocked_winograd_pack(const struct ledge_blocked_conv *conv, const float *weights,
+                                   float *packed);
+
+/* One run of either kind. */
+struct ledge_blocked_job {
+    const struct ledge_blocked_conv *conv;
+    const float *x, *packed, *bias, *add;
+    float *y;
+    float *scratch; /* worker_floats for each thread */
+};
+void ledge_blocked_winograd_task(const struct ledge_blocked_job *job, int32_t index,
+                                 int32_t worker);
+
 enum ledge_status ledge_blocked_conv_run(const struct ledge_kernel_call *call);
 
 /* -- depthwise convolution and pooling: blocked_rows.c --------------------------------------------

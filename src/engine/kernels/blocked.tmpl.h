@@ -273,6 +273,100 @@ static void run_row(const struct ledge_blocked_row *r)
     }
 }
 
+/* -- Winograd -------------------------------------------------------------------------------------
+ */
+
+#define POINT_A 0.70710678118654752f /* the points are 0, +-a, +-b and infinity; a b = 1 */
+#define POINT_B 1.41421356237309505f
+
+/* Six numbers -> their six points. */
+INLINE void wino_points(const vec *d, vec *to)
+{
+    vec u = v_fma(d[2], v_set1(-2.0f), d[4]);
+    vec v = v_fma(d[1], v_set1(-2.0f), d[3]);
+    vec w = v_fma(d[2], v_set1(-0.5f), d[4]);
+    vec z = v_fma(d[1], v_set1(-0.5f), d[3]);
+    to[0] = v_fma(d[2], v_set1(-2.5f), v_add(d[0], d[4]));
+    to[1] = v_fma(v, v_set1(POINT_A), u);
+    to[2] = v_fma(v, v_set1(-POINT_A), u);
+    to[3] = v_fma(z, v_set1(POINT_B), w);
+    to[4] = v_fma(z, v_set1(-POINT_B), w);
+    to[5] = v_fma(d[3], v_set1(-2.5f), v_add(d[1], d[5]));
+}
+
+static void run_wino_in(const struct ledge_blocked_wino_in *in)
+{
+    for (int64_t t = 0; t < in->n; t++) {
+        const float *x = in->x + t * LEDGE_WINOGRAD_OUT * LANES;
+        float *to = in->to + t * LANES;
+        vec half[36], d[6], p[6];
+        for (int c = 0; c < 6; c++) {
+            UNROLL
+            for (int r = 0; r < 6; r++) {
+                d[r] = v_load(x + r * in->pitch + c * LANES);
+            }
+            wino_points(d, p);
+            UNROLL
+            for (int r = 0; r < 6; r++) {
+                half[6 * r + c] = p[r];
+            }
+        }
+        for (int r = 0; r < 6; r++) {
+            wino_points(half + 6 * r, p);
+            UNROLL
+            for (int c = 0; c < 6; c++) {
+                v_store(to + (6 * r + c) * in->step, p[c]);
+            }
+        }
+    }
+}
+
+/* Six points -> four outputs. */
+INLINE void wino_outputs(const vec *m, vec *to)
+{
+    vec even1 = v_add(m[1], m[2]), odd1 = v_fma(m[2], v_set1(-1.0f), m[1]);
+    vec even2 = v_add(m[3], m[4]), odd2 = v_fma(m[4], v_set1(-1.0f), m[3]);
+    to[0] = v_add(m[0], v_add(even1, even2));
+    to[1] = v_fma(odd2, v_set1(POINT_B), v_times(odd1, v_set1(POINT_A)));
+    to[2] = v_fma(even2, v_set1(2.0f), v_times(even1, v_set1(0.5f)));
+    to[3] = v_fma(odd2, v_set1(2 * POINT_B), v_fma(odd1, v_set1(0.5f * POINT_A), m[5]));
+}
+
+static void run_wino_out(const struct ledge_blocked_wino_out *o)
+{
+    vec bias = v_load(o->bias), low = v_set1(o->low), high = v_set1(o->high);
+    for (int64_t t = 0; t < o->n; t++) {
+        const float *m = o->m + t * LANES;
+        int64_t at = t * LEDGE_WINOGRAD_OUT * LANES, columns = o->columns - t * LEDGE_WINOGRAD_OUT;
+        vec half[24], p[6], q[4];
+        for (int c = 0; c < 6; c++) {
+            UNROLL
+            for (int r = 0; r < 6; r++) {
+                p[r] = v_load(m + (6 * r + c) * o->step);
+            }
+            wino_outputs(p, q);
+            UNROLL
+            for (int r = 0; r < 4; r++) {
+                half[6 * r + c] = q[r];
+            }
+        }
+        for (int r = 0; r < o->rows; r++, at += o->pitch) {
+            wino_outputs(half + 6 * r, q);
+            UNROLL
+            for (int c = 0; c < 4; c++) {
+                if (c >= columns) {
+                    break;
+                }
+                vec sum = v_add(q[c], bias);
+                if (o->add != NULL) {
+                    sum = v_add(sum, v_load(o->add + at + c * LANES));
+                }
+                v_store(o->y + at + c * LANES, v_clamp(sum, low, high));
+            }
+        }
+    }
+}
+
 /* -- pooling, moving ------------------------------------------------------------------------------
  */
 
@@ -387,6 +481,9 @@ static void run_gather(const float *from, int64_t step, int64_t n, float *to)
         .max = run_max,                                                                            \
         .sum = run_sum,                                                                            \
         .gather = run_gather,                                                                      \
+        .wino_in = run_wino_in,                                                                    \
+        .wino_out = run_wino_out,                                                                  \
+        .winograd = "winograd_blocked_" #isa,                                                      \
         .activate = run_activate,                                                                  \
         .gate = run_gate,                                                                          \
         .activation = "activation_blocked_" #isa,                                                  \

@@ -114,6 +114,11 @@ void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t threads, i
     conv->units = ceil_div(conv->out_blocks, 2);
     conv->direct = !conv->planar && is_pointwise(g);
     conv->tap_at = tap_at;
+    conv->winograd = ledge_blocked_winograd_pays(conv);
+    if (conv->winograd) {
+        ledge_blocked_winograd_plan(conv, threads);
+        return;
+    }
     if (conv->direct) {
         tap_at[0] = 0;
         divide(conv, ledge_volume(g->out), g->in_channels / g->groups, threads);
@@ -146,7 +151,8 @@ static int64_t depth(const struct ledge_blocked_conv *conv)
 
 static int64_t weight_floats(const struct ledge_blocked_conv *conv)
 {
-    return conv->g.groups * conv->out_blocks * conv->isa->block * depth(conv);
+    int64_t each = conv->winograd ? LEDGE_WINOGRAD_POINTS * conv->g.in_channels : depth(conv);
+    return conv->g.groups * conv->out_blocks * conv->isa->block * each;
 }
 
 size_t ledge_blocked_conv_floats(const struct ledge_blocked_conv *conv)
@@ -195,7 +201,10 @@ void ledge_blocked_conv_pack(const struct ledge_blocked_conv *conv, const float 
 {
     const struct ledge_geometry *g = &conv->g;
     float *to = packed;
-    for (int64_t group = 0; group < g->groups; group++) {
+    if (conv->winograd) {
+        to = ledge_blocked_winograd_pack(conv, weights, packed);
+    }
+    for (int64_t group = 0; group < g->groups && !conv->winograd; group++) {
         for (int64_t unit = 0; unit < conv->units; unit++) {
             to = pack_unit(conv, weights, group, 2 * unit, blocks_of(conv, unit), to);
         }
@@ -205,13 +214,6 @@ void ledge_blocked_conv_pack(const struct ledge_blocked_conv *conv, const float 
         memcpy(to, bias, (size_t)g->out_channels * sizeof *to); /* groups are whole blocks */
     }
 }
-
-struct job {
-    const struct ledge_blocked_conv *conv;
-    const float *x, *packed, *bias, *add;
-    float *y;
-    float *scratch;
-};
 
 /* -- the copy -------------------------------------------------------------------------------------
  */
@@ -261,8 +263,8 @@ static void copy_block(const struct ledge_blocked_conv *conv, const float *x, in
     }
 }
 
-static void copy_band(const struct job *job, int64_t picture, int64_t group, int64_t r0, int64_t r1,
-                      float *to)
+static void copy_band(const struct ledge_blocked_job *job, int64_t picture, int64_t group,
+                      int64_t r0, int64_t r1, float *to)
 {
     const struct ledge_blocked_conv *conv = job->conv;
     const struct ledge_geometry *g = &conv->g;
@@ -306,8 +308,8 @@ static void run_pixels(const struct ledge_blocked_conv *conv, struct ledge_block
 }
 
 /* Two blocks of outputs at rows r0 .. r1 - 1 (direct: pixels). */
-static void run_unit(const struct job *job, int64_t picture, int64_t group, int64_t unit,
-                     int64_t r0, int64_t r1, const float *scratch)
+static void run_unit(const struct ledge_blocked_job *job, int64_t picture, int64_t group,
+                     int64_t unit, int64_t r0, int64_t r1, const float *scratch)
 {
     const struct ledge_blocked_conv *conv = job->conv;
     const struct ledge_geometry *g = &conv->g;
@@ -347,8 +349,12 @@ static void run_unit(const struct job *job, int64_t picture, int64_t group, int6
 
 static void one_task(void *arg, int32_t index, int32_t worker)
 {
-    const struct job *job = arg;
+    const struct ledge_blocked_job *job = arg;
     const struct ledge_blocked_conv *conv = job->conv;
+    if (conv->winograd) {
+        ledge_blocked_winograd_task(job, index, worker);
+        return;
+    }
     int64_t total = conv->direct ? ledge_volume(conv->g.out) : conv->g.out[H];
     int64_t part = index % conv->parts, band = index / conv->parts % conv->bands;
     int64_t picture = index / conv->parts / conv->bands;
@@ -373,7 +379,7 @@ enum ledge_status ledge_blocked_conv_run(const struct ledge_kernel_call *call)
     const struct ledge_blocked_conv *conv = call->params;
     const float *packed = call->packed;
     bool add = call->n_in > 3 && call->in[3] != NULL;
-    struct job job = {
+    struct ledge_blocked_job job = {
         .conv = conv,
         .x = call->in[0]->data,
         .packed = packed,

@@ -163,7 +163,7 @@ static enum ledge_status prepare_dense(struct ledge_op_prepare *prepare,
     prepare->params = conv;
     prepare->scratch_bytes = conv->worker_floats * (size_t)prepare->threads * sizeof(float);
     prepare->run = ledge_blocked_conv_run;
-    prepare->kernel = conv->isa->conv;
+    prepare->kernel = conv->winograd ? conv->isa->winograd : conv->isa->conv;
     return LEDGE_OK;
 }
 

@@ -227,6 +227,41 @@ static void random_depthwise(void **state)
     }
 }
 
+/* 3 x 3 convolutions that Winograd's filtering does, with edges of every kind. */
+static void random_winograd(void **state)
+{
+    (void)state;
+    uint32_t seed = 12;
+    int32_t seen = 0;
+    for (int i = 0; i < 40; i++) {
+        struct conv c = {.out = at_random(&seed, 16, 70),
+                         .groups = 1,
+                         .kernel_h = 3,
+                         .kernel_w = 3,
+                         .stride = 1,
+                         .dilation = 1,
+                         .pad = at_random(&seed, 0, 3),
+                         .nhwc = i & 1,
+                         .bias = i & 2,
+                         .relu = i & 4};
+        int64_t dims[4] = {at_random(&seed, 1, 2), at_random(&seed, 16, 70),
+                           at_random(&seed, 8, 30), at_random(&seed, 8, 30)};
+        struct test_net net;
+        test_init(&net);
+        float *x = filled(dims[0] * dims[1] * dims[2] * dims[3], 7);
+        test_output(&net, add_conv(&net, add_picture(&net, dims, c.nhwc, x), dims[1], &c, 77));
+        compare(&net, "winograd", 1e-5f);
+        net.layout = LEDGE_PLAN_BLOCKED;
+        test_run(&net, LEDGE_RUNG_C, 1);
+        for (int32_t k = 0; k < net.plan->n_steps; k++) {
+            seen += strstr(net.plan->steps[k].ready.kernel, "winograd") != NULL;
+        }
+        test_done(&net);
+        free(x);
+    }
+    assert_true(seen > 30);
+}
+
 static void groups_of_whole_blocks(void **state)
 {
     (void)state;
@@ -515,6 +550,7 @@ int main(void)
         cmocka_unit_test(random_dense),
         cmocka_unit_test(random_pointwise),
         cmocka_unit_test(random_depthwise),
+        cmocka_unit_test(random_winograd),
         cmocka_unit_test(groups_of_whole_blocks),
         cmocka_unit_test(random_pools),
         cmocka_unit_test(residuals),

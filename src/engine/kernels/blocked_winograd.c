@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* blocked_winograd.c -- 3 x 3 convolutions with stride 1 by minimal filtering: F(4 x 4, 3 x 3), 36
+ * products where the direct sum needs 144.
+ *
+ * Source: Lavin and Gray 2015, "Fast Algorithms for Convolutional Neural Networks"
+ * (arXiv:1509.09308), sections 4.1 and 4.3. The interpolation points are 0, +-1/sqrt(2), +-sqrt(2)
+ * and infinity: their powers are smaller than those of 0, +-1, +-2, and so is the rounding error.
+ *
+ * A band of rows of tiles at a time: every input block's rows are copied with their zeros and
+ * transformed to V [36][input block][tile][b]; then for each pair of output blocks 36 products M =
+ * V * U by the tile of the pointwise convolution, and back. V and M stay in the L2 cache. Packed
+ * weights: U [pair][36][channel][blocks][b].
+ */
+#include <math.h>
+#include <string.h>
+
+#include "engine/kernels/blocked.h"
+
+enum {
+    H = 1,
+    W = 2,
+    OUT = LEDGE_WINOGRAD_OUT,
+    IN = LEDGE_WINOGRAD_IN,
+    POINTS = LEDGE_WINOGRAD_POINTS,
+};
+
+/* Floats of V in a band. */
+#define BAND_FLOATS ((int64_t)160 << 10)
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* In cycles of a core that multiplies two vectors in each and reads weights that no cache holds at
+ * a tenth of a vector in each; the transforms of one tile and block were measured. */
+bool ledge_blocked_winograd_pays(const struct ledge_blocked_conv *conv)
+{
+    enum { IN_COST = 110, OUT_COST = 90, CACHED = 1 << 18 };
+    const struct ledge_geometry *g = &conv->g;
+    if (conv->planar || g->groups != 1 || g->kernel[H] != 3 || g->kernel[W] != 3 ||
+        g->stride[H] != 1 || g->stride[W] != 1 || g->dilation[H] != 1 || g->dilation[W] != 1) {
+        return false;
+    }
+    int64_t tiles = ceil_div(g->out[H], OUT) * ceil_div(g->out[W], OUT);
+    int64_t pairs = g->in_channels * conv->out_blocks; /* vectors of weights of one tap */
+    int64_t plain = larger(9 * ledge_volume(g->out) * pairs / 2, 9 * pairs * 10);
+    int64_t stream = POINTS * pairs * conv->isa->block > CACHED ? POINTS * pairs * 10 : 0;
+    int64_t fast = larger(POINTS * tiles * pairs / 2, stream) +
+                   tiles * (conv->in_blocks * IN_COST + conv->out_blocks * OUT_COST);
+    return g->in_channels >= 16 && 10 * fast < 8 * plain;
+}
+
+void ledge_blocked_winograd_plan(struct ledge_blocked_conv *conv, int32_t threads)
+{
+    const struct ledge_geometry *g = &conv->g;
+    int64_t block = conv->isa->block;
+    conv->tiles[0] = ceil_div(g->out[H], OUT);
+    conv->tiles[1] = ceil_div(g->out[W], OUT);
+    conv->pitch = (conv->tiles[1] * OUT + 2) * block;
+    int64_t row = POINTS * conv->tiles[1] * conv->in_blocks * block;
+    conv->bands = ceil_div(conv->tiles[0], larger(BAND_FLOATS / row, 1));
+    conv->parts = 1;
+    if (threads > 1 && conv->tiles[0] >= 2 * threads) {
+        conv->bands = ceil_div(conv->bands, threads) * threads;
+    } else if (threads > 1 && conv->bands * g->batch < threads) {
+        conv->parts = conv->units < threads ? conv->units : threads;
+    }
+    conv->bands = conv->bands < conv->tiles[0] ? conv->bands : conv->tiles[0];
+    conv->band = ceil_div(conv->tiles[0], conv->bands);
+    int64_t tiles = conv->band * conv->tiles[1];
+    /* one vector more: planes a power of two apart would share cache sets */
+    conv->v_plane = (conv->in_blocks * tiles + 1) * block;
+    conv->m_plane = (2 * tiles + 1) * block;
+    int64_t floats = POINTS * (conv->v_plane + conv->m_plane) + IN * conv->pitch;
+    conv->worker_floats = (size_t)(ceil_div(floats, 16) * 16);
+}
+
+/* -- weights --------------------------------------------------------------------------------------
+ */
+
+/* U = G g G^T for one pair of channels; taps are `step` apart. */
+static void transform_weights(const float *taps, int64_t step, float *u)
+{
+    static const double a = 0.70710678118654752, b = 1.41421356237309505;
+    const double g[6][3] = {
+        {1, 0, 0},
+        {1 / -1.5, a / -1.5, 0.5 / -1.5},
+        {1 / -1.5, -a / -1.5, 0.5 / -1.5},
+        {1 / 6.0, b / 6, 2 / 6.0},
+        {1 / 6.0, -b / 6, 2 / 6.0},
+        {0, 0, 1},
+    };
+    for (int i = 0; i < 6; i++) {
+        double row[3];
+        for (int x = 0; x < 3; x++) {
+            row[x] = 0;
+            for (int y = 0; y < 3; y++) {
+                row[x] += g[i][y] * (double)taps[(3 * y + x) * step];
+            }
+        }
+        for (int j = 0; j < 6; j++) {
+            u[6 * i + j] = (float)(row[0] * g[j][0] + row[1] * g[j][1] + row[2] * g[j][2]);
+        }
+    }
+}
+
+static int64_t blocks_of(const struct ledge_blocked_conv *conv, int64_t unit)
+{
+    return conv->out_blocks - 2 * unit < 2 ? 1 : 2;
+}
+
+float *ledge_blocked_winograd_pack(const struct ledge_blocked_conv *conv, const float *weights,
+                                   float *packed)
+{
+    const struct ledge_geometry *g = &conv->g;
+    int64_t channels = g->in_channels, nchw = g->layout == LEDGE_NCHW;
+    for (int64_t unit = 0; unit < conv->units; unit++) {
+        int64_t width = blocks_of(conv, unit) * conv->isa->block;
+        for (int64_t c = 0; c < channels; c++) {
+            for (int64_t lane = 0; lane < width; lane++) {
+                int64_t out = 2 * unit * conv->isa->block + lane;
+                float u[POINTS] = {0};
+                if (out < g->out_channels) {
+                    transform_weights(weights + out * 9 * channels + (nchw ? 9 * c : c),
+                                      nchw ? 1 : channels, u);
+                }
+                for (int64_t p = 0; p < POINTS; p++) {
+                    packed[(p * channels + c) * width + lane] = u[p];
+                }
+            }
+        }
+        packed += POINTS * channels * width;
+    }
+    return packed;
+}
+
+/* -- one band -------------------------------------------------------------------------------------
+ */
+
+/* The six input rows of a row of tiles, with zeros around. */
+static void copy_rows(const struct ledge_blocked_conv *conv, const float *x, int64_t first,
+                      float *to)
+{
+    const struct ledge_geometry *g = &conv->g;
+    int64_t block = conv->isa->block, width = conv->pitch / block;
+    int64_t left = g->pad[W] < width ? g->pad[W] : width;
+    int64_t inside = g->in[W] < width - left ? g->in[W] : width - left;
+    for (int64_t r = 0; r < IN; r++, to += conv->pitch) {
+        int64_t y = first + r;
+        if (y < 0 || y >= g->in[H]) {
+            memset(to, 0, (size_t)conv->pitch * sizeof *to);
+            continue;
+        }
+        memset(to, 0, (size_t)(left * block) * sizeof *to);
+        memcpy(to + left * block, x + y * g->in[W] * block, (size_t)(inside * block) * sizeof *to);
+        memset(to + (left + inside) * block, 0,
+               (size_t)((width - left - inside) * block) * sizeof *to);
+    }
+}
+
+static void transform_band(const struct ledge_blocked_job *job, int64_t picture, int64_t t0,
+                           int64_t t1, float *v, float *rows)
+{
+    const struct ledge_blocked_conv *conv = job->conv;
+    const struct ledge_geometry *g = &conv->g;
+    int64_t block = conv->isa->block, tiles = (t1 - t0) * conv->tiles[1];
+    for (int64_t i = 0; i < conv->in_blocks; i++) {
+        const float *x = job->x + (picture * conv->in_blocks + i) * ledge_volume(g->in) * block;
+        for (int64_t t = t0; t < t1; t++) {
+            copy_rows(conv, x, t * OUT - g->pad[H], rows);
+            struct ledge_blocked_wino_in in = {
+                .x = rows,
+                .pitch = conv->pitch,
+                .to = v + (i * tiles + (t - t0) * conv->tiles[1]) * block,
+                .step = conv->v_plane,
+                .n = conv->tiles[1],
+            };
+            conv->isa->wino_in(&in);
+        }
+    }
+}
+
+/* M = V * U, 36 times. */
+static void multiply(const struct ledge_blocked_job *job, int64_t unit, int64_t tiles,
+                     const float *zero, const float *v, float *m)
+{
+    const struct ledge_blocked_conv *conv = job->conv;
+    static const int64_t origin = 0;
+    int64_t block = conv->isa->block, channels = conv->g.in_channels;
+    int64_t blocks = blocks_of(conv, unit), n = ceil_div(tiles, conv->isa->pixels);
+    const float *w = job->packed + 2 * unit * block * POINTS * channels;
+    struct ledge_blocked_tile tile = {.tap_at = &origin,
+                                      .taps = 1,
+                                      .x_block = tiles * block,
+                                      .channels = channels,
+                                      .bias = zero,
+                                      .y_block = tiles * block,
+                                      .blocks = (int32_t)blocks,
+                                      .low = -INFINITY,
+                                      .high = INFINITY};
+    for (int64_t p = 0; p < POINTS; p++) {
+        tile.w = w + p * channels * blocks * block;
+        for (int64_t i = 0; i < n; i++) {
+            int64_t at = i * tiles / n;
+            tile.pixels = (int32_t)((i + 1) * tiles / n - at);
+            tile.x = v + p * conv->v_plane + at * block;
+            tile.y = m + p * conv->m_plane + at * block;
+            conv->isa->tile(&tile);
+        }
+    }
+}
+
+static void finish_band(const struct ledge_blocked_job *job, int64_t picture, int64_t unit,
+                        int64_t t0, int64_t t1, const float *m)
+{
+    const struct ledge_blocked_conv *conv = job->conv;
+    const struct ledge_geometry *g = &conv->g;
+    int64_t block = conv->isa->block, tiles = (t1 - t0) * conv->tiles[1];
+    for (int64_t b = 0; b < blocks_of(conv, unit); b++) {
+        int64_t plane = picture * conv->out_blocks + 2 * unit + b;
+        for (int64_t t = t0; t < t1; t++) {
+            int64_t left = g->out[H] - t * OUT;
+            int64_t at = (plane * g->out[H] + t * OUT) * g->out[W] * block;
+            struct ledge_blocked_wino_out out = {
+                .m = m + (b * tiles + (t - t0) * conv->tiles[1]) * block,
+                .step = conv->m_plane,
+                .bias = job->bias + (2 * unit + b) * block,
+                .add = job->add != NULL ? job->add + at : NULL,
+                .y = job->y + at,
+                .pitch = g->out[W] * block,
+                .rows = left < OUT ? left : OUT,
+                .columns = g->out[W],
+                .n = conv->tiles[1],
+                .low = conv->clamp.low,
+                .high = conv->clamp.high,
+            };
+            conv->isa->wino_out(&out);
+            if (conv->activation.function != LEDGE_BLOCKED_NONE) {
+                conv->isa->activate(&conv->activation, out.y, out.rows * g->out[W], out.y);
+            }
+        }
+    }
+}
+
+void ledge_blocked_winograd_task(const struct ledge_blocked_job *job, int32_t index, int32_t worker)
+{
+    static const float zero[2 * 64];
+    const struct ledge_blocked_conv *conv = job->conv;
+    int64_t part = index % conv->parts, band = index / conv->parts % conv->bands;
+    int64_t picture = index / conv->parts / conv->bands;
+    int64_t t0 = band * conv->band;
+    int64_t t1 = t0 + conv->band < conv->tiles[0] ? t0 + conv->band : conv->tiles[0];
+    if (t0 >= t1) {
+        return;
+    }
+    float *v = job->scratch + (size_t)worker * conv->worker_floats;
+    float *m = v + POINTS * conv->v_plane;
+    transform_band(job, picture, t0, t1, v, m + POINTS * conv->m_plane);
+    for (int64_t u = part * conv->units / conv->parts; u < (part + 1) * conv->units / conv->parts;
+         u++) {
+        multiply(job, u, (t1 - t0) * conv->tiles[1], zero, v, m);
+        finish_band(job, picture, u, t0, t1, m);
+    }
+}
