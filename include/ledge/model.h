@@ -34,6 +34,9 @@ struct ledge_model_options {
      * `user` points to must outlive the model and its sessions. */
     const struct ledge_custom_op *custom_ops;
     int32_t n_custom_ops;
+    /* Non-zero: check the SHA-256 of a .ledge file. 0: only the CRCs of all but the weights, so
+     * that opening does not read them; for files that were checked when they came. */
+    int32_t verify;
 };
 
 /* An input or output of the model as declared. A dimension of -1 is free (set per session). */

@@ -60,12 +60,10 @@ static void *carve(struct ledge_arena_block *block, size_t bytes, size_t align)
         return NULL;
     }
     block->used = offset + bytes;
-    void *memory = (char *)block + offset;
-    memset(memory, 0, bytes);
-    return memory;
+    return (char *)block + offset;
 }
 
-void *ledge_arena_alloc(struct ledge_arena *arena, size_t bytes, size_t align)
+void *ledge_arena_raw(struct ledge_arena *arena, size_t bytes, size_t align)
 {
     void *memory = arena->head != NULL ? carve(arena->head, bytes, align) : NULL;
     size_t payload;
@@ -77,6 +75,15 @@ void *ledge_arena_alloc(struct ledge_arena *arena, size_t bytes, size_t align)
     }
     struct ledge_arena_block *block = add_block(arena, payload);
     return block != NULL ? carve(block, bytes, align) : NULL;
+}
+
+void *ledge_arena_alloc(struct ledge_arena *arena, size_t bytes, size_t align)
+{
+    void *memory = ledge_arena_raw(arena, bytes, align);
+    if (memory != NULL) {
+        memset(memory, 0, bytes);
+    }
+    return memory;
 }
 
 void *ledge_arena_array(struct ledge_arena *arena, size_t count, size_t size, size_t align)

@@ -29,6 +29,9 @@ void ledge_arena_done(struct ledge_arena *arena);
  * memory. 0 bytes is legal. */
 void *ledge_arena_alloc(struct ledge_arena *arena, size_t bytes, size_t align);
 
+/* The same with contents undefined: pages that nobody writes are never touched. */
+void *ledge_arena_raw(struct ledge_arena *arena, size_t bytes, size_t align);
+
 /* count * size checked, for arrays. */
 void *ledge_arena_array(struct ledge_arena *arena, size_t count, size_t size, size_t align);
 

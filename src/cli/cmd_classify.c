@@ -136,7 +136,8 @@ static enum ledge_status open_classifier(const struct command *command, const ch
                                          struct classifier *c, struct ledge_error *err)
 {
     struct ledge_session_options options = {.threads = (int32_t)command->threads, .batch = 1};
-    LEDGE_TRY(ledge_model_open(path, NULL, &c->model, err));
+    const struct ledge_model_options checked = {.verify = 1};
+    LEDGE_TRY(ledge_model_open(path, &checked, &c->model, err));
     if (ledge_model_n_inputs(c->model) != 1) {
         return ledge_fail(err, LEDGE_ERR_SHAPE, "%s has %d inputs, one picture is needed", path,
                           (int)ledge_model_n_inputs(c->model));

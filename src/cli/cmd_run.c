@@ -185,7 +185,8 @@ static enum ledge_status execute(struct run *c, struct ledge_error *err)
     struct ledge_tensor inputs[MAX_TENSORS] = {0}, outputs[MAX_TENSORS] = {0};
     cli_tensors_init(&slots);
     cli_tensors_init(&noise);
-    LEDGE_TRY(ledge_model_open(c->path, NULL, &c->model, err));
+    const struct ledge_model_options checked = {.verify = 1};
+    LEDGE_TRY(ledge_model_open(c->path, &checked, &c->model, err));
     int32_t n_in = ledge_model_n_inputs(c->model), n_out = ledge_model_n_outputs(c->model);
     if (n_in > MAX_TENSORS || n_out > MAX_TENSORS) {
         return ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "more than %d inputs or outputs",

@@ -74,7 +74,8 @@ static enum ledge_status open_model(struct machine *m, const char *path,
                                     struct ledge_error *err)
 {
     const struct ledge_session_options session = {.threads = options->threads, .batch = 1};
-    LEDGE_TRY(ledge_model_open(path, NULL, &m->model, err));
+    const struct ledge_model_options checked = {.verify = 1};
+    LEDGE_TRY(ledge_model_open(path, &checked, &m->model, err));
     if (ledge_model_n_inputs(m->model) != 1) {
         return ledge_fail(err, LEDGE_ERR_SHAPE, "%s: a classifier has one input, this has %d", path,
                           (int)ledge_model_n_inputs(m->model));

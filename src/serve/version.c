@@ -119,7 +119,8 @@ static enum ledge_status open_file(const struct serve_source *source, struct ser
         return ledge_fail(err, LEDGE_ERR_CORRUPT, "%s: SHA-256 is %.12s..., expected %.12s...",
                           source->path, version->sha256, source->sha256);
     }
-    return ledge_model_open(source->path, NULL, &version->model, err);
+    const struct ledge_model_options options = {.verify = source->sha256 == NULL};
+    return ledge_model_open(source->path, &options, &version->model, err);
 }
 
 static enum ledge_status open_all(const struct serve_source *source, int32_t n_lanes,

@@ -204,6 +204,33 @@ static void garbage_is_refused(void **state)
     ledge_session_close(NULL);
 }
 
+/* A flipped bit of a weight is seen when the digest is asked for, any other always. */
+static void a_changed_file_is_refused(void **state)
+{
+    (void)state;
+    size_t size;
+    uint8_t *bytes = sample_file(&size);
+    const struct ledge_model_options verify = {.verify = 1};
+    struct ledge_model *model = open_sample(bytes, size);
+    struct ledge_error err;
+    size_t weights = 0;
+    for (size_t entry = 64; entry < 64 + 4 * 32; entry += 32) {
+        weights = bytes[entry] == 3 ? bytes[entry + 8] + 256 * (size_t)bytes[entry + 9] : weights;
+    }
+    ledge_model_close(model);
+    bytes[weights] ^= 1;
+    model = open_sample(bytes, size);
+    ledge_model_close(model);
+    assert_int_equal(ledge_model_open_memory(bytes, size, &verify, &model, &err),
+                     LEDGE_ERR_CORRUPT);
+    bytes[weights] ^= 1;
+    assert_int_equal(ledge_model_open_memory(bytes, size, &verify, &model, &err), LEDGE_OK);
+    ledge_model_close(model);
+    bytes[72] ^= 64;
+    assert_int_equal(ledge_model_open_memory(bytes, size, NULL, &model, &err), LEDGE_ERR_CORRUPT);
+    free(bytes);
+}
+
 /* Everything up to the first answer with the n-th allocation failing, for every n: a clean
  * ERR_NOMEM, and nothing is left behind. */
 static void every_allocation_may_fail(void **state)
@@ -422,6 +449,7 @@ int main(void)
         cmocka_unit_test(sessions_run),
         cmocka_unit_test(wrong_tensors_are_refused),
         cmocka_unit_test(garbage_is_refused),
+        cmocka_unit_test(a_changed_file_is_refused),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(running_allocates_nothing),
         cmocka_unit_test(plans_are_cached_and_given_back),

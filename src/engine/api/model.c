@@ -7,6 +7,7 @@
 #include "base/banned.h"
 #include "base/status.h"
 #include "engine/api/custom.h"
+#include "engine/format/ledge_file.h"
 #include "engine/plan/passes.h"
 #include "import/import.h"
 
@@ -39,7 +40,11 @@ static enum ledge_status load(struct ledge_model *model, const void *bytes, size
     if (options != NULL) {
         LEDGE_TRY(ledge_custom_register(graph, options->custom_ops, options->n_custom_ops, err));
     }
-    LEDGE_TRY(ledge_import_model(bytes, size, graph, err));
+    if (ledge_file_is(bytes, size) && (options == NULL || options->verify == 0)) {
+        LEDGE_TRY(ledge_file_read_quickly(bytes, size, graph, err));
+    } else {
+        LEDGE_TRY(ledge_import_model(bytes, size, graph, err));
+    }
     LEDGE_TRY(ledge_graph_sort(graph, err));
     model->inputs = describe(graph, graph->inputs, graph->n_inputs);
     model->outputs = describe(graph, graph->outputs, graph->n_outputs);

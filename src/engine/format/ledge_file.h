@@ -16,7 +16,8 @@
  *                    4   4  reserved, 0
  *                    8   8  offset from the start of the file, multiple of 64
  *                    16  8  bytes
- *                    24  8  reserved, 0
+ *                    24  4  CRC-32C of the 24 bytes before and, but for weights, of the section
+ *                    28  4  1: the CRC is there, 0: it is not
  *
  * strings   NUL-terminated UTF-8 names one after the other; a name is its offset (u32),
  *           0xffffffff none
@@ -56,6 +57,13 @@ bool ledge_file_is(const void *bytes, size_t size);
  * (version). */
 LEDGE_NODISCARD enum ledge_status
 ledge_file_read(const void *bytes, size_t size, struct ledge_graph *graph, struct ledge_error *err);
+
+/* The same without a look at the weights: only the CRCs of everything else are checked, so that no
+ * page of weights is touched (a file without CRCs is read whole). For files whose digest somebody
+ * has checked before. Errors: as above. */
+LEDGE_NODISCARD enum ledge_status ledge_file_read_quickly(const void *bytes, size_t size,
+                                                          struct ledge_graph *graph,
+                                                          struct ledge_error *err);
 
 /* Bytes of the graph as a file: first call with out NULL to learn *size, then with a buffer of that
  * size. */

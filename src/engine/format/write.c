@@ -234,7 +234,12 @@ static void put_header(uint8_t *out, size_t size, const size_t offsets[], const 
         put_u32(&head, 0);
         put_le(&head, offsets[kind], 8);
         put_le(&head, bytes[kind], 8);
-        put_le(&head, 0, 8);
+        uint32_t crc = ledge_crc32c(0, out + head.at - LEDGE_FILE_CRC_AT, LEDGE_FILE_CRC_AT);
+        if (kind != LEDGE_SECTION_WEIGHTS) {
+            crc = ledge_crc32c(crc, out + offsets[kind], bytes[kind]);
+        }
+        put_u32(&head, crc);
+        put_u32(&head, 1);
     }
     ledge_sha256(out + LEDGE_FILE_HEADER, size - LEDGE_FILE_HEADER, out + LEDGE_FILE_DIGEST_AT);
 }

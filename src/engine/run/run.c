@@ -131,7 +131,7 @@ static bool set_up(struct ledge_run *run, struct ledge_pool *pool, void *given)
     run->calls = LEDGE_NEW_ARRAY(&run->memory, struct ledge_kernel_call, (size_t)plan->n_steps);
     run->seconds = LEDGE_NEW_ARRAY(&run->memory, double, (size_t)plan->n_steps);
     run->arena =
-        given != NULL ? given : ledge_arena_alloc(&run->memory, ledge_run_arena_size(plan), 64);
+        given != NULL ? given : ledge_arena_raw(&run->memory, ledge_run_arena_size(plan), 64);
     if (run->views == NULL || run->calls == NULL || run->seconds == NULL || run->arena == NULL) {
         return false;
     }

@@ -252,15 +252,17 @@ static enum ledge_status use_raw(const struct tensor *t, size_t bytes, struct le
         *data = t->raw.bytes;
         return LEDGE_OK;
     }
-    uint8_t *copy = ledge_arena_alloc(arena, bytes, 64);
+    uint8_t *copy = ledge_arena_raw(arena, bytes, 64);
     if (copy == NULL) {
         return ledge_fail(err, LEDGE_ERR_NOMEM, "tensor %.80s: no memory", t->where);
     }
     if (is_packed(t)) {
         unpack(t, t->raw.bytes, copy);
+    } else if (bytes > 0) {
+        memcpy(copy, t->raw.bytes, bytes);
     }
-    for (size_t i = 0; !is_packed(t) && i < bytes; i++) {
-        copy[i] = t->dtype == LEDGE_BOOL ? t->raw.bytes[i] != 0 : t->raw.bytes[i];
+    for (size_t i = 0; t->dtype == LEDGE_BOOL && i < bytes; i++) {
+        copy[i] = copy[i] != 0;
     }
     *data = copy;
     return LEDGE_OK;
