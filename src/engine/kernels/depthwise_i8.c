@@ -36,14 +36,6 @@ void ledge_depthwise_i8_plan(struct ledge_depthwise_i8 *dw, const struct ledge_w
     const struct ledge_geometry *g = &dw->g;
     dw->isa = ledge_i8_for(rung);
     dw->threads = threads > 1 ? threads : 1;
-    dw->columns = dw->isa->columns && g->kernel[H] == 3 && g->kernel[W] == 3 && g->dilation[W] == 1;
-    dw->taps = dw->columns ? 4 * g->kernel[W]
-                           : ceil_div(ledge_volume(g->kernel), dw->isa->group) * dw->isa->group;
-    dw->merged = 1;
-    if (g->stride[W] == 1 && block_channels(dw) % g->in_channels == 0) {
-        dw->merged = block_channels(dw) / g->in_channels;
-    }
-    dw->blocks = ceil_div(g->in_channels, block_channels(dw));
     dw->parts = 1;
     for (int64_t c = 0; c < g->in_channels && dw->isa->group == 4; c++) {
         for (int64_t t = 0; t < ledge_volume(g->kernel); t++) {
@@ -52,6 +44,15 @@ void ledge_depthwise_i8_plan(struct ledge_depthwise_i8 *dw, const struct ledge_w
             dw->parts = parts > dw->parts ? parts : dw->parts;
         }
     }
+    dw->columns = dw->isa->columns && g->kernel[H] == 3 && g->kernel[W] == 3 &&
+                  g->dilation[W] == 1 && dw->parts < 3;
+    dw->taps = dw->columns ? 4 * g->kernel[W]
+                           : ceil_div(ledge_volume(g->kernel), dw->isa->group) * dw->isa->group;
+    dw->merged = 1;
+    if (g->stride[W] == 1 && block_channels(dw) % g->in_channels == 0) {
+        dw->merged = block_channels(dw) / g->in_channels;
+    }
+    dw->blocks = ceil_div(g->in_channels, block_channels(dw));
 }
 
 int64_t ledge_depthwise_i8_positions(const struct ledge_depthwise_i8 *dw)
@@ -175,73 +176,114 @@ static void point(const struct job *job, int64_t picture, int64_t oy, int64_t ox
     }
 }
 
-/* n times `merged` pixels whose taps all move alike; inside: all their columns are on the picture.
- */
-static void run_pixels(const struct job *job, int64_t picture, int64_t oy, int64_t ox, int32_t n,
-                       int64_t merged, bool inside)
+/* Where pixels go: n times `merged` neighbours from column ox of a row. */
+struct target {
+    int64_t picture, oy, ox;
+    int32_t n;
+    int64_t merged;
+};
+
+/* All channels of them; n_x pointers of taps move from block to block. */
+static void run_blocks(const struct job *job, const struct target *to, struct ledge_taps_i8 *taps,
+                       const uint8_t **x, int64_t n_x)
 {
     const struct ledge_depthwise_i8 *dw = job->dw;
     const struct ledge_geometry *g = &dw->g;
     _Alignas(64) int32_t sums[PIXELS * LEDGE_I8_VECTORS * 16];
-    const uint8_t *x[MAX_TAPS + 4];
-    int64_t step[MAX_TAPS + 4];
     int64_t channels = block_channels(dw);
-    int64_t present = g->in_channels * merged;
-    point(job, picture, oy, ox, merged, x, step);
-    int64_t advance = merged * g->stride[W] < 3 ? merged * g->stride[W] : 3;
-    struct ledge_taps_i8 taps = {.x = x,
-                                 .taps = dw->taps,
-                                 .step = step,
-                                 .parts = dw->parts,
-                                 .flip = dw->flip,
-                                 .pixels = n,
-                                 .advance = dw->columns && inside ? (int32_t)advance : 0,
-                                 .column = g->in_channels,
-                                 .sums = sums};
+    int64_t present = g->in_channels * to->merged;
+    taps->parts = dw->parts;
+    taps->flip = dw->flip;
+    taps->pixels = to->n;
+    taps->sums = sums;
     struct ledge_finish_i8 finish = {.epilogue = &dw->epilogue,
                                      .sums = sums,
-                                     .rows = n,
+                                     .rows = to->n,
                                      .vectors = dw->isa->taps_vectors,
                                      .ldy = present};
-    uint8_t *y = job->y + ((picture * g->out[H] + oy) * g->out[W] + ox) * g->in_channels;
+    uint8_t *y =
+        job->y + ((to->picture * g->out[H] + to->oy) * g->out[W] + to->ox) * g->in_channels;
     for (int64_t block = 0; block < dw->blocks; block++) {
         int64_t first = block * channels;
         int64_t left = present - first;
-        taps.channels = finish.n = (int32_t)(left < channels ? left : channels);
-        taps.w = (const uint32_t *)job->call->packed + block * block_units(dw);
-        taps.offset = dw->epilogue.offset + first;
-        dw->isa->taps(&taps);
+        taps->channels = finish.n = (int32_t)(left < channels ? left : channels);
+        taps->w = (const uint32_t *)job->call->packed + block * block_units(dw);
+        taps->offset = dw->epilogue.offset + first;
+        dw->isa->taps(taps);
         finish.at = first;
         finish.y = y + first;
         dw->isa->finish(&finish);
-        for (int64_t t = 0; t < dw->taps; t++) {
+        for (int64_t t = 0; t < n_x; t++) {
             x[t] += channels;
         }
     }
 }
 
-/* Columns whose taps all lie on the picture go by the dozen; those at its borders one by one. */
+static void run_taps(const struct job *job, const struct target *to)
+{
+    const uint8_t *x[MAX_TAPS + 4];
+    int64_t step[MAX_TAPS + 4];
+    point(job, to->picture, to->oy, to->ox, to->merged, x, step);
+    struct ledge_taps_i8 taps = {.x = x, .taps = job->dw->taps, .step = step};
+    run_blocks(job, to, &taps, x, job->dw->taps);
+}
+
+static void run_columns(const struct job *job, const struct target *to)
+{
+    const struct ledge_depthwise_i8 *dw = job->dw;
+    const struct ledge_geometry *g = &dw->g;
+    const uint8_t *x[3];
+    struct ledge_taps_i8 taps = {
+        .x = x,
+        .advance = (int32_t)(to->merged * g->stride[W]),
+        .first = to->ox * g->stride[W] - g->pad[W],
+        .width = g->in[W],
+        .padding = (const uint8_t *)job->call->packed + padding_at(dw),
+    };
+    for (int64_t ky = 0; ky < 3; ky++) {
+        int64_t iy = to->oy * g->stride[H] - g->pad[H] + ky * g->dilation[H];
+        bool inside = iy >= 0 && iy < g->in[H];
+        int64_t row = (to->picture * g->in[H] + iy) * g->in[W] * g->in_channels;
+        x[ky] = inside ? job->x + row : taps.padding;
+        taps.side[ky] = inside ? g->in_channels : 0;
+    }
+    run_blocks(job, to, &taps, x, 3);
+}
+
+/* How many outputs from column ox on go together. Merged ones, and taps by pointers, need all their
+ * columns on the picture. */
+static void choose(const struct ledge_depthwise_i8 *dw, int64_t ox, struct target *to)
+{
+    const struct ledge_geometry *g = &dw->g;
+    int64_t reach = (g->kernel[W] - 1) * g->dilation[W];
+    int64_t first = ceil_div(g->pad[W], g->stride[W]);
+    int64_t room = g->in[W] + g->pad[W] - reach; /* starts below this are inside */
+    int64_t end = room > 0 ? ceil_div(room, g->stride[W]) : 0;
+    int64_t stop = end < g->out[W] ? end : g->out[W];
+    bool inside = ox >= first && ox < stop;
+    to->merged = inside && stop - ox >= dw->merged ? dw->merged : 1;
+    int64_t n = inside ? (stop - ox) / to->merged : 1;
+    if (to->merged < dw->merged) {
+        n = 1;
+    } else if (dw->columns && dw->merged == 1) {
+        n = g->out[W] - ox;
+    }
+    to->n = (int32_t)(n < PIXELS ? n : PIXELS);
+}
+
 static void one_row(void *arg, int32_t index, int32_t worker)
 {
     (void)worker;
     const struct job *job = arg;
     const struct ledge_geometry *g = &job->dw->g;
-    int64_t reach = (g->kernel[W] - 1) * g->dilation[W];
-    int64_t first = ceil_div(g->pad[W], g->stride[W]);
-    int64_t room = g->in[W] + g->pad[W] - reach; /* starts below this are inside */
-    int64_t end = room > 0 ? ceil_div(room, g->stride[W]) : 0;
-    for (int64_t ox = 0; ox < g->out[W];) {
-        int64_t n = 1;
-        int64_t merged = 1;
-        bool inside = ox >= first && ox < end;
-        if (inside) {
-            int64_t stop = end < g->out[W] ? end : g->out[W];
-            merged = stop - ox >= job->dw->merged ? job->dw->merged : 1;
-            n = (stop - ox) / merged;
-            n = merged < job->dw->merged ? 1 : n < PIXELS ? n : PIXELS;
+    struct target to = {.picture = index / g->out[H], .oy = index % g->out[H]};
+    for (; to.ox < g->out[W]; to.ox += to.n * to.merged) {
+        choose(job->dw, to.ox, &to);
+        if (job->dw->columns) {
+            run_columns(job, &to);
+        } else {
+            run_taps(job, &to);
         }
-        run_pixels(job, index / g->out[H], index % g->out[H], ox, (int32_t)n, merged, inside);
-        ox += n * merged;
     }
 }
 

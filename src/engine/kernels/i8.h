@@ -105,10 +105,13 @@ struct ledge_taps_i8 {
     uint8_t flip;
     int32_t channels; /* that are there */
     int32_t pixels;
-    /* More than 0 on an instruction set with `columns`, for windows of 3 x 3: taps are numbered
-     * 4 * column + row, columns lie `column` bytes apart, outputs `advance` columns. */
+    /* More than 0 on an instruction set with `columns`, for windows of 3 x 3 of at most 2 parts: x
+     * are three rows of the picture, side bytes between their columns (0: a row of padding),
+     * outputs are `advance` columns apart, the first one's window starts at column `first`. Columns
+     * beyond the picture's `width` read `padding`. Weights are as for taps 4 * column + row. */
     int32_t advance;
-    int64_t column;
+    int64_t first, width, side[3];
+    const uint8_t *padding;
     int32_t *sums; /* FILLED: [pixels][vectors][lanes] */
 };
 

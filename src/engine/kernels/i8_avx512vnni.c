@@ -36,14 +36,16 @@ static inline void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec 
 }
 
 /* The column `at` of three rows: quads of three bytes and 0. */
-static inline void column_quads(const uint8_t *const *x, const int64_t *side, int64_t at,
-                                __mmask64 mask, const bool flip, ivec sign, ivec *q)
+static inline void column_quads(const struct ledge_taps_i8 *t, int64_t at, const bool flip, ivec *q)
 {
     const ivec zero = _mm512_setzero_si512();
+    const __mmask64 mask = ~(__mmask64)0 >> (64 - t->channels);
+    bool inside = at >= 0 && at < t->width;
     ivec row[3];
     for (int i = 0; i < 3; i++) {
-        row[i] = _mm512_maskz_loadu_epi8(mask, x[i] + at * side[i]);
-        row[i] = flip ? _mm512_xor_si512(row[i], sign) : row[i];
+        const uint8_t *x = inside ? t->x[i] + at * t->side[i] : t->padding;
+        row[i] = _mm512_maskz_loadu_epi8(mask, x);
+        row[i] = flip ? _mm512_xor_si512(row[i], _mm512_set1_epi8((char)0x80)) : row[i];
     }
     ivec low01 = _mm512_unpacklo_epi8(row[0], row[1]);
     ivec high01 = _mm512_unpackhi_epi8(row[0], row[1]);

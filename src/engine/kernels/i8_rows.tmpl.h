@@ -277,26 +277,20 @@ INLINE void taps_block(const struct ledge_taps_i8 *t, const bool whole, const in
 INLINE void taps_columns(const struct ledge_taps_i8 *t, const int advance, const int parts,
                          const bool flip)
 {
-    const int64_t column = t->column;
-    const int64_t on[3] = {t->step[0], t->step[1], t->step[2]};
-    const int64_t side[3] = {on[0] != 0 ? column : 0, on[1] != 0 ? column : 0,
-                             on[2] != 0 ? column : 0};
-    const uint8_t *x[3] = {t->x[0], t->x[1], t->x[2]};
     ivec q[3][TAPS_VECTORS];
-    const __mmask64 mask = ~(__mmask64)0 >> (64 - t->channels);
-    const ivec sign = _mm512_set1_epi8((char)t->flip);
-    column_quads(x, side, 0, mask, flip, sign, q[0]);
+    int64_t at = t->first;
+    column_quads(t, at, flip, q[0]);
     if (advance == 1) {
-        column_quads(x, side, 1, mask, flip, sign, q[1]);
+        column_quads(t, at + 1, flip, q[1]);
     }
     for (int32_t p = 0; p < t->pixels; p++) {
         if (advance == 3) {
-            column_quads(x, side, 0, mask, flip, sign, q[0]);
+            column_quads(t, at, flip, q[0]);
         }
         if (advance > 1) {
-            column_quads(x, side, 1, mask, flip, sign, q[1]);
+            column_quads(t, at + 1, flip, q[1]);
         }
-        column_quads(x, side, 2, mask, flip, sign, q[2]);
+        column_quads(t, at + 2, flip, q[2]);
         UNROLL
         for (int v = 0; v < TAPS_VECTORS; v++) {
             ivec acc = iv_load(t->offset + v * LANES);
@@ -311,10 +305,7 @@ INLINE void taps_columns(const struct ledge_taps_i8 *t, const int advance, const
             q[0][v] = advance == 1 ? q[1][v] : q[2][v];
             q[1][v] = q[2][v];
         }
-        UNROLL
-        for (int i = 0; i < 3; i++) {
-            x[i] += on[i];
-        }
+        at += advance < 3 ? advance : t->advance;
     }
 }
 
@@ -327,8 +318,9 @@ INLINE void taps_columns(const struct ledge_taps_i8 *t, const int advance, const
     [advance - 1][parts - 1][flip] = columns_##advance##_##parts##_##flip,
 #define COLUMNS_TABLE(F)                                                                           \
     F(1, 1, 0)                                                                                     \
-    F(1, 1, 1) F(1, 2, 0) F(1, 2, 1) F(2, 1, 0) F(2, 1, 1) F(2, 2, 0) F(2, 2, 1) F(3, 1, 0)        \
-        F(3, 1, 1) F(3, 2, 0) F(3, 2, 1)
+    F(1, 1, 1)                                                                                     \
+    F(1, 2, 0) F(1, 2, 1) F(2, 1, 0) F(2, 1, 1) F(2, 2, 0) F(2, 2, 1) F(3, 1, 0) F(3, 1, 1)        \
+        F(3, 2, 0) F(3, 2, 1)
 
 COLUMNS_TABLE(COLUMNS_FUNCTION)
 #endif
@@ -338,7 +330,7 @@ static void run_taps(const struct ledge_taps_i8 *t)
 #ifdef COLUMNS
     static void (*const columns[3][2][2])(const struct ledge_taps_i8 *) = {
         COLUMNS_TABLE(COLUMNS_ENTRY)};
-    if (t->advance > 0 && t->parts < 3) {
+    if (t->advance > 0) {
         columns[(t->advance < 3 ? t->advance : 3) - 1][t->parts - 1][t->flip != 0](t);
         return;
     }
