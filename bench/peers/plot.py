@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A dot plot as SVG: one line a model, one dot an engine, at its time over the floor, on a logarithmic scale.
+"""What report and run share: the figure that stands for a row, and a dot plot as SVG: one line a model, one dot an engine, at its time over the floor, on a logarithmic scale.
 
 draw(panels, names): panels are (title, [(model, floor_ms, {engine: p50_ms or None})]); names maps engines to labels, the first
 is ours and drawn largest. Returns the text of the file; nothing but text, lines and circles.
@@ -9,6 +9,17 @@ import math
 COLOURS = ["#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b"]
 LEFT, PANEL, GAP, ROW, TOP, BOTTOM = 150, 380, 40, 22, 64, 44
 TICKS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+
+
+def row_time(row, engine):
+    """What stands for an engine in a row of bench/peers/run: the median; of a row that was measured beside other programs the
+    median of the processor time (1 thread), or the least time (more), which those disturb less. None: not timed."""
+    found = row["engines"].get(engine, {})
+    if "ms" not in found:
+        return None
+    if row["quiet"]:
+        return found["ms"]["p50"]
+    return found["cpu_ms"]["p50"] if row["threads"] == 1 else found["ms"]["min"]
 
 
 def text(x, y, words, anchor="start", size=12, weight="normal", fill="#333"):
