@@ -141,15 +141,6 @@ static inline ivec iv_clamp(ivec x, int32_t low, int32_t high)
     return x;
 }
 
-static inline vec v_sub(vec a, vec b)
-{
-    EACH(i)
-    {
-        a.lane[i] -= b.lane[i];
-    }
-    return a;
-}
-
 static inline vec v_div(vec a, vec b)
 {
     EACH(i)

@@ -9,7 +9,7 @@
 
 #include "engine/kernels/i8.h"
 
-enum { LANES = 4, TILE_ROWS = 14, PLANE_ROWS = 4 };
+enum { LANES = 4, TILE_ROWS = 14, PLANE_ROWS = 4, ROW_WIDE = 14, ROW_NARROW = 7 };
 
 typedef float32x4_t vec;
 
@@ -53,6 +53,29 @@ static inline vec v_fma(vec a, vec b, vec c)
 static inline vec v_add(vec a, vec b)
 {
     return vaddq_f32(a, b);
+}
+
+static inline vec v_times(vec a, vec b)
+{
+    return vmulq_f32(a, b);
+}
+
+/* b when either is NaN. */
+static inline vec v_larger(vec a, vec b)
+{
+    return vbslq_f32(vcgtq_f32(a, b), a, b);
+}
+
+static inline vec v_over(vec a, vec b)
+{
+    return vdivq_f32(a, b);
+}
+
+/* p * 2^n for whole n from -126 to 127. */
+static inline vec v_scale(vec p, vec n)
+{
+    int32x4_t power = vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127));
+    return vmulq_f32(p, vreinterpretq_f32_s32(vshlq_n_s32(power, 23)));
 }
 
 /* Bits of both: lanes that are 0 in one are those of the other, whatever they hold. */
@@ -169,17 +192,53 @@ static inline ivec iv_fixed(ivec x, const fixed_vec *f)
     return vreinterpretq_u32_s32(vrshlq_s32(y, f->right));
 }
 
-static inline void store_row(uint8_t *y, int32_t n, const ivec *r, const int vectors,
-                             const struct ledge_epilogue_i8 *e)
+static inline ivec iv_xor(ivec a, ivec b)
 {
+    return veorq_u32(a, b);
+}
+
+static inline ivec iv_clamp(ivec x, int32_t low, int32_t high)
+{
+    int32x4_t y = vmaxq_s32(vreinterpretq_s32_u32(x), vdupq_n_s32(low));
+    return vreinterpretq_u32_s32(vminq_s32(y, vdupq_n_s32(high)));
+}
+
+static inline ivec iv_load_bytes(const uint8_t *p)
+{
+    uint32_t four;
+    memcpy(&four, p, sizeof four);
+    uint8x8_t bytes = vreinterpret_u8_u32(vdup_n_u32(four));
+    return vmovl_u16(vget_low_u16(vmovl_u8(bytes)));
+}
+
+static inline vec v_div(vec a, vec b)
+{
+    return vdivq_f32(a, b);
+}
+
+static inline bool v_unsure(vec x, vec rounded)
+{
+    uint32x4_t far = vcgtq_f32(vabdq_f32(x, rounded), vdupq_n_f32(0.499f));
+    return vmaxvq_u32(far) != 0;
+}
+
+enum { PACKED = 1 };
+#define VECTORS_TABLE(F) F(1) F(2) F(4)
+#define HAS_COLUMNS      false
+
+static inline void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec *r,
+                              const int vectors, const bool plain)
+{
+    (void)plain;
+    const struct ledge_epilogue_i8 *e = f->epilogue;
     int32x4_t zero = vdupq_n_s32(e->zero);
-    uint8_t some[4 * LANES];
+    uint8_t some[LEDGE_I8_VECTORS * LANES];
     for (int v = 0; v < vectors; v++) {
         int32x4_t x = vqaddq_s32(vreinterpretq_s32_u32(r[v]), zero);
-        x = vminq_s32(vmaxq_s32(x, vdupq_n_s32(e->low)), vdupq_n_s32(e->high));
-        iv_store_bytes(some + v * LANES, vreinterpretq_u32_s32(x));
+        iv_store_bytes(some + v * LANES, iv_clamp(vreinterpretq_u32_s32(x), e->low, e->high));
     }
-    for (int32_t i = 0; i < n; i++) {
+    uint8_t *y = f->y + row * f->ldy;
+    for (int32_t i = 0; i < f->n; i++) {
         y[i] = some[i] ^ e->flip;
     }
 }
@@ -215,6 +274,21 @@ static inline void quads_of(const uint8_t *const *x, int32_t n, uint8_t flip, iv
     q[1] = vreinterpretq_u32_u16(vzip2q_u16(low01, low23));
     q[2] = vreinterpretq_u32_u16(vzip1q_u16(high01, high23));
     q[3] = vreinterpretq_u32_u16(vzip2q_u16(high01, high23));
+}
+
+static inline void sums_of_rows(const uint8_t *const *x, int64_t rows, int64_t taps, int64_t units,
+                                int32_t *sums)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        uint32_t sum = 0;
+        for (int64_t t = 0; t < taps; t++) {
+            const uint8_t *bytes = x[r * taps + t];
+            for (int64_t i = 0; i < 4 * units; i++) {
+                sum += bytes[i];
+            }
+        }
+        sums[r] = (int32_t)sum;
+    }
 }
 
 #endif

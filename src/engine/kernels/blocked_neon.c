@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* blocked_neon.c -- the loops on blocked tensors for aarch64. */
+#if defined(__aarch64__)
+#include "engine/kernels/simd_neon.h"
+
+#define TILE_COUNTS TILE_COUNTS_14
+#include "engine/kernels/blocked.tmpl.h"
+
+BLOCKED_KERNELS(neon, LEDGE_RUNG_NEON);
+#else
+typedef int ledge_blocked_neon_empty;
+#endif
