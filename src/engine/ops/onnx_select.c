@@ -19,8 +19,7 @@ static enum ledge_status need_values(const struct ledge_op_infer *infer, int32_t
     for (int32_t i = 0; i < n; i++) {
         const struct ledge_value *v = ledge_infer_in(infer, i);
         if (v != NULL && v->data == NULL) {
-            return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED, "input %d must be constant",
-                                    (int)i);
+            return ledge_infer_wait(infer, i);
         }
     }
     return LEDGE_OK;
