@@ -31,6 +31,9 @@ struct ledge_session_options {
      * NULL: the allocator's. */
     void *arena;
     size_t arena_bytes;
+    /* Non-zero: the caller takes and gives tensors of struct ledge_string. Without it a model that
+     * has them is refused, so that no program hands out pointers as numbers. */
+    int32_t strings;
 };
 
 /* One step of the plan, for inspect and profile. */

@@ -14,6 +14,12 @@ extern "C" {
 
 #define LEDGE_MAX_RANK 8
 
+/* An element of a tensor of strings: UTF-8, not NUL-terminated. */
+struct ledge_string {
+    const char *text; /* BORROWED; NULL when bytes is 0 */
+    size_t bytes;
+};
+
 /* Element types. Values are those of ONNX TensorProto.DataType (IR 13). X(name, value, bytes, text,
  * oip_text). Types of fewer than 8 bits take a byte an element, whole ones sign-extended, f4e2m1 in
  * the low four bits. */
@@ -25,6 +31,7 @@ extern "C" {
     X(I16, 5, 2, "i16", "INT16")                                                                   \
     X(I32, 6, 4, "i32", "INT32")                                                                   \
     X(I64, 7, 8, "i64", "INT64")                                                                   \
+    X(STRING, 8, sizeof(struct ledge_string), "string", "BYTES")                                   \
     X(BOOL, 9, 1, "bool", "BOOL")                                                                  \
     X(F16, 10, 2, "f16", "FP16")                                                                   \
     X(F64, 11, 8, "f64", "FP64")                                                                   \

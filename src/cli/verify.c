@@ -65,12 +65,28 @@ static double resolution(const struct ledge_view *view)
     return most * 0x1p-26;
 }
 
+static enum ledge_status compare_strings(const struct ledge_string *a, const struct ledge_string *b,
+                                         int64_t n, struct ledge_error *err)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (a[i].bytes != b[i].bytes ||
+            (a[i].bytes > 0 && memcmp(a[i].text, b[i].text, a[i].bytes) != 0)) {
+            return ledge_fail(err, LEDGE_ERR_RANGE, "element %lld is '%.*s', expected '%.*s'",
+                              (long long)i, (int)a[i].bytes, a[i].text, (int)b[i].bytes, b[i].text);
+        }
+    }
+    return LEDGE_OK;
+}
+
 enum ledge_status cli_compare(const struct ledge_view *a, const struct ledge_view *b, double rtol,
                               double atol, double *worst, struct ledge_error *err)
 {
     enum ledge_status status = LEDGE_OK;
     LEDGE_TRY(compare_shapes(a, b, err));
     int64_t n = ledge_view_count(a);
+    if (a->dtype == LEDGE_STRING) {
+        return compare_strings(a->data, b->data, n, err);
+    }
     atol = fmax(atol, resolution(b));
     for (int64_t i = 0; i < n; i++) {
         double x, y;

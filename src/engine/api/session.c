@@ -37,6 +37,7 @@ struct ledge_session {
     size_t arena_bytes;
     int32_t threads;
     bool profile;
+    bool strings; /* the caller knows tensors of strings */
 };
 
 /* The plan for these options; give it back with ledge_model_give_plan(). */
@@ -78,7 +79,8 @@ static void drop(struct ledge_session *session, struct shaped *entry)
     *entry = (struct shaped){.plan = NULL};
 }
 
-static enum ledge_status only_tensors(const struct ledge_plan *plan, struct ledge_error *err)
+static enum ledge_status only_tensors(const struct ledge_plan *plan, bool strings,
+                                      struct ledge_error *err)
 {
     for (int32_t i = 0; i < plan->graph.n_inputs; i++) {
         const struct ledge_value *value = &plan->graph.values[plan->graph.inputs[i]];
@@ -86,6 +88,10 @@ static enum ledge_status only_tensors(const struct ledge_plan *plan, struct ledg
             return ledge_fail(err, LEDGE_ERR_UNSUPPORTED,
                               "input %s is a sequence or an optional: a session takes tensors",
                               value->name);
+        }
+        if (value->dtype == LEDGE_STRING && !strings) {
+            return ledge_fail(err, LEDGE_ERR_UNSUPPORTED,
+                              "input %s holds strings: open the session with strings", value->name);
         }
     }
     return LEDGE_OK;
@@ -105,7 +111,7 @@ static enum ledge_status use(struct ledge_session *session, struct ledge_plan *p
     }
     drop(session, entry);
     entry->plan = plan;
-    enum ledge_status status = only_tensors(plan, err);
+    enum ledge_status status = only_tensors(plan, session->strings, err);
     if (status == LEDGE_OK) {
         status = ledge_run_create_in(plan, session->pool, &session->model->allocator,
                                      session->arena, session->arena_bytes, &entry->run, err);
@@ -128,6 +134,7 @@ static enum ledge_status build(struct ledge_session *session,
     struct ledge_plan *plan = NULL;
     session->threads = options->threads;
     session->profile = options->profile != 0;
+    session->strings = options->strings != 0;
     session->arena = options->arena;
     session->arena_bytes = options->arena_bytes;
     LEDGE_TRY(ledge_pool_create(options->threads, &session->model->allocator, &session->pool, err));
@@ -399,13 +406,18 @@ static void bind_outputs(struct ledge_session *session, const struct ledge_tenso
     session->now->into = outputs != NULL;
 }
 
-/* Output number i after a run. Errors: ERR_UNSUPPORTED (a sequence). */
+/* Output number i after a run. Errors: ERR_UNSUPPORTED (a sequence, strings). */
 static enum ledge_status made(const struct ledge_session *session, int32_t i,
                               struct ledge_tensor *tensor, struct ledge_error *err)
 {
     struct ledge_any any = ledge_run_output_any(session->run, i);
     if (any.kind != LEDGE_ANY_TENSOR) {
         return ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "output %s is no tensor",
+                          session->model->outputs[i].name);
+    }
+    if (any.view.dtype == LEDGE_STRING && !session->strings) {
+        return ledge_fail(err, LEDGE_ERR_UNSUPPORTED,
+                          "output %s holds strings: open the session with strings",
                           session->model->outputs[i].name);
     }
     *tensor = tensor_of_view(&any.view);

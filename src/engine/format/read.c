@@ -180,6 +180,9 @@ static enum ledge_status read_data(struct file *file, enum ledge_dtype dtype, in
     uint64_t offset = ledge_reader_u64(g);
     uint64_t length = ledge_reader_u64(g);
     size_t need = ledge_dtype_size(dtype);
+    if (dtype == LEDGE_STRING) {
+        return bad(file, "a constant of strings"); /* pointers are no data */
+    }
     for (int32_t i = 0; i < rank; i++) {
         if (dims[i] < 0 || !ledge_mul_size(need, (size_t)dims[i], &need)) {
             return bad(file, "a constant of unknown size");

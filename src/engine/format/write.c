@@ -244,6 +244,23 @@ static void put_header(uint8_t *out, size_t size, const size_t offsets[], const 
     ledge_sha256(out + LEDGE_FILE_HEADER, size - LEDGE_FILE_HEADER, out + LEDGE_FILE_DIGEST_AT);
 }
 
+/* Strings are pointers in memory and have no place in the file. As deep as sub-graphs are. */
+static bool has_strings(const struct ledge_graph *graph)
+{
+    bool has = false;
+    for (int32_t i = 0; i < graph->n_values; i++) {
+        has = has || (graph->values[i].dtype == LEDGE_STRING && graph->values[i].data != NULL);
+    }
+    for (int32_t i = 0; i < graph->n_nodes; i++) {
+        for (int32_t k = 0; k < graph->nodes[i].n_attrs && !graph->nodes[i].dead; k++) {
+            const struct ledge_attr *attr = &graph->nodes[i].attrs[k];
+            has = has || (attr->type == LEDGE_ATTR_GRAPH && has_strings(attr->graph)) ||
+                  (attr->type == LEDGE_ATTR_TENSOR && attr->tensor->dtype == LEDGE_STRING);
+        }
+    }
+    return has;
+}
+
 enum ledge_status ledge_file_write(const struct ledge_graph *graph, void *out, size_t *size,
                                    struct ledge_error *err)
 {
@@ -251,6 +268,9 @@ enum ledge_status ledge_file_write(const struct ledge_graph *graph, void *out, s
     size_t offsets[LEDGE_SECTION_END] = {0};
     size_t bytes[LEDGE_SECTION_END] = {0};
     size_t total = LEDGE_FILE_HEADER + LEDGE_FILE_ENTRY * (LEDGE_SECTION_END - 1);
+    if (has_strings(graph)) {
+        return ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "constants of strings cannot be written");
+    }
     walk(&count, graph);
     if (count.sections[LEDGE_SECTION_STRINGS].at >= LEDGE_NO_STRING) {
         return ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "names of more than 4 GB");

@@ -43,9 +43,9 @@ enum { LEDGE_FILL_NONE, LEDGE_FILL_VALUE, LEDGE_FILL_INPUT };
 struct ledge_move {
     int32_t n;
     struct ledge_move_part *parts;
-    int32_t fill;     /* what output 0 holds before the parts are copied */
-    int32_t fill_in;  /* LEDGE_FILL_INPUT: a one-element input */
-    uint8_t value[8]; /* LEDGE_FILL_VALUE */
+    int32_t fill;      /* what output 0 holds before the parts are copied */
+    int32_t fill_in;   /* LEDGE_FILL_INPUT: a one-element input */
+    uint8_t value[16]; /* LEDGE_FILL_VALUE */
 };
 
 enum ledge_status ledge_move_c(const struct ledge_kernel_call *call);
@@ -58,7 +58,7 @@ struct ledge_lookup {
     int64_t dims[LEDGE_MAX_RANK];   /* of the output */
     int64_t stride[LEDGE_MAX_RANK]; /* of the input */
     const int64_t *table[LEDGE_MAX_RANK];
-    uint8_t fill[8];
+    uint8_t fill[16];
 };
 
 enum ledge_status ledge_lookup_c(const struct ledge_kernel_call *call);
@@ -259,7 +259,7 @@ enum ledge_status ledge_reverse_sequence_c(const struct ledge_kernel_call *call)
 /* Output filled with the element in params (ConstantOfShape). */
 struct ledge_fill {
     size_t size;
-    uint8_t value[8];
+    uint8_t value[16];
 };
 enum ledge_status ledge_fill_c(const struct ledge_kernel_call *call);
 

@@ -129,6 +129,13 @@ UNSIGNED_LIST(DEFINE_UNSIGNED)
 DEFINE_INNER(And_bool, uint8_t, uint8_t, uint8_t, SAME, SAME, a != 0 && b != 0)
 DEFINE_INNER(Or_bool, uint8_t, uint8_t, uint8_t, SAME, SAME, a != 0 || b != 0)
 DEFINE_INNER(Xor_bool, uint8_t, uint8_t, uint8_t, SAME, SAME, (a != 0) != (b != 0))
+static bool same_text(struct ledge_string a, struct ledge_string b)
+{
+    return a.bytes == b.bytes && (a.bytes == 0 || memcmp(a.text, b.text, a.bytes) == 0);
+}
+
+DEFINE_INNER(Equal_string, struct ledge_string, uint8_t, struct ledge_string, SAME, SAME,
+             same_text(a, b))
 DEFINE_INNER(Equal_bool, uint8_t, uint8_t, uint8_t, SAME, SAME, (a != 0) == (b != 0))
 
 /* A constant exponent is nearly always 2 or 0.5. */
@@ -175,7 +182,8 @@ static void Pow_f32(const void *pa, const void *pb, void *po, int64_t n, int sa,
 static const struct ledge_binary_entry table[] = {
     REAL_LIST(REAL_ROWS) COMPARE_LIST(COMPARE_ROWS) SIGNED_LIST(WHOLE_ROWS)
         UNSIGNED_LIST(UNSIGNED_ROWS) ROW(And, bool, BOOL, BOOL) ROW(Or, bool, BOOL, BOOL)
-            ROW(Xor, bool, BOOL, BOOL) ROW(Equal, bool, BOOL, BOOL) ROW(Pow, f32, F32, F32)};
+            ROW(Xor, bool, BOOL, BOOL) ROW(Equal, bool, BOOL, BOOL) ROW(Equal, string, STRING, BOOL)
+                ROW(Pow, f32, F32, F32)};
 
 const struct ledge_binary_entry *ledge_binary_find(const char *op, enum ledge_dtype in)
 {

@@ -70,6 +70,7 @@ DEFINE_COPY(uint8_t, 8)
 DEFINE_COPY(uint16_t, 16)
 DEFINE_COPY(uint32_t, 32)
 DEFINE_COPY(uint64_t, 64)
+DEFINE_COPY(struct ledge_string, string)
 
 static void copy_row(const void *from, void *to, int64_t n, int64_t fs, int64_t ts, size_t size)
 {
@@ -86,6 +87,9 @@ static void copy_row(const void *from, void *to, int64_t n, int64_t fs, int64_t 
         return;
     case 4:
         copy_row_32(from, to, n, fs, ts);
+        return;
+    case sizeof(struct ledge_string):
+        copy_row_string(from, to, n, fs, ts);
         return;
     default:
         copy_row_64(from, to, n, fs, ts);
@@ -104,6 +108,9 @@ static void transpose(const void *from, void *to, int64_t rows, int64_t cols, in
         return;
     case 4:
         transpose_32(from, to, rows, cols, fs, ts);
+        return;
+    case sizeof(struct ledge_string):
+        transpose_string(from, to, rows, cols, fs, ts);
         return;
     default:
         transpose_64(from, to, rows, cols, fs, ts);

@@ -12,7 +12,9 @@
     X("", SequenceErase, sequence_erase) X("", SequenceLength, sequence_length)                    \
     X("", SplitToSequence, split_to_sequence) X("", ConcatFromSequence, concat_from_sequence)      \
     X("", SequenceMap, sequence_map) X("", Optional, optional)                                     \
-    X("", OptionalGetElement, optional_get) X("", OptionalHasElement, optional_has)
+    X("", OptionalGetElement, optional_get) X("", OptionalHasElement, optional_has)                \
+    X("", StringConcat, string_concat) X("", StringSplit, string_split)                            \
+    X("", StringNormalizer, string_normalizer)
 /* clang-format on */
 
 #endif

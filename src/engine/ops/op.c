@@ -57,6 +57,21 @@ const struct ledge_value *ledge_prepare_out(const struct ledge_op_prepare *prepa
     return value_at(prepare->graph, prepare->node->out, prepare->node->n_out, i);
 }
 
+/* Kernels that only move elements take any type; the others must not make pointers of numbers. */
+static bool may_give_strings(const struct ledge_node *node)
+{
+    static const char *const movers[] = {
+        "Concat",  "Constant", "ConstantOfShape", "Expand",    "Flatten",
+        "Gather",  "Identity", "Reshape",         "Slice",     "Split",
+        "Squeeze", "Tile",     "Transpose",       "Unsqueeze", "Where",
+    };
+    bool may = strcmp(node->domain, "ai.onnx.ml") == 0; /* labels */
+    for (size_t i = 0; !may && i < sizeof movers / sizeof movers[0]; i++) {
+        may = node->domain[0] == '\0' && strcmp(node->op, movers[i]) == 0;
+    }
+    return may;
+}
+
 enum ledge_status ledge_infer_out(struct ledge_op_infer *infer, int32_t i, enum ledge_dtype dtype,
                                   int32_t rank, const int64_t *dims)
 {
@@ -66,6 +81,9 @@ enum ledge_status ledge_infer_out(struct ledge_op_infer *infer, int32_t i, enum 
     if (rank < 0 || rank > LEDGE_MAX_RANK) {
         return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "output %d has rank %d, at most %d is done",
                                 (int)i, (int)rank, LEDGE_MAX_RANK);
+    }
+    if (dtype == LEDGE_STRING && !may_give_strings(infer->node)) {
+        return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED, "output %d of strings", (int)i);
     }
     struct ledge_value *value = &infer->graph->values[infer->node->out[i]];
     int64_t count = 1;

@@ -24,6 +24,21 @@ struct ledge_view ledge_view_new(struct ledge_arena *memory, enum ledge_dtype dt
     return view;
 }
 
+static bool own_texts(struct ledge_arena *memory, const struct ledge_view *view)
+{
+    struct ledge_string *strings = view->data;
+    int64_t n = ledge_view_count(view);
+    for (int64_t i = 0; i < n; i++) {
+        if (strings[i].bytes > 0) {
+            strings[i].text = ledge_arena_text(memory, strings[i].text, strings[i].bytes);
+        }
+        if (strings[i].bytes > 0 && strings[i].text == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool ledge_view_copy(struct ledge_arena *memory, const struct ledge_view *from,
                      struct ledge_view *to)
 {
@@ -33,7 +48,7 @@ bool ledge_view_copy(struct ledge_arena *memory, const struct ledge_view *from,
     if (to->data != NULL && bytes > 0) {
         memcpy(to->data, from->data, bytes);
     }
-    return to->data != NULL;
+    return to->data != NULL && (from->dtype != LEDGE_STRING || own_texts(memory, to));
 }
 
 bool ledge_any_copy(struct ledge_arena *memory, const struct ledge_any *from, struct ledge_any *to)

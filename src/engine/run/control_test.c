@@ -335,6 +335,39 @@ static void sequences_grow(void **state)
     test_done(&net);
 }
 
+/* Texts made in a loop are the loop's own: each trip puts x before what it carries. */
+static void texts_survive_a_loop(void **state)
+{
+    (void)state;
+    struct test_net net;
+    const int64_t trips = 3;
+    const struct ledge_string x = {"ab", 2}, none = {NULL, 0};
+    test_init(&net);
+    struct ledge_graph *graph = &net.graph;
+    int32_t t = test_input(&net, LEDGE_I64, 0, NULL, &trips);
+    int32_t v = test_input(&net, LEDGE_STRING, TEST_SHAPE(1), &x);
+    int32_t start = test_input(&net, LEDGE_STRING, TEST_SHAPE(1), &none);
+    int32_t text = node(graph, "Loop", 4, TEST_VALUES(t, -1, start, v));
+    struct ledge_graph *body = sub(graph);
+    (void)input(body, LEDGE_I64);
+    int32_t go = input(body, LEDGE_BOOL);
+    int32_t carried = input(body, LEDGE_STRING), more = capture(body);
+    output(body, go);
+    output(body, node(body, "StringConcat", 2, TEST_VALUES(more, carried)));
+    attach(graph, "body", body);
+    test_output(&net, text);
+    test_output(&net, node(graph, "Equal", 2, TEST_VALUES(text, v)));
+    test_run(&net, LEDGE_RUNG_C, 1);
+    const struct ledge_string *made = test_result(&net, 0, TEST_SHAPE(1));
+    assert_int_equal(made->bytes, 6);
+    assert_memory_equal(made->text, "ababab", 6);
+    assert_int_equal(*(const uint8_t *)test_result(&net, 1, TEST_SHAPE(1)), 0);
+    test_stop(&net);
+    test_output(&net, node(graph, "Neg", 1, &text));
+    assert_int_not_equal(test_try(&net, LEDGE_RUNG_C, 1), LEDGE_OK);
+    test_done(&net);
+}
+
 static void depth_is_bounded(void **state)
 {
     (void)state;
@@ -361,6 +394,7 @@ int main(void)
         cmocka_unit_test(shapes_known_only_in_the_run),
         cmocka_unit_test(bodies_that_do_not_fit),
         cmocka_unit_test(sequences_grow),
+        cmocka_unit_test(texts_survive_a_loop),
         cmocka_unit_test(depth_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,8 +128,12 @@ static void test_tensor_refusals(void **state)
         put_int(&b, 1, 1);
     }
     refuse(&b, LEDGE_ERR_UNSUPPORTED, "more than 8 dimensions");
-    put_int(&b, 2, 8);
-    refuse(&b, LEDGE_ERR_UNSUPPORTED, "string");
+    put_int(&b, 2, LEDGE_STRING);
+    refuse(&b, LEDGE_ERR_FORMAT, "1 strings expected, there are 0");
+    const char raw[sizeof(struct ledge_string)] = "no pointer";
+    put_int(&b, 2, LEDGE_STRING);
+    put_bytes(&b, 9, raw, sizeof raw);
+    refuse(&b, LEDGE_ERR_FORMAT, "strings expected");
     put_int(&b, 2, 14);
     refuse(&b, LEDGE_ERR_UNSUPPORTED, "complex64");
     put_int(&b, 2, 99);

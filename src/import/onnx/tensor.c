@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tensor.c -- TensorProto: dims 1, data_type 2, float_data 4, int32_data 5, int64_data 7, name 8,
- * raw_data 9, double_data 10, uint64_data 11, data_location 14.
+/* tensor.c -- TensorProto: dims 1, data_type 2, float_data 4, int32_data 5, string_data 6,
+ * int64_data 7, name 8, raw_data 9, double_data 10, uint64_data 11, data_location 14.
  *
  * Elements are read in place when they stand as raw little-endian bytes at their own alignment;
  * typed fields are decoded into the arena, but only after the count of elements in the file was
@@ -21,6 +21,7 @@ enum {
     F_SEGMENT = 3,
     F_FLOATS = 4,
     F_INT32S = 5,
+    F_STRINGS = 6,
     F_INT64S = 7,
     F_NAME = 8,
     F_RAW = 9,
@@ -52,7 +53,7 @@ enum ledge_status ledge_onnx_dtype(uint64_t type, const char *where, enum ledge_
                                    struct ledge_error *err)
 {
     static const char *const names[] = {
-        [8] = "string",
+
         [14] = "complex64",
         [15] = "complex128",
     };
@@ -146,6 +147,13 @@ static enum ledge_status read_field(struct tensor *t, const struct ledge_wire_fi
     case F_DOUBLES:
     case F_UINT64S:
         return read_typed(t, field, err);
+    case F_STRINGS:
+        if (field->wire != LEDGE_WIRE_BYTES || (t->typed != 0 && t->typed != F_STRINGS)) {
+            return malformed(t, "elements", err);
+        }
+        t->typed = F_STRINGS;
+        t->n_typed++;
+        return LEDGE_OK;
     case F_RAW:
         if (field->wire != LEDGE_WIRE_BYTES) {
             return malformed(t, "raw_data", err);
@@ -183,6 +191,8 @@ static uint32_t field_for(enum ledge_dtype dtype)
     case LEDGE_U32:
     case LEDGE_U64:
         return F_UINT64S;
+    case LEDGE_STRING:
+        return F_STRINGS;
     default:
         return F_INT32S;
     }
@@ -295,6 +305,32 @@ static enum ledge_status use_typed(const struct tensor *t, struct ledge_span spa
     return LEDGE_OK;
 }
 
+/* Elements that point to the bytes of the file. */
+static enum ledge_status use_strings(const struct tensor *t, struct ledge_span span, size_t bytes,
+                                     struct ledge_arena *arena, const void **data,
+                                     struct ledge_error *err)
+{
+    struct ledge_reader r = ledge_span_reader(span);
+    struct ledge_wire_field field;
+    size_t n = 0;
+    if (t->has_raw || t->n_typed != t->count) {
+        return ledge_fail(err, LEDGE_ERR_FORMAT,
+                          "tensor %.80s: %zu strings expected, there are %zu", t->where, t->count,
+                          t->n_typed);
+    }
+    struct ledge_string *strings = ledge_arena_alloc(arena, bytes, 64);
+    if (strings == NULL) {
+        return ledge_fail(err, LEDGE_ERR_NOMEM, "tensor %.80s: no memory", t->where);
+    }
+    while (ledge_wire_next(&r, &field)) {
+        if (field.number == F_STRINGS) {
+            strings[n++] = (struct ledge_string){(const char *)field.bytes, field.size};
+        }
+    }
+    *data = strings;
+    return LEDGE_OK;
+}
+
 static enum ledge_status shape_bytes(struct tensor *t, size_t *bytes, struct ledge_error *err)
 {
     t->count = 1;
@@ -328,7 +364,9 @@ enum ledge_status ledge_onnx_tensor(struct ledge_span span, struct ledge_arena *
         return malformed(&t, "TensorProto", err);
     }
     LEDGE_TRY(shape_bytes(&t, &bytes, err));
-    if (t.has_raw && t.typed == 0) {
+    if (t.dtype == LEDGE_STRING) {
+        LEDGE_TRY(use_strings(&t, span, bytes, arena, &data, err));
+    } else if (t.has_raw && t.typed == 0) {
         LEDGE_TRY(use_raw(&t, bytes, arena, &data, err));
     } else {
         LEDGE_TRY(use_typed(&t, span, bytes, arena, &data, err));
