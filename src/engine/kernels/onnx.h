@@ -95,6 +95,8 @@ struct ledge_binary_entry {
     ledge_binary_fn fn;
 };
 
+/* The loop for elements of type in, or the one that stands in for it: then in and out of the entry
+ * are wider. NULL when there is none. */
 const struct ledge_binary_entry *ledge_binary_find(const char *op, enum ledge_dtype in);
 
 /* One broadcast operation; operand -1 is the output as it stands. */
@@ -108,7 +110,8 @@ struct ledge_binary_step {
 
 struct ledge_binary {
     ledge_binary_fn fn;
-    size_t in_size, out_size;
+    enum ledge_dtype in, out;
+    bool narrow;              /* fn is the loop of a wider whole type */
     struct ledge_clamp clamp; /* f32 only */
     float scale;              /* f32 only, applied last; 1: none (Mean) */
     int32_t n;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* onnx_binary.c -- y = f(a, b) with numpy's broadcasting. One inner loop per operator and element
- * type, made from one line each; the walk over the outer dimensions is shared. Whole numbers wrap
- * on overflow; a division by zero gives 0. */
+ * type, made from one line each; the walk over the outer dimensions is shared. Whole numbers of
+ * fewer than 32 bits, and u32, go through the loop of i64 or u64 in chunks; half types are widened
+ * by the planner. Whole numbers wrap on overflow; a division by zero gives 0. */
 #include <math.h>
 #include <string.h>
 
 #include "base/banned.h"
 #include "engine/kernels/onnx.h"
-#include "engine/kernels/onnx_half.h"
+#include "engine/kernels/onnx_number.h"
 
 #define SAME(v) (v)
 
@@ -65,31 +66,19 @@ static inline double floor_mod(double a, double b)
 
 #define DEFINE_REAL(NAME, EXPR)                                                                    \
     DEFINE_INNER(NAME##_f32, float, float, float, SAME, SAME, EXPR)                                \
-    DEFINE_INNER(NAME##_f64, double, double, double, SAME, SAME, EXPR)                             \
-    DEFINE_INNER(NAME##_f16, uint16_t, uint16_t, float, ledge_from_f16, ledge_to_f16,              \
-                 (float)(EXPR))                                                                    \
-    DEFINE_INNER(NAME##_bf16, uint16_t, uint16_t, float, ledge_from_bf16, ledge_to_bf16,           \
-                 (float)(EXPR))
+    DEFINE_INNER(NAME##_f64, double, double, double, SAME, SAME, EXPR)
 REAL_LIST(DEFINE_REAL)
 
 #define DEFINE_REAL_COMPARE(NAME, EXPR)                                                            \
     DEFINE_INNER(NAME##_f32, float, uint8_t, float, SAME, SAME, EXPR)                              \
-    DEFINE_INNER(NAME##_f64, double, uint8_t, double, SAME, SAME, EXPR)                            \
-    DEFINE_INNER(NAME##_f16, uint16_t, uint8_t, float, ledge_from_f16, SAME, EXPR)                 \
-    DEFINE_INNER(NAME##_bf16, uint16_t, uint8_t, float, ledge_from_bf16, SAME, EXPR)
+    DEFINE_INNER(NAME##_f64, double, uint8_t, double, SAME, SAME, EXPR)
 COMPARE_LIST(DEFINE_REAL_COMPARE)
 
 /* X(dtype, name, T, U): U is unsigned and at least as wide as int, so that nothing overflows. */
 #define SIGNED_LIST(X)                                                                             \
-    X(I8, i8, int8_t, uint32_t)                                                                    \
-    X(I16, i16, int16_t, uint32_t)                                                                 \
     X(I32, i32, int32_t, uint32_t)                                                                 \
     X(I64, i64, int64_t, uint64_t)
-#define UNSIGNED_LIST(X)                                                                           \
-    X(U8, u8, uint8_t, uint32_t)                                                                   \
-    X(U16, u16, uint16_t, uint32_t)                                                                \
-    X(U32, u32, uint32_t, uint32_t)                                                                \
-    X(U64, u64, uint64_t, uint64_t)
+#define UNSIGNED_LIST(X) X(U64, u64, uint64_t, uint64_t)
 
 #define WHOLE(NAME, name, T, EXPR) DEFINE_INNER(NAME##_##name, T, T, T, SAME, SAME, EXPR)
 #define DEFINE_WHOLE(dtype, name, T, U)                                                            \
@@ -162,10 +151,10 @@ static void Pow_f32(const void *pa, const void *pb, void *po, int64_t n, int sa,
     {#NAME, #NAME "_" #name "_c", LEDGE_##IN, LEDGE_##OUT, NAME##_##name},
 #define REAL_ROWS(NAME, EXPR)                                                                      \
     ROW(NAME, f32, F32, F32)                                                                       \
-    ROW(NAME, f64, F64, F64) ROW(NAME, f16, F16, F16) ROW(NAME, bf16, BF16, BF16)
+    ROW(NAME, f64, F64, F64)
 #define COMPARE_ROWS(NAME, EXPR)                                                                   \
     ROW(NAME, f32, F32, BOOL)                                                                      \
-    ROW(NAME, f64, F64, BOOL) ROW(NAME, f16, F16, BOOL) ROW(NAME, bf16, BF16, BOOL)
+    ROW(NAME, f64, F64, BOOL)
 /* clang-format off */
 #define WHOLE_ROWS(D, name, T, U)                                                                  \
     ROW(Add, name, D, D)                                                                           \
@@ -185,8 +174,25 @@ static const struct ledge_binary_entry table[] = {
             ROW(Xor, bool, BOOL, BOOL) ROW(Equal, bool, BOOL, BOOL) ROW(Equal, string, STRING, BOOL)
                 ROW(Pow, f32, F32, F32)};
 
+/* The type whose loop does for whole numbers that have none of their own. */
+static enum ledge_dtype stand_in(enum ledge_dtype dtype)
+{
+    switch (dtype) {
+    case LEDGE_I8:
+    case LEDGE_I16:
+        return LEDGE_I64;
+    case LEDGE_U8:
+    case LEDGE_U16:
+    case LEDGE_U32:
+        return LEDGE_U64;
+    default:
+        return dtype;
+    }
+}
+
 const struct ledge_binary_entry *ledge_binary_find(const char *op, enum ledge_dtype in)
 {
+    in = stand_in(in);
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         if (table[i].in == in && strcmp(table[i].op, op) == 0) {
             return &table[i];
@@ -260,11 +266,32 @@ static void finish(const struct ledge_binary *p, float *out, int64_t n)
     }
 }
 
+enum { CHUNK = 256 };
+
+/* A run of narrow whole numbers through the loop of wide ones; each chunk is read before it is
+ * written, so that out may be a or b. */
+static void run_narrow(const struct ledge_binary *p, const char *a, const char *b, char *out,
+                       int64_t n, int sa, int sb)
+{
+    for (int64_t at = 0; at < n; at += CHUNK) {
+        int64_t wide_a[CHUNK], wide_b[CHUNK], wide[CHUNK], m = n - at < CHUNK ? n - at : CHUNK;
+        ledge_load_whole(a, p->in, sa * at, sa != 0 ? m : 1, wide_a);
+        ledge_load_whole(b, p->in, sb * at, sb != 0 ? m : 1, wide_b);
+        p->fn(wide_a, wide_b, wide, m, sa, sb);
+        if (p->out == LEDGE_BOOL) {
+            memcpy(out + at, wide, (size_t)m);
+        } else {
+            ledge_store_whole(wide, m, out, p->out, at);
+        }
+    }
+}
+
 static void run_step(const struct ledge_binary *p, const struct ledge_binary_step *step,
                      const char *a, const char *b, char *out, bool last)
 {
     int32_t inner = step->rank - 1;
-    int64_t n = step->dims[inner];
+    int64_t n = step->dims[inner], in_size = (int64_t)ledge_dtype_size(p->in);
+    size_t out_size = ledge_dtype_size(p->out);
     int64_t index[LEDGE_MAX_RANK] = {0};
     bool finishes =
         last && (p->clamp.low > -INFINITY || p->clamp.high < INFINITY || p->scale != 1.0f);
@@ -274,20 +301,25 @@ static void run_step(const struct ledge_binary *p, const struct ledge_binary_ste
         }
     }
     for (;;) {
-        p->fn(a, b, out, n, step->stride_a[inner] != 0, step->stride_b[inner] != 0);
+        int sa = step->stride_a[inner] != 0, sb = step->stride_b[inner] != 0;
+        if (p->narrow) {
+            run_narrow(p, a, b, out, n, sa, sb);
+        } else {
+            p->fn(a, b, out, n, sa, sb);
+        }
         if (finishes) {
             finish(p, (float *)out, n);
         }
-        out += (size_t)n * p->out_size;
+        out += (size_t)n * out_size;
         int32_t i = inner - 1;
         for (; i >= 0; i--) {
-            a += step->stride_a[i] * (int64_t)p->in_size;
-            b += step->stride_b[i] * (int64_t)p->in_size;
+            a += step->stride_a[i] * in_size;
+            b += step->stride_b[i] * in_size;
             if (++index[i] < step->dims[i]) {
                 break;
             }
-            a -= step->stride_a[i] * step->dims[i] * (int64_t)p->in_size;
-            b -= step->stride_b[i] * step->dims[i] * (int64_t)p->in_size;
+            a -= step->stride_a[i] * step->dims[i] * in_size;
+            b -= step->stride_b[i] * step->dims[i] * in_size;
             index[i] = 0;
         }
         if (i < 0) {

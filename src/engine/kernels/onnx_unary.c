@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* onnx_unary.c -- y = f(x), one loop per operator and element type, made from one line each.
- * Expressions see x and the parameters p; <tgmath.h> picks the float or double function. f16 and
- * bf16 are worked in f32. */
+ * Expressions see x and the parameters p; <tgmath.h> picks the float or double function. Half
+ * types are widened by the planner. */
 #include <math.h>
 #include <string.h>
 #include <tgmath.h>
 
 #include "base/banned.h"
 #include "engine/kernels/onnx.h"
-#include "engine/kernels/onnx_half.h"
 #include "engine/kernels/onnx_number.h"
 
 #define SIGMOID(v)  (1 / (1 + exp(-(v))))
@@ -77,26 +76,6 @@
             double x = a[i];                                                                       \
             y[i] = EXPR;                                                                           \
         }                                                                                          \
-    }                                                                                              \
-    static void NAME##_f16(const void *in, void *out, int64_t n, const float *p)                   \
-    {                                                                                              \
-        const uint16_t *a = in;                                                                    \
-        uint16_t *y = out;                                                                         \
-        (void)p;                                                                                   \
-        for (int64_t i = 0; i < n; i++) {                                                          \
-            float x = ledge_from_f16(a[i]);                                                        \
-            y[i] = ledge_to_f16(EXPR);                                                             \
-        }                                                                                          \
-    }                                                                                              \
-    static void NAME##_bf16(const void *in, void *out, int64_t n, const float *p)                  \
-    {                                                                                              \
-        const uint16_t *a = in;                                                                    \
-        uint16_t *y = out;                                                                         \
-        (void)p;                                                                                   \
-        for (int64_t i = 0; i < n; i++) {                                                          \
-            float x = ledge_from_bf16(a[i]);                                                       \
-            y[i] = ledge_to_bf16(EXPR);                                                            \
-        }                                                                                          \
     }
 REAL_LIST(DEFINE_REAL)
 
@@ -158,9 +137,7 @@ DEFINE_WHOLE(Not, bool, uint8_t, !x)
 #define SAME(v) (v)
 #define DEFINE_TESTS(NAME, EXPR)                                                                   \
     DEFINE_TEST(NAME, f32, float, SAME, EXPR)                                                      \
-    DEFINE_TEST(NAME, f64, double, SAME, EXPR)                                                     \
-    DEFINE_TEST(NAME, f16, uint16_t, ledge_from_f16, EXPR)                                         \
-    DEFINE_TEST(NAME, bf16, uint16_t, ledge_from_bf16, EXPR)
+    DEFINE_TEST(NAME, f64, double, SAME, EXPR)
 DEFINE_TESTS(IsNaN, isnan(x))
 DEFINE_TESTS(IsInf, isinf(x) && (x < 0 ? p[0] : p[1]) != 0)
 
@@ -172,7 +149,7 @@ DEFINE_TESTS(IsInf, isinf(x) && (x < 0 ? p[0] : p[1]) != 0)
     {#NAME, #NAME "_" #name "_c", LEDGE_##IN, LEDGE_##OUT, NAME##_##name},
 #define REAL_ROWS(NAME, EXPR)                                                                      \
     ROW(NAME, f32, F32, F32)                                                                       \
-    ROW(NAME, f64, F64, F64) ROW(NAME, f16, F16, F16) ROW(NAME, bf16, BF16, BF16)
+    ROW(NAME, f64, F64, F64)
 /* clang-format off */
 #define SIGNED_ROWS(D, name, T, U)                                                                 \
     ROW(Abs, name, D, D)                                                                           \
@@ -183,7 +160,7 @@ DEFINE_TESTS(IsInf, isinf(x) && (x < 0 ? p[0] : p[1]) != 0)
     ROW(Abs, name, D, D) ROW(Sign, name, D, D) ROW(BitwiseNot, name, D, D)
 #define TEST_ROWS(NAME)                                                                            \
     ROW(NAME, f32, F32, BOOL)                                                                      \
-    ROW(NAME, f64, F64, BOOL) ROW(NAME, f16, F16, BOOL) ROW(NAME, bf16, BF16, BOOL)
+    ROW(NAME, f64, F64, BOOL)
 
 static const struct ledge_unary_entry table[] = {
     REAL_LIST(REAL_ROWS) SIGNED_LIST(SIGNED_ROWS) UNSIGNED_LIST(UNSIGNED_ROWS) TEST_ROWS(IsNaN)

@@ -116,6 +116,12 @@ static bool same_dims(const struct ledge_value *a, const struct ledge_value *b)
     return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
 }
 
+/* Of an entry that may stand in for narrower elements. */
+static enum ledge_dtype result_of(const struct ledge_binary_entry *entry, enum ledge_dtype in)
+{
+    return entry->out == entry->in ? in : entry->out;
+}
+
 enum ledge_status ledge_onnx_binary_infer(struct ledge_op_infer *infer)
 {
     int32_t lead;
@@ -128,8 +134,9 @@ enum ledge_status ledge_onnx_binary_infer(struct ledge_op_infer *infer)
                                 ledge_dtype_text(a->dtype));
     }
     LEDGE_TRY(binary_lead(infer, &lead));
-    return lead >= 0 ? ledge_infer_out(infer, 0, entry->out, a->rank, a->dims)
-                     : ledge_infer_broadcast(infer, 0, 1, entry->out);
+    enum ledge_dtype dtype = result_of(entry, a->dtype);
+    return lead >= 0 ? ledge_infer_out(infer, 0, dtype, a->rank, a->dims)
+                     : ledge_infer_broadcast(infer, 0, 1, dtype);
 }
 
 enum ledge_status ledge_onnx_binary_prepare(struct ledge_op_prepare *prepare)
@@ -154,8 +161,9 @@ enum ledge_status ledge_onnx_binary_prepare(struct ledge_op_prepare *prepare)
         }
     }
     struct ledge_binary params = {.fn = entry->fn,
-                                  .in_size = ledge_dtype_size(entry->in),
-                                  .out_size = ledge_dtype_size(entry->out),
+                                  .in = ledge_prepare_in(prepare, 0)->dtype,
+                                  .out = ledge_prepare_out(prepare, 0)->dtype,
+                                  .narrow = ledge_prepare_in(prepare, 0)->dtype != entry->in,
                                   .clamp = {-INFINITY, INFINITY},
                                   .scale = 1.0f,
                                   .n = 1,
@@ -236,8 +244,9 @@ enum ledge_status ledge_onnx_variadic_prepare(struct ledge_op_prepare *prepare)
     }
     bool mean = strcmp(prepare->node->op, "Mean") == 0;
     struct ledge_binary params = {.fn = entry->fn,
-                                  .in_size = ledge_dtype_size(entry->in),
-                                  .out_size = ledge_dtype_size(entry->out),
+                                  .in = ledge_prepare_in(prepare, 0)->dtype,
+                                  .out = ledge_prepare_out(prepare, 0)->dtype,
+                                  .narrow = ledge_prepare_in(prepare, 0)->dtype != entry->in,
                                   .clamp = {-INFINITY, INFINITY},
                                   .scale = mean ? 1.0f / (float)n : 1.0f,
                                   .n = n - 1,
