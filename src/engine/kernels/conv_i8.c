@@ -390,6 +390,16 @@ static void fill_table(const struct job *job, int64_t at, int64_t n, const uint8
     }
 }
 
+/* The first tiles of a panel bring a part each of the next panel's weights from far; weights that
+ * all stay in the L2 cache are there already, and the later tiles ask for what they have. */
+static const uint32_t *weights_ahead(const struct ledge_rows_i8 *rows, int64_t tile, int32_t lanes)
+{
+    int64_t units = rows->taps * rows->units; /* each brings 16 */
+    int64_t panel = units * rows->vectors * lanes;
+    int64_t at = tile * units * 16;
+    return rows->vectors > 2 && at < panel ? rows->w + panel + at : rows->w;
+}
+
 /* One panel of channels for n pixels from number at on. */
 static void run_panel(const struct job *job, int64_t group, int64_t panel, int64_t at, int64_t n,
                       const uint8_t *const *table, const int32_t *row_sums)
@@ -422,6 +432,7 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, int64
         rows.rows = (int32_t)(n / tiles + (tile < n % tiles ? 1 : 0));
         rows.x = table + row * conv->taps;
         rows.row_sums = row_sums + row;
+        rows.ahead = weights_ahead(&rows, tile, lanes);
         rows.sums = sums + (int64_t)finish.rows * rows.vectors * lanes;
         conv->isa->rows(&rows);
         row += rows.rows;

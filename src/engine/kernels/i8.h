@@ -80,7 +80,8 @@ struct ledge_rows_i8 {
     const int32_t *zeros;    /* likewise, or NULL: times the row's sum of activations comes off */
     const int32_t *row_sums; /* [rows], where there are zeros */
     int32_t rows, vectors;
-    int32_t *sums; /* FILLED: [rows][vectors][lanes] */
+    const uint32_t *ahead; /* brought nearer on the way, 64 bytes for each unit of k */
+    int32_t *sums;         /* FILLED: [rows][vectors][lanes] */
 };
 
 struct ledge_finish_i8 {

@@ -16,6 +16,7 @@ INLINE void rows_tile(const struct ledge_rows_i8 *t, const int vectors, const in
 {
     ivec acc[LEDGE_I8_ROWS][LEDGE_I8_VECTORS];
     const uint32_t *w = t->w;
+    const uint32_t *ahead = t->ahead;
     const int64_t bytes = 4 * t->units;
     UNROLL
     for (int v = 0; v < vectors; v++) {
@@ -38,6 +39,10 @@ INLINE void rows_tile(const struct ledge_rows_i8 *t, const int vectors, const in
                 column[v] = iv_load(w + v * LANES);
             }
             w += vectors * LANES;
+            if (vectors > 2) { /* narrower tiles have no register left for it */
+                __builtin_prefetch(ahead, 0, 2);
+                ahead += 16;
+            }
             UNROLL
             for (int r = 0; r < rows; r++) {
                 ivec quad = iv_spread(x[r] + k);
@@ -319,8 +324,9 @@ INLINE void taps_columns(const struct ledge_taps_i8 *t, const int advance, const
 #define COLUMNS_TABLE(F)                                                                           \
     F(1, 1, 0)                                                                                     \
     F(1, 1, 1)                                                                                     \
-    F(1, 2, 0) F(1, 2, 1) F(2, 1, 0) F(2, 1, 1) F(2, 2, 0) F(2, 2, 1) F(3, 1, 0) F(3, 1, 1)        \
-        F(3, 2, 0) F(3, 2, 1)
+    F(1, 2, 0)                                                                                     \
+    F(1, 2, 1) F(2, 1, 0) F(2, 1, 1) F(2, 2, 0) F(2, 2, 1) F(3, 1, 0) F(3, 1, 1) F(3, 2, 0)        \
+        F(3, 2, 1)
 
 COLUMNS_TABLE(COLUMNS_FUNCTION)
 #endif

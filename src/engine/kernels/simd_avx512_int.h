@@ -212,4 +212,16 @@ static inline void store_rows(const struct ledge_finish_i8 *f, int32_t row, cons
     }
 }
 
+#define STORES_TOGETHER
+enum { TOGETHER = 4 };
+
+/* 64 results in a row. */
+static inline void store_together(uint8_t *y, const ivec *r, const struct ledge_range_i8 *out)
+{
+    const struct ledge_epilogue_i8 e = {
+        .zero = out->zero, .low = out->low, .high = out->high, .flip = out->flip};
+    ivec index = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    _mm512_storeu_si512(y, _mm512_permutexvar_epi32(index, pack_rows(r, 4, false, &e)));
+}
+
 #endif
