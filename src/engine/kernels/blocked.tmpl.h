@@ -133,7 +133,7 @@ INLINE void sweep(const struct ledge_blocked_row *r, int64_t at, const int n, co
     }
     const float *w = r->w;
     for (int64_t ky = 0; ky < r->kernel_h; ky++, w += width * LANES) {
-        const float *row = r->rows[ky] + x0 * LANES;
+        const float *row = v_base(r->rows[ky] + x0 * LANES);
         vec weight[5];
         UNROLL
         for (int k = 0; k < width; k++) {
@@ -141,7 +141,10 @@ INLINE void sweep(const struct ledge_blocked_row *r, int64_t at, const int n, co
         }
         UNROLL
         for (int j = 0; j < (n - 1) * stride + width; j++) {
-            vec in = !edge || (x0 + j >= 0 && x0 + j < r->in) ? v_load(row + j * LANES) : v_set1(0);
+            /* only the outermost can lie off the picture: run_row() */
+            bool outer = edge && (j < width - 1 || j > (n - 1) * stride);
+            bool off = outer && (x0 + j < 0 || x0 + j >= r->in);
+            vec in = v_keep(off ? v_set1(0) : v_load(row + j * LANES));
             UNROLL
             for (int k = 0; k < width; k++) {
                 if ((j - k) % stride == 0 && j - k >= 0 && (j - k) / stride < n) {
@@ -263,7 +266,8 @@ static void row_5_2(const struct ledge_blocked_row *r)
 
 static void run_row(const struct ledge_blocked_row *r)
 {
-    bool near = r->dilation == 1 && r->stride <= 2;
+    int64_t behind = (r->out - 1) * r->stride - r->pad + r->kernel_w - r->in;
+    bool near = r->dilation == 1 && r->stride <= 2 && r->pad < r->kernel_w && behind < r->kernel_w;
     if (near && r->kernel_w == 3) {
         (r->stride == 1 ? row_3_1 : row_3_2)(r);
     } else if (near && r->kernel_w == 5) {

@@ -57,6 +57,20 @@ static inline vec v_larger(vec a, vec b)
     return _mm512_max_ps(a, b);
 }
 
+/* v, in a register: loaded once however often it is used. */
+static inline vec v_keep(vec v)
+{
+    __asm__("" : "+v"(v));
+    return v;
+}
+
+/* p as a number of its own: what is read from it is reached by constant distances. */
+static inline const float *v_base(const float *p)
+{
+    __asm__("" : "+r"(p));
+    return p;
+}
+
 static inline vec v_over(vec a, vec b)
 {
     return _mm512_div_ps(a, b);

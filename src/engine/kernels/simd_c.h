@@ -91,6 +91,16 @@ static inline vec v_larger(vec a, vec b)
     return a;
 }
 
+static inline vec v_keep(vec v)
+{
+    return v;
+}
+
+static inline const float *v_base(const float *p)
+{
+    return p;
+}
+
 static inline vec v_over(vec a, vec b)
 {
     EACH(i)
