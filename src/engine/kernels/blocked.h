@@ -89,6 +89,15 @@ struct ledge_blocked_wino_out {
     float low, high;
 };
 
+/* One output block whose lanes come from n source blocks; lanes from none are zero. */
+struct ledge_blocked_mix {
+    const float *const *from;
+    const int32_t *index; /* [n][b]: lane of the source, -1: not from this one */
+    int64_t n;
+    int64_t pixels;
+    float *y;
+};
+
 /* What is done to sums after addend and clamp. */
 enum ledge_blocked_function {
     LEDGE_BLOCKED_NONE,
@@ -112,6 +121,7 @@ struct ledge_blocked_kernels {
     void (*row)(const struct ledge_blocked_row *row);
     void (*max)(const struct ledge_blocked_window *window);
     void (*sum)(const struct ledge_blocked_window *window);
+    void (*mix)(const struct ledge_blocked_mix *mix);
     void (*wino_in)(const struct ledge_blocked_wino_in *in);
     void (*wino_out)(const struct ledge_blocked_wino_out *out);
     /* n vectors, `step` floats apart, one after the other. */
@@ -120,7 +130,7 @@ struct ledge_blocked_kernels {
     void (*activate)(const struct ledge_blocked_activation *a, const float *x, int64_t n, float *y);
     /* y = x * gate for n vectors and one vector of gates; x may be y. */
     void (*gate)(const float *x, const float *gate, int64_t n, float *y);
-    const char *conv, *winograd, *depthwise, *pool, *activation; /* names for reports */
+    const char *conv, *winograd, *depthwise, *pool, *activation, *gathering; /* names for reports */
 };
 
 #define LEDGE_KERNELS_F32(isa, rung) extern const struct ledge_blocked_kernels ledge_blocked_##isa;
@@ -217,6 +227,27 @@ struct ledge_blocked_elements {
 /* in {x}, out {f(x)}; in {x, gates of one vector for each plane}, out {x * gate} */
 enum ledge_status ledge_blocked_activation_run(const struct ledge_kernel_call *call);
 enum ledge_status ledge_blocked_gate_run(const struct ledge_kernel_call *call);
+
+/* -- channels in another order, from several tensors: blocked_gather.c ----------------------------
+ */
+
+struct ledge_blocked_source {
+    int32_t input;
+    int32_t block; /* of that input */
+};
+
+/* in {tensors with the same pixels}, out {y}; sources and index rows of output block i are first[i]
+ * .. first[i + 1] - 1. */
+struct ledge_blocked_gather {
+    const struct ledge_blocked_kernels *isa;
+    int64_t batch, pixels, blocks;
+    const int64_t *in_blocks;
+    const int32_t *first;
+    const struct ledge_blocked_source *sources;
+    const int32_t *index;
+};
+
+enum ledge_status ledge_blocked_gather_run(const struct ledge_kernel_call *call);
 
 /* -- borders of a region: blocked_move.c
  * -----------------------------------------------------------

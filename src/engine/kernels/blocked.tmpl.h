@@ -468,6 +468,17 @@ static void run_gate(const float *x, const float *gate, int64_t n, float *y)
     }
 }
 
+static void run_mix(const struct ledge_blocked_mix *m)
+{
+    for (int64_t p = 0; p < m->pixels * LANES; p += LANES) {
+        vec v = v_set1(0);
+        for (int64_t k = 0; k < m->n; k++) {
+            v = v_pick(v, v_load(m->from[k] + p), m->index + k * LANES);
+        }
+        v_store(m->y + p, v);
+    }
+}
+
 static void run_gather(const float *from, int64_t step, int64_t n, float *to)
 {
     for (int64_t i = 0; i < n; i++) {
@@ -485,12 +496,14 @@ static void run_gather(const float *from, int64_t step, int64_t n, float *to)
         .max = run_max,                                                                            \
         .sum = run_sum,                                                                            \
         .gather = run_gather,                                                                      \
+        .mix = run_mix,                                                                            \
         .wino_in = run_wino_in,                                                                    \
         .wino_out = run_wino_out,                                                                  \
         .winograd = "winograd_blocked_" #isa,                                                      \
         .activate = run_activate,                                                                  \
         .gate = run_gate,                                                                          \
         .activation = "activation_blocked_" #isa,                                                  \
+        .gathering = "gather_blocked_" #isa,                                                       \
         .conv = "conv_blocked_" #isa,                                                              \
         .depthwise = "depthwise_blocked_" #isa,                                                    \
         .pool = "pool_blocked_" #isa}

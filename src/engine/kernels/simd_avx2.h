@@ -78,6 +78,13 @@ static inline const float *v_base(const float *p)
     return p;
 }
 
+/* Lane i is lane index[i] of `from`, or lane i of `old` where index[i] is negative. */
+static inline vec v_pick(vec old, vec from, const int32_t *index)
+{
+    __m256i at = _mm256_loadu_si256((const __m256i *)index);
+    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(from, at), old, _mm256_castsi256_ps(at));
+}
+
 static inline vec v_over(vec a, vec b)
 {
     return _mm256_div_ps(a, b);

@@ -71,6 +71,14 @@ static inline const float *v_base(const float *p)
     return p;
 }
 
+/* Lane i is lane index[i] of `from`, or lane i of `old` where index[i] is negative. */
+static inline vec v_pick(vec old, vec from, const int32_t *index)
+{
+    __m512i at = _mm512_loadu_si512(index);
+    __mmask16 picked = _mm512_cmpge_epi32_mask(at, _mm512_setzero_si512());
+    return _mm512_mask_permutexvar_ps(old, picked, at, from);
+}
+
 static inline vec v_over(vec a, vec b)
 {
     return _mm512_div_ps(a, b);

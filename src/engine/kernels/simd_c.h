@@ -101,6 +101,16 @@ static inline const float *v_base(const float *p)
     return p;
 }
 
+/* Lane i is lane index[i] of `from`, or lane i of `old` where index[i] is negative. */
+static inline vec v_pick(vec old, vec from, const int32_t *index)
+{
+    EACH(i)
+    {
+        old.lane[i] = index[i] >= 0 ? from.lane[index[i]] : old.lane[i];
+    }
+    return old;
+}
+
 static inline vec v_over(vec a, vec b)
 {
     EACH(i)

@@ -431,6 +431,7 @@ static const struct ledge_op ops[] = {
     {"ledge", "BlockedConv", blocked_conv_infer, blocked_conv_prepare},
     {"ledge", "BlockedActivation", blocked_activation_infer, blocked_activation_prepare},
     {"ledge", "BlockedGate", blocked_gate_infer, blocked_gate_prepare},
+    {"ledge", "BlockedGather", ledge_blocked_gather_infer, ledge_blocked_gather_prepare},
     {"ledge", "BlockedMaxPool", blocked_pool_infer, blocked_pool_prepare},
     {"ledge", "BlockedAveragePool", blocked_pool_infer, blocked_pool_prepare},
     {"ledge", "BlockedGlobalAveragePool", blocked_pool_infer, blocked_pool_prepare},

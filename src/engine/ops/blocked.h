@@ -10,6 +10,8 @@
  *                attribute activation (a function's name below) with alpha and beta: done last
  * BlockedActivation  attribute activation: HardSigmoid, HardSwish, LeakyRelu, Sigmoid, Swish
  * BlockedGate    {x, gates [N][blocks][1][1][b]}: x times its channel's gate
+ * BlockedGather  {tensors with the same pixels}: channel c of the output is channel map[c] mod 2^32
+ * of input map[c] / 2^32; attribute map. Concat, Split and channel shuffles, also several in a row
  * BlockedMaxPool, BlockedAveragePool, BlockedGlobalAveragePool, BlockedGlobalMaxPool
  */
 #ifndef LEDGE_ENGINE_OPS_BLOCKED_H
@@ -20,6 +22,10 @@
 
 /* Is this operator of ai.onnx a function that attribute activation can name? */
 bool ledge_blocked_is_function(const char *op);
+
+enum { LEDGE_BLOCKED_GATHER_INPUTS = 16 };
+enum ledge_status ledge_blocked_gather_infer(struct ledge_op_infer *infer);
+enum ledge_status ledge_blocked_gather_prepare(struct ledge_op_prepare *prepare);
 
 /* Window of a pooling node whose input, as a plain tensor, is x. False when it cannot be blocked.
  */

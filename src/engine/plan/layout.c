@@ -133,11 +133,15 @@ static void survey_node(struct survey *s, int32_t number)
     }
     if (verdict->rule != NULL) {
         s->regions[find(s->regions, number)].macs += verdict->fit.macs;
-        struct ledge_layout_value *out = &step->values[node->out[0]];
-        out->region = number;
-        out->layout = verdict->fit.layout;
-        out->block = verdict->fit.block;
-        out->plain = false;
+        for (int32_t i = 0; i < node->n_out; i++) {
+            if (node->out[i] >= 0) {
+                struct ledge_layout_value *out = &step->values[node->out[i]];
+                out->region = number;
+                out->layout = verdict->fit.layout;
+                out->block = verdict->fit.block;
+                out->plain = false;
+            }
+        }
     }
 }
 
@@ -225,6 +229,29 @@ static enum ledge_status leave(struct ledge_layout_step *step, int32_t value)
     }
     at->plain = true;
     LEDGE_TRY(set_order(step, node, at->layout, at->block));
+    return infer(step, node);
+}
+
+enum ledge_status ledge_layout_make(struct ledge_layout_step *step, int32_t value, const char *op,
+                                    const int32_t *in, int32_t n_in,
+                                    const struct ledge_layout_fit *fit, int32_t *node)
+{
+    struct ledge_graph *graph = step->graph;
+    int32_t made = ledge_graph_add_value(graph, NULL, graph->values[value].dtype, -1, NULL);
+    *node = made < 0 ? -1 : ledge_graph_add_node(graph, "ledge", op, 1, NULL, in, n_in, &made, 1);
+    if (*node < 0) {
+        return no_memory(step);
+    }
+    graph->values[value].producer = -1;
+    step->values[value].twin = made;
+    step->values[value].layout = fit->layout;
+    step->values[value].block = fit->block;
+    step->values[value].plain = false;
+    return LEDGE_OK;
+}
+
+enum ledge_status ledge_layout_infer(struct ledge_layout_step *step, int32_t node)
+{
     return infer(step, node);
 }
 

@@ -57,6 +57,18 @@ struct ledge_layout_rule {
 /* Rules of one element type, ended by an entry without op. */
 extern const struct ledge_layout_rule ledge_layout_rules_f32[];
 
+/* layout_moves.c: Concat and Split along the channels, and a shuffle (Reshape, Transpose, Reshape).
+ */
+#define LEDGE_LAYOUT_RULE(name)                                                                    \
+    bool ledge_layout_##name##_fit(const struct ledge_layout_step *step,                           \
+                                   const struct ledge_node *node, struct ledge_layout_fit *fit);   \
+    enum ledge_status ledge_layout_##name##_apply(struct ledge_layout_step *step, int32_t node,    \
+                                                  const struct ledge_layout_fit *fit);
+LEDGE_LAYOUT_RULE(concat)
+LEDGE_LAYOUT_RULE(split)
+LEDGE_LAYOUT_RULE(shuffle)
+#undef LEDGE_LAYOUT_RULE
+
 /* -- for rules ------------------------------------------------------------------------------------
  */
 
@@ -75,6 +87,13 @@ enum ledge_status ledge_layout_enter(struct ledge_layout_step *step, int32_t val
 enum ledge_status ledge_layout_rewrite(struct ledge_layout_step *step, int32_t node,
                                        const char *domain, const char *op, const int32_t *in,
                                        int32_t n_in, const struct ledge_layout_fit *fit);
+
+/* A new node ledge.op with inputs in makes the twin of value; infer it when its attributes are set.
+ */
+enum ledge_status ledge_layout_make(struct ledge_layout_step *step, int32_t value, const char *op,
+                                    const int32_t *in, int32_t n_in,
+                                    const struct ledge_layout_fit *fit, int32_t *node);
+enum ledge_status ledge_layout_infer(struct ledge_layout_step *step, int32_t node);
 
 /* Dimension of the channels in a plain tensor of rank 4. */
 static inline int32_t ledge_layout_axis(enum ledge_layout layout)

@@ -2,9 +2,9 @@
 /* layout_f32.c -- which f32 nodes join a region of blocked tensors, and what they become; see
  * layout.h.
  *
- * Convolutions start regions; pooling, operators on single elements and concatenation of whole
- * blocks follow. An Add behind a convolution that nobody else reads becomes the convolution's
- * addend.
+ * Convolutions start regions; pooling, operators on single elements and what only moves channels
+ * (layout_moves.c) follow. An Add behind a convolution that nobody else reads becomes the
+ * convolution's addend.
  */
 #include <math.h>
 #include <string.h>
@@ -417,37 +417,6 @@ static enum ledge_status add_apply(struct ledge_layout_step *step, int32_t node,
     return same_apply(step, node, fit);
 }
 
-/* -- Concat ---------------------------------------------------------------------------------------
- */
-
-static bool concat_fit(const struct ledge_layout_step *step, const struct ledge_node *node,
-                       struct ledge_layout_fit *fit)
-{
-    int64_t axis = ledge_node_int(node, "axis", 0);
-    if (!follows(step, node, fit) || node->n_in > 64 ||
-        (axis < 0 ? axis + 4 : axis) != ledge_layout_axis(fit->layout)) {
-        return false;
-    }
-    for (int32_t i = 0; i < node->n_in; i++) {
-        const struct ledge_layout_value *in = ledge_layout_in(step, node, i);
-        if (in == NULL || in->layout != fit->layout || in->block != fit->block ||
-            (i + 1 < node->n_in &&
-             channels_of(value_of(step, node, i), fit->layout) % fit->block != 0)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static enum ledge_status concat_apply(struct ledge_layout_step *step, int32_t node,
-                                      const struct ledge_layout_fit *fit)
-{
-    if (!ledge_graph_set_int(step->graph, node, "axis", 1)) {
-        return no_memory(step);
-    }
-    return same_apply(step, node, fit);
-}
-
 const struct ledge_layout_rule ledge_layout_rules_f32[] = {
     {"", "Conv", conv_fit, conv_apply},
     {"", "MaxPool", pool_fit, pool_apply},
@@ -473,6 +442,9 @@ const struct ledge_layout_rule ledge_layout_rules_f32[] = {
     {"", "Sub", binary_fit, same_apply},
     {"", "Max", binary_fit, same_apply},
     {"", "Min", binary_fit, same_apply},
-    {"", "Concat", concat_fit, concat_apply},
+    {"", "Concat", ledge_layout_concat_fit, ledge_layout_concat_apply},
+    {"", "Split", ledge_layout_split_fit, ledge_layout_split_apply},
+    {"", "Reshape", ledge_layout_shuffle_fit, ledge_layout_shuffle_apply},
+    {"", "Transpose", ledge_layout_shuffle_fit, ledge_layout_shuffle_apply},
     {NULL, NULL, NULL, NULL},
 };

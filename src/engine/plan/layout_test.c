@@ -412,6 +412,86 @@ static void mixed(void **state)
     }
 }
 
+/* Two halves of a value's channels, of different sizes. */
+static void split(struct test_net *net, int32_t x, int32_t axis, int64_t first, int64_t second,
+                  int32_t out[2])
+{
+    const int64_t sizes[2] = {first, second};
+    int32_t in[2] = {x, test_constant(net, LEDGE_I64, TEST_SHAPE(2), sizes)};
+    for (int i = 0; i < 2; i++) {
+        out[i] = ledge_graph_add_value(&net->graph, NULL, LEDGE_DTYPE_NONE, -1, NULL);
+    }
+    assert_true(ledge_graph_add_node(&net->graph, "", "Split", 13, NULL, in, 2, out, 2) >= 0);
+    test_int(net, "axis", axis);
+}
+
+static int32_t reshape(struct test_net *net, int32_t x, int32_t rank, const int64_t *dims)
+{
+    int64_t n = rank;
+    return two(net, "Reshape", x, test_constant(net, LEDGE_I64, 1, &n, dims));
+}
+
+/* Units of ShuffleNet: split, a branch, concatenate, shuffle; sizes that are no multiple of a
+ * block; the middle read by others, too. */
+static void shuffles(void **state)
+{
+    (void)state;
+    for (int nhwc = 0; nhwc < 2; nhwc++) {
+        struct conv first = pointwise_32, branch = pointwise_32;
+        first.nhwc = branch.nhwc = nhwc;
+        first.out = 54;
+        branch.out = 29;
+        struct test_net net;
+        test_init(&net);
+        int32_t axis = nhwc ? 3 : 1;
+        float *x = filled(20 * 6 * 5, 41);
+        int32_t y =
+            add_conv(&net, add_picture(&net, TEST_DIMS(1, 20, 6, 5), nhwc, x), 20, &first, 1);
+        for (int unit = 0; unit < 2; unit++) {
+            int32_t half[2];
+            split(&net, y, axis, 25, 29, half);
+            int32_t joined = two(&net, "Concat", half[0], add_conv(&net, half[1], 29, &branch, 2));
+            test_int(&net, "axis", axis);
+            y = joined;
+            if (!nhwc) {
+                y = reshape(&net, y, TEST_SHAPE(1, 2, 27, 6, 5));
+                y = test_node(&net, "", "Transpose", 1, &y);
+                test_ints(&net, "perm", TEST_SHAPE(0, 2, 1, 3, 4));
+                y = reshape(&net, y, TEST_SHAPE(1, 54, 6, 5));
+            }
+            if (unit == 0) {
+                test_output(&net, joined);
+            }
+        }
+        test_output(&net, add_conv(&net, y, 54, &first, 3));
+        compare(&net, "shuffles", 1e-4f);
+        net.layout = LEDGE_PLAN_BLOCKED;
+        test_run(&net, LEDGE_RUNG_C, 1);
+        assert_int_equal(nodes_of(net.plan, "Transpose") + nodes_of(net.plan, "Reshape"), 0);
+        assert_int_equal(nodes_of(net.plan, "FromBlocked"), 2);
+        assert_in_range(nodes_of(net.plan, "BlockedGather"), 4, 6);
+        test_done(&net);
+        free(x);
+    }
+}
+
+/* A gather's map is checked: no channel past the end, no input that is not there. */
+static void hostile_maps(void **state)
+{
+    (void)state;
+    static const int64_t maps[][2] = {{0, 8}, {0, -1}, {(int64_t)1 << 32, 0}, {INT64_MAX, 0}};
+    float data[4 * 2 * 4] = {0};
+    for (size_t i = 0; i <= sizeof maps / sizeof maps[0]; i++) {
+        struct test_net net;
+        test_init(&net);
+        int32_t x = test_input(&net, LEDGE_F32, TEST_SHAPE(1, 2, 2, 2, 4), data);
+        test_output(&net, test_node(&net, "ledge", "BlockedGather", 1, &x));
+        test_ints(&net, "map", 2, i == 0 ? TEST_DIMS(7, 0) : maps[i - 1]);
+        assert_true((test_try(&net, LEDGE_RUNG_C, 1) == LEDGE_OK) == (i == 0));
+        test_done(&net);
+    }
+}
+
 /* Every function behind a convolution, behind a sum, of a value that others read, and as x * f(x).
  */
 static void functions(void **state)
@@ -555,6 +635,8 @@ int main(void)
         cmocka_unit_test(random_pools),
         cmocka_unit_test(residuals),
         cmocka_unit_test(mixed),
+        cmocka_unit_test(shuffles),
+        cmocka_unit_test(hostile_maps),
         cmocka_unit_test(functions),
         cmocka_unit_test(only_where_it_pays),
         cmocka_unit_test(padding_stays_clean),
