@@ -253,6 +253,23 @@ static void free_dimensions_take_the_batch(void **state)
     ledge_graph_done(&graph);
 }
 
+/* Nothing is computed of nothing, however long its dimensions are. */
+static void empty_values_are_known(void **state)
+{
+    (void)state;
+    const int64_t many = 1 << 20;
+    const float none = 0;
+    struct test_net net;
+    test_init(&net);
+    int32_t x = test_constant(&net, LEDGE_F32, TEST_SHAPE(many, 1, many, 0), &none);
+    int32_t c = test_constant(&net, LEDGE_F32, TEST_SHAPE(many, many, 0), &none);
+    test_output(&net, test_node(&net, "", "RotaryEmbedding", 3, TEST_VALUES(x, c, c)));
+    test_run(&net, LEDGE_RUNG_C, 1);
+    assert_int_equal(net.plan->n_steps, 0);
+    (void)test_result(&net, 0, TEST_SHAPE(many, 1, many, 0));
+    test_done(&net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +277,7 @@ int main(void)
         cmocka_unit_test(missing_operators_are_all_named),
         cmocka_unit_test(constants_fold),
         cmocka_unit_test(free_dimensions_take_the_batch),
+        cmocka_unit_test(empty_values_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -460,6 +460,27 @@ static enum ledge_status visit_widened(const struct pass *pass, int32_t at,
     return visit_from(pass, casts);
 }
 
+/* Outputs without elements are known without running: so no kernel has to bear a shape like
+ * [2^40][0] in its loops. */
+static enum ledge_status settle_empty(struct ledge_graph *graph, const struct ledge_node *node,
+                                      struct ledge_error *err)
+{
+    for (int32_t k = 0; k < node->n_out; k++) {
+        if (node->out[k] >= 0 && ledge_value_bytes(&graph->values[node->out[k]]) > 0) {
+            return LEDGE_OK;
+        }
+    }
+    for (int32_t k = 0; k < node->n_out; k++) {
+        if (node->out[k] >= 0 && graph->values[node->out[k]].data == NULL) {
+            graph->values[node->out[k]].data = ledge_arena_alloc(&graph->arena, 1, 64);
+            if (graph->values[node->out[k]].data == NULL) {
+                return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for an empty value");
+            }
+        }
+    }
+    return LEDGE_OK;
+}
+
 /* Shapes of node number at; fold it when it can be. */
 static enum ledge_status visit(const struct pass *pass, int32_t at)
 {
@@ -498,6 +519,7 @@ static enum ledge_status visit(const struct pass *pass, int32_t at)
         return ledge_fail(pass->err, status, "%s", local.text);
     }
     LEDGE_TRY(check_outputs(graph, node, pass->err));
+    LEDGE_TRY(settle_empty(graph, node, pass->err));
     if (node->n_out > 0 && all_constant(graph, node->out, node->n_out)) {
         bury_constants(graph, node);
     } else if (all_constant(graph, node->in, node->n_in) && small_enough(graph, node)) {
