@@ -38,13 +38,14 @@ struct ledge_session_options {
 
 /* One step of the plan, for inspect and profile. */
 struct ledge_step_info {
-    const char *node;    /* name in the model */
-    const char *op;      /* operator, e.g. "Conv" */
-    const char *kernel;  /* chosen kernel, e.g. "conv_f32_avx512" */
-    int64_t macs;        /* multiply-accumulates of one run */
-    size_t weight_bytes; /* constants read */
-    size_t out_bytes;    /* bytes of the first output */
-    size_t out_offset;   /* its place in the arena; SIZE_MAX when it is not there */
+    const char *node;     /* name in the model */
+    const char *op;       /* operator, e.g. "Conv" */
+    const char *kernel;   /* chosen kernel, e.g. "conv_f32_avx512" */
+    const char *in_float; /* why a quantised operator runs on floats; NULL: it does not */
+    int64_t macs;         /* multiply-accumulates of one run */
+    size_t weight_bytes;  /* constants read */
+    size_t out_bytes;     /* bytes of the first output */
+    size_t out_offset;    /* its place in the arena; SIZE_MAX when it is not there */
     int32_t out_rank;
     int64_t out_dims[LEDGE_MAX_RANK];
     double seconds;         /* of the last run when profiling, else 0 */

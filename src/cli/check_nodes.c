@@ -83,7 +83,7 @@ static const char *slow_reason(const struct ledge_graph *graph, const struct che
     int32_t producer = value >= 0 ? graph->values[value].producer : -1;
     if (producer >= 0 && judged[producer].fate == CHECK_RUNS &&
         strcmp(graph->nodes[producer].op, "DequantizeLinear") == 0) {
-        return "on floats: no integer form of this operator";
+        return step->in_float != NULL ? step->in_float : "on floats";
     }
     size_t length = step->kernel != NULL ? strlen(step->kernel) : 0;
     bool plain = length > 2 && strcmp(step->kernel + length - 2, "_c") == 0;

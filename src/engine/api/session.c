@@ -521,6 +521,7 @@ enum ledge_status ledge_session_step(const struct ledge_session *session, int32_
         .node = node->name,
         .op = node->op,
         .kernel = step->ready.alias >= 0 ? "alias" : step->ready.kernel,
+        .in_float = ledge_node_string(node, "in_float", NULL),
         .macs = step->ready.macs,
         .out_offset = SIZE_MAX,
         .seconds = session->profile ? ledge_run_seconds(session->run, index) : 0};

@@ -10,7 +10,7 @@
  * all scales and zero points are equal
  *
  * The numerics stay ONNX's: f32 requantisation, round half to even. What does not match stays as it
- * is, and stays right. */
+ * is, and stays right; its attribute in_float then says why (ledge_step_info). */
 #include <math.h>
 #include <string.h>
 
@@ -329,6 +329,85 @@ static enum ledge_status fuse_nothing(struct ledge_match *match, struct ledge_no
     return LEDGE_OK;
 }
 
+/* -- what stays on floats, and why -- */
+
+static bool is_dequantised(const struct ledge_match *match, int32_t value)
+{
+    const struct ledge_node *node = ledge_match_producer(match, value);
+    int32_t from = is_quant_op(node, "DequantizeLinear") ? ledge_node_in(node, 0) : -1;
+    return from >= 0 && match->graph->values[from].data == NULL;
+}
+
+static const char *why_product(const struct ledge_match *match, const struct ledge_node *node)
+{
+    struct quantised x, w;
+    int32_t bias;
+    int32_t axis = ledge_is_op(node, "Conv") || ledge_node_int(node, "transB", 0) != 0 ? 0 : 1;
+    if (!read_activation(match, ledge_node_in(node, 0), &x)) {
+        return "input 0 is not bytes with one constant scale and zero point";
+    }
+    if (!read_weights(match, ledge_node_in(node, 1), axis, &w)) {
+        return "weights are not constant bytes with one scale, or one for each output channel";
+    }
+    if (!ledge_is_op(node, "MatMul") &&
+        !read_bias(match, ledge_node_in(node, 2), &x, &w, match->graph->values[w.value].dims[axis],
+                   &bias)) {
+        return "the bias is not constant i32 with zero point 0 and scale input x weights";
+    }
+    return "an attribute that the integer operator lacks";
+}
+
+/* Why a node that reads dequantised activations was not fused; NULL: it reads none. */
+static const char *why_float(const struct ledge_match *match, const struct ledge_node *node)
+{
+    struct quantised x, y;
+    bool reads = false;
+    for (int32_t i = 0; i < node->n_in; i++) {
+        reads = reads || is_dequantised(match, node->in[i]);
+    }
+    if (!reads || is_quant_op(node, "QuantizeLinear")) {
+        return NULL;
+    }
+    bool gemm = ledge_is_op(node, "Gemm");
+    bool product = ledge_is_op(node, "Conv") || gemm || ledge_is_op(node, "MatMul");
+    bool each = ledge_is_op(node, "Add") || ledge_is_op(node, "Mul") ||
+                ledge_is_op(node, "GlobalAveragePool");
+    if (!product && !each && !only_moves(node)) {
+        return "no integer form of this operator";
+    }
+    if (!gemm && read_q(match, node, &y) == NULL) {
+        return "the result is not read by one QuantizeLinear alone, to bytes with one constant "
+               "scale and zero point";
+    }
+    if (product) {
+        return why_product(match, node);
+    }
+    int32_t n = ledge_is_op(node, "Concat") || (each && node->n_in > 1) ? node->n_in : 1;
+    for (int32_t i = 0; i < n; i++) {
+        if (!read_activation(match, node->in[i], &x)) {
+            return "an input is not bytes with one constant scale and zero point";
+        }
+        if (x.dtype != y.dtype) {
+            return "inputs and result are bytes of different sign";
+        }
+    }
+    return each ? "an attribute that the integer operator lacks"
+                : "it only moves elements, but scales or zero points before and behind differ";
+}
+
+/* Attribute in_float of what was left: no fallback is silent. */
+static enum ledge_status note_floats(struct ledge_match *match)
+{
+    struct ledge_graph *graph = match->graph;
+    for (int32_t i = 0; i < graph->n_nodes; i++) {
+        const char *why = graph->nodes[i].dead ? NULL : why_float(match, &graph->nodes[i]);
+        if (why != NULL && !ledge_graph_set_string(graph, i, "in_float", why)) {
+            return ledge_fail(match->err, LEDGE_ERR_NOMEM, "no memory for a pass");
+        }
+    }
+    return LEDGE_OK;
+}
+
 enum ledge_status ledge_pass_qdq(struct ledge_graph *graph, struct ledge_error *err)
 {
     static enum ledge_status (*const patterns[])(struct ledge_match *, struct ledge_node *) = {
@@ -346,6 +425,9 @@ enum ledge_status ledge_pass_qdq(struct ledge_graph *graph, struct ledge_error *
                 break;
             }
         }
+    }
+    if (status == LEDGE_OK) {
+        status = note_floats(&match);
     }
     ledge_match_end(&match);
     return status;

@@ -280,6 +280,15 @@ static void test_qdq_kept(void **state)
     assert_int_equal(count_op(&net.graph, "Gemm"), 1);
     assert_int_equal(count_op(&net.graph, "Transpose"), 1);
     assert_int_equal(count_op(&net.graph, "QuantizeLinear"), 3);
+    for (int32_t i = 0; i < net.graph.n_nodes; i++) {
+        const struct ledge_node *node = &net.graph.nodes[i];
+        const char *why = ledge_node_string(node, "in_float", NULL);
+        if (!node->dead && strcmp(node->op, "Gemm") == 0) {
+            assert_non_null(strstr(why != NULL ? why : "", "bias"));
+        } else if (!node->dead && strcmp(node->op, "Transpose") == 0) {
+            assert_non_null(strstr(why != NULL ? why : "", "only moves"));
+        }
+    }
     test_done(&net);
 }
 
