@@ -19,7 +19,9 @@ extern "C" {
 struct ledge_session;
 
 struct ledge_session_options {
-    int32_t threads; /* 0 or 1: the calling thread only */
+    /* The calling one included; 0 or 1: no other. No more are started than the process may use CPUs
+     * (affinity mask, cgroup quota). */
+    int32_t threads;
     int32_t batch;   /* value of free leading dimensions; 0 means 1 */
     int32_t profile; /* non-zero: time every step (see ledge_session_step()) */
     /* Full input shapes, n_inputs entries (only rank and dims are read), or NULL to take the

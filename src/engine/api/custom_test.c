@@ -16,7 +16,14 @@ struct scale_state {
     size_t n_bias;
 };
 
-static int runs; /* of scale_run, by all sessions of a test */
+static int runs;     /* of scale_run, by all sessions of a test */
+static bool flushes; /* denormals count as zero in scale_run */
+
+static bool denormals_are_zero(void)
+{
+    volatile float tiny = 1e-40f, one = 1.0f;
+    return tiny * one == 0.0f;
+}
 
 static enum ledge_status scale_infer(const struct ledge_custom_call *call)
 {
@@ -50,6 +57,7 @@ static enum ledge_status scale_run(const struct ledge_custom_call *call)
     const float *from = x->data;
     float *to = call->outputs[0].data;
     runs++;
+    flushes = denormals_are_zero();
     assert_int_equal((uintptr_t)call->scratch % 64, 0);
     memset(call->scratch, 0xaa, 4096);
     assert_int_equal(call->inputs[1].dtype, LEDGE_DTYPE_NONE);
@@ -131,6 +139,10 @@ static void an_operator_of_ones_own_runs(void **state)
         assert_memory_equal(out.data, want, sizeof want);
     }
     assert_int_equal(runs, 5);
+#if defined(__x86_64__)
+    assert_true(flushes); /* inside a run, and as before outside */
+#endif
+    assert_false(denormals_are_zero());
     bool seen = false;
     for (int32_t i = 0; i < ledge_session_n_steps(sessions[0]); i++) {
         struct ledge_step_info info;

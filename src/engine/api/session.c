@@ -137,7 +137,10 @@ static enum ledge_status build(struct ledge_session *session,
     session->strings = options->strings != 0;
     session->arena = options->arena;
     session->arena_bytes = options->arena_bytes;
-    LEDGE_TRY(ledge_pool_create(options->threads, &session->model->allocator, &session->pool, err));
+    /* More threads than CPUs only get in each other's way. */
+    int32_t cpus = options->threads > 1 ? ledge_port_cpus() : 1;
+    LEDGE_TRY(ledge_pool_create(options->threads < cpus ? options->threads : cpus,
+                                &session->model->allocator, &session->pool, err));
     LEDGE_TRY(take_plan(session->model, options, &plan, err));
     return use(session, plan, err);
 }

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pool.c -- the thread pool: one job at a time, told by a generation number that workers wait for.
  *
- * The caller writes the job, raises `generation` (release) and works on share 0. A worker sees the
- * new generation (acquire), works on its share and lowers `pending`. Waiting spins for a bounded
- * time and then sleeps on the word itself. When there are more threads than CPUs nobody spins: the
- * one who is waited for needs the CPU.
+ * The indices of a job are dealt out as one range for each thread. A thread takes pieces from the
+ * front of its own range, then from the back of the others': a thread that is slow, or has lost its
+ * CPU to another process, keeps only the piece it is at. A range is one word (end, next) that is
+ * changed by compare-and-swap. A piece can be taken only while its job is not done, so that whoever
+ * has one may read the job's fields, however late it comes. Nobody has to come: in a child of
+ * fork(), where the workers are not, the caller does it all.
+ *
+ * The caller writes the job, then the ranges (release), raises `generation` and takes part. Waiting
+ * spins for at most SPIN_SECONDS and then sleeps on the word itself. When there are more threads
+ * than CPUs nobody spins: the one who is waited for needs the CPU.
  */
 #define _GNU_SOURCE /* syscall */
 #include "engine/port/pool.h"
@@ -22,7 +28,9 @@
 #include "base/status.h"
 #include "engine/port/port.h"
 
-enum { MAX_THREADS = 256, SPINS = 4000, LINE = 64 };
+#define SPIN_SECONDS 50e-6
+
+enum { MAX_THREADS = 256, SPINS_BETWEEN_LOOKS = 32, LINE = 64 };
 
 struct worker {
     struct ledge_pool *pool;
@@ -30,18 +38,23 @@ struct worker {
     pthread_t thread;
 };
 
+struct range {
+    _Alignas(LINE) atomic_uint_least64_t left; /* end << 32 | next */
+};
+
 struct ledge_pool {
     _Alignas(LINE) atomic_uint generation;
     atomic_int asleep;
-    _Alignas(LINE) atomic_uint pending;
+    _Alignas(LINE) atomic_uint pending; /* indices of the job that are not done */
     atomic_int caller_asleep;
     _Alignas(LINE) void (*task)(void *arg, int32_t index, int32_t worker);
     void *arg;
-    int32_t n;
-    bool stop;
+    atomic_bool stop;
+    bool spin;
     int32_t threads;
     int32_t started; /* workers whose thread exists */
-    int spins;
+    pid_t process;   /* that they are threads of */
+    struct range *ranges;
     struct ledge_allocator allocator;
     size_t bytes;
     struct worker workers[];
@@ -67,13 +80,17 @@ static void relax(void)
 }
 
 /* Wait until *word is not value; sleepers lets the other side skip the wake-up call. */
-static void wait_change(atomic_uint *word, unsigned value, atomic_int *sleepers, int spins)
+static void wait_change(atomic_uint *word, unsigned value, atomic_int *sleepers, bool spin)
 {
-    for (int i = 0; i < spins; i++) {
-        if (atomic_load_explicit(word, memory_order_acquire) != value) {
-            return;
+    double until = spin ? ledge_port_seconds() + SPIN_SECONDS : 0;
+    while (spin) {
+        for (int i = 0; i < SPINS_BETWEEN_LOOKS; i++) {
+            if (atomic_load_explicit(word, memory_order_acquire) != value) {
+                return;
+            }
+            relax();
         }
-        relax();
+        spin = ledge_port_seconds() < until;
     }
     while (atomic_load(word) == value) {
         (void)atomic_fetch_add(sleepers, 1);
@@ -82,13 +99,45 @@ static void wait_change(atomic_uint *word, unsigned value, atomic_int *sleepers,
     }
 }
 
-static void share(struct ledge_pool *pool, int32_t worker)
+/* A piece of what is left in a range: a quarter from the front of one's own, half from the back of
+ * another's. False when nothing is. */
+static bool take(struct range *range, bool own, int32_t *first, int32_t *last)
 {
-    int64_t n = pool->n;
-    int32_t first = (int32_t)(n * worker / pool->threads);
-    int32_t last = (int32_t)(n * (worker + 1) / pool->threads);
-    for (int32_t i = first; i < last; i++) {
-        pool->task(pool->arg, i, worker);
+    uint_least64_t left = atomic_load_explicit(&range->left, memory_order_acquire);
+    for (;;) {
+        uint32_t next = (uint32_t)left, end = (uint32_t)(left >> 32);
+        if (next >= end) {
+            return false;
+        }
+        uint32_t piece = own ? (end - next + 3) / 4 : (end - next + 1) / 2;
+        uint32_t begin = own ? next : end - piece;
+        uint_least64_t rest =
+            own ? (uint_least64_t)end << 32 | (next + piece) : (uint_least64_t)begin << 32 | next;
+        if (atomic_compare_exchange_weak_explicit(&range->left, &left, rest, memory_order_acq_rel,
+                                                  memory_order_acquire)) {
+            *first = (int32_t)begin;
+            *last = (int32_t)(begin + piece);
+            return true;
+        }
+    }
+}
+
+/* Work on the job until nothing of it is left to take. */
+static void take_part(struct ledge_pool *pool, int32_t worker)
+{
+    for (int32_t k = 0; k < pool->threads; k++) {
+        struct range *range = &pool->ranges[(worker + k) % pool->threads];
+        int32_t first, last;
+        while (take(range, k == 0, &first, &last)) {
+            for (int32_t i = first; i < last; i++) {
+                pool->task(pool->arg, i, worker);
+            }
+            unsigned done = (unsigned)(last - first);
+            if (atomic_fetch_sub(&pool->pending, done) == done &&
+                atomic_load(&pool->caller_asleep) > 0) {
+                futex_wake(&pool->pending);
+            }
+        }
     }
 }
 
@@ -102,15 +151,12 @@ static void *work(void *arg)
     (void)pthread_sigmask(SIG_BLOCK, &all, NULL);
     (void)ledge_denormals_off();
     for (;;) {
-        wait_change(&pool->generation, seen, &pool->asleep, pool->spins);
-        seen++;
-        if (pool->stop) {
+        wait_change(&pool->generation, seen, &pool->asleep, pool->spin);
+        seen = atomic_load(&pool->generation);
+        if (atomic_load(&pool->stop)) {
             return NULL;
         }
-        share(pool, self->index);
-        if (atomic_fetch_sub(&pool->pending, 1) == 1 && atomic_load(&pool->caller_asleep) > 0) {
-            futex_wake(&pool->pending);
-        }
+        take_part(pool, self->index);
     }
 }
 
@@ -135,15 +181,22 @@ enum ledge_status ledge_pool_create(int32_t threads, const struct ledge_allocato
     if (allocator == NULL) {
         allocator = ledge_allocator_default();
     }
-    size_t bytes = sizeof(struct ledge_pool) + (size_t)(threads - 1) * sizeof(struct worker);
+    size_t ranges_at = sizeof(struct ledge_pool) + (size_t)(threads - 1) * sizeof(struct worker);
+    ranges_at = (ranges_at + LINE - 1) / LINE * LINE;
+    size_t bytes = ranges_at + (size_t)threads * sizeof(struct range);
     struct ledge_pool *made = allocator->alloc(allocator->user, bytes, LINE);
     if (made == NULL) {
         return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for a pool of %d threads", (int)threads);
     }
     *made = (struct ledge_pool){.threads = threads,
-                                .spins = threads <= ledge_port_cpus() ? SPINS : 0,
+                                .spin = threads <= ledge_port_cpus(),
+                                .process = getpid(),
+                                .ranges = (struct range *)(void *)((char *)made + ranges_at),
                                 .allocator = *allocator,
                                 .bytes = bytes};
+    for (int32_t i = 0; i < threads; i++) {
+        atomic_init(&made->ranges[i].left, 0);
+    }
     for (int32_t i = 0; i < threads - 1; i++) {
         made->workers[i] = (struct worker){.pool = made, .index = i + 1};
         if (pthread_create(&made->workers[i].thread, NULL, work, &made->workers[i]) != 0) {
@@ -162,9 +215,12 @@ void ledge_pool_free(struct ledge_pool *pool)
     if (pool == NULL) {
         return;
     }
-    pool->stop = true;
-    announce(pool);
-    for (int32_t i = 0; i < pool->started; i++) {
+    bool here = pool->process == getpid(); /* a child of fork() has no workers to wait for */
+    if (here) {
+        atomic_store(&pool->stop, true);
+        announce(pool);
+    }
+    for (int32_t i = 0; here && i < pool->started; i++) {
         (void)pthread_join(pool->workers[i].thread, NULL);
     }
     struct ledge_allocator allocator = pool->allocator;
@@ -187,12 +243,16 @@ void ledge_pool_run(struct ledge_pool *pool, int32_t n,
     }
     pool->task = task;
     pool->arg = arg;
-    pool->n = n;
-    atomic_store(&pool->pending, (unsigned)pool->threads - 1);
+    atomic_store(&pool->pending, (unsigned)n);
+    for (int32_t i = 0; i < pool->threads; i++) {
+        uint_least64_t next = (uint_least64_t)((int64_t)n * i / pool->threads);
+        uint_least64_t end = (uint_least64_t)((int64_t)n * (i + 1) / pool->threads);
+        atomic_store_explicit(&pool->ranges[i].left, end << 32 | next, memory_order_release);
+    }
     announce(pool);
-    share(pool, 0);
+    take_part(pool, 0);
     unsigned left;
     while ((left = atomic_load(&pool->pending)) != 0) {
-        wait_change(&pool->pending, left, &pool->caller_asleep, pool->spins);
+        wait_change(&pool->pending, left, &pool->caller_asleep, pool->spin);
     }
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pool.h -- parallel for: the caller works too, tasks are split statically, waiting is a bounded
- * spin, then futex.
+/* pool.h -- parallel for: the caller works too, each thread begins with its own part of the indices
+ * and helps the others when it is done, waiting is a bounded spin, then futex.
  *
- * A NULL pool is legal everywhere and means: run on the calling thread.
+ * A NULL pool is legal everywhere and means: run on the calling thread. A pool that is not in use
+ * survives fork(): in the child the caller does all the work.
  */
 #ifndef LEDGE_ENGINE_PORT_POOL_H
 #define LEDGE_ENGINE_PORT_POOL_H
@@ -23,8 +24,9 @@ void ledge_pool_free(struct ledge_pool *pool);
 /* Threads that work, the caller included: 1 for NULL. */
 int32_t ledge_pool_threads(const struct ledge_pool *pool);
 
-/* task(arg, index, worker) for index 0 .. n - 1; worker is 0 .. threads - 1. Returns when all are
- * done. */
+/* task(arg, index, worker) for index 0 .. n - 1, in any order; worker is 0 .. threads - 1, for
+ * memory of one's own: which one gets an index is left to chance, and no result may depend on it.
+ * Returns when all are done. */
 void ledge_pool_run(struct ledge_pool *pool, int32_t n,
                     void (*task)(void *arg, int32_t index, int32_t worker), void *arg);
 

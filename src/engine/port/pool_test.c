@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pool_test.c -- every index runs exactly once, whatever the number of threads and tasks. */
+/* pool_test.c -- every index runs exactly once, whatever the number of threads and tasks, and
+ * whatever a thread is kept from. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +8,10 @@
 
 #include <cmocka.h>
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/port/pool.h"
@@ -44,7 +48,6 @@ static void each_index_once(void **state)
             for (int32_t i = 0; i < MOST; i++) {
                 assert_int_equal(tally.hits[i], i < n);
                 assert_true(tally.worker[i] < ledge_pool_threads(pool));
-                assert_true(i == 0 || i >= n || tally.worker[i] >= tally.worker[i - 1]);
             }
         }
         ledge_pool_free(pool);
@@ -77,11 +80,102 @@ static void too_many_threads_are_refused(void **state)
     assert_null(pool);
 }
 
+/* Worker 1 keeps the first piece that it gets until the caller has done everything else. */
+struct stall {
+    atomic_int by_caller;
+    atomic_int by_worker;
+    atomic_bool gave_up;
+};
+
+static void stall(void *arg, int32_t index, int32_t worker)
+{
+    struct stall *stall = arg;
+    (void)index;
+    if (worker == 0) {
+        (void)atomic_fetch_add(&stall->by_caller, 1);
+        return;
+    }
+    double until = ledge_port_seconds() + 20;
+    while (atomic_load(&stall->by_caller) < 64 - 8 && !atomic_load(&stall->gave_up)) {
+        if (ledge_port_seconds() > until) {
+            atomic_store(&stall->gave_up, true);
+        }
+    }
+    (void)atomic_fetch_add(&stall->by_worker, 1);
+}
+
+static void a_slow_thread_is_helped(void **state)
+{
+    (void)state;
+    struct ledge_pool *pool = NULL;
+    assert_int_equal(ledge_pool_create(2, NULL, &pool, NULL), LEDGE_OK);
+    for (int round = 0; round < 20; round++) {
+        static struct stall shared;
+        atomic_init(&shared.by_caller, 0);
+        atomic_init(&shared.by_worker, 0);
+        ledge_pool_run(pool, 64, stall, &shared);
+        assert_false(atomic_load(&shared.gave_up));
+        int by_worker = atomic_load(&shared.by_worker);
+        assert_int_equal(atomic_load(&shared.by_caller) + by_worker, 64);
+    }
+    ledge_pool_free(pool);
+}
+
+#if !defined(__SANITIZE_THREAD__) /* which does not let a child of several threads go on */
+static void a_child_works_alone(void **state)
+{
+    (void)state;
+    static struct tally tally;
+    struct ledge_pool *pool = NULL;
+    assert_int_equal(ledge_pool_create(3, NULL, &pool, NULL), LEDGE_OK);
+    ledge_pool_run(pool, 10, hit, &tally);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        memset(&tally, 0, sizeof tally);
+        ledge_pool_run(pool, MOST, hit, &tally);
+        int sum = 0;
+        for (int i = 0; i < MOST; i++) {
+            sum += tally.hits[i] == 1 && tally.worker[i] == 0;
+        }
+        ledge_pool_free(pool);
+        _exit(sum == MOST ? 7 : 1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    memset(&tally, 0, sizeof tally);
+    ledge_pool_run(pool, MOST, hit, &tally); /* the parent's workers are still there */
+    assert_int_equal(tally.hits[MOST - 1], 1);
+    ledge_pool_free(pool);
+}
+#endif
+
+static void quotas_are_rounded_up(void **state)
+{
+    (void)state;
+    assert_int_equal(ledge_quota_cpus("max 100000\n"), INT32_MAX);
+    assert_int_equal(ledge_quota_cpus("50000 100000\n"), 1);
+    assert_int_equal(ledge_quota_cpus("150000 100000\n"), 2);
+    assert_int_equal(ledge_quota_cpus("400000 100000\n"), 4);
+    assert_int_equal(ledge_quota_cpus("9223372036854775807 1"), INT32_MAX);
+    assert_int_equal(ledge_quota_cpus("-1 100000"), INT32_MAX);
+    assert_int_equal(ledge_quota_cpus("100000"), INT32_MAX);
+    assert_int_equal(ledge_quota_cpus(""), INT32_MAX);
+    assert_true(ledge_port_quota() >= 1);
+    assert_true(ledge_port_cpus() >= 1 && ledge_port_cpus() <= ledge_port_quota());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_index_once),
         cmocka_unit_test(sleepers_wake),
+        cmocka_unit_test(a_slow_thread_is_helped),
+#if !defined(__SANITIZE_THREAD__)
+        cmocka_unit_test(a_child_works_alone),
+#endif
+        cmocka_unit_test(quotas_are_rounded_up),
         cmocka_unit_test(too_many_threads_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -149,7 +149,8 @@ int32_t ledge_port_cpus(void)
     if (sched_getaffinity(0, sizeof set, &set) != 0) {
         return 1;
     }
-    int n = CPU_COUNT(&set);
+    int32_t n = CPU_COUNT(&set), quota = ledge_port_quota();
+    n = quota < n ? quota : n;
     return n > 0 ? n : 1;
 }
 

@@ -33,8 +33,12 @@ enum ledge_rung ledge_port_rung(void);
 /* "c", "avx2", ...; static storage. */
 const char *ledge_rung_text(enum ledge_rung rung);
 
-/* CPUs this process may run on (affinity mask), at least 1. */
+/* CPUs this process may run on at a time (affinity mask, cgroup quota rounded up), at least 1. */
 int32_t ledge_port_cpus(void);
+
+/* The quota alone, INT32_MAX when there is none; and that of the text of a cpu.max. */
+int32_t ledge_port_quota(void);
+int32_t ledge_quota_cpus(const char *cpu_max);
 
 /* Treat denormal numbers as zero on the calling thread: they cost 100x on some CPUs. Returns what
  * to restore. */
