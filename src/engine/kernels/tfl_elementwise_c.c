@@ -100,13 +100,12 @@ enum ledge_status ledge_tfl_quantize_c(const struct ledge_kernel_call *call)
 enum ledge_status ledge_tfl_dequantize_c(const struct ledge_kernel_call *call)
 {
     const struct ledge_tfl_affine_params *p = call->params;
-    const uint8_t *x = call->in[0]->data;
+    const struct ledge_view *x = call->in[0];
     float *y = call->out[0]->data;
-    bool is_i8 = call->in[0]->dtype == LEDGE_I8;
     int64_t n = ledge_view_count(call->out[0]);
     for (int64_t i = 0; i < n; i++) {
         int64_t c = p->n > 1 ? i / p->stride % p->n : 0;
-        int32_t q = is_i8 ? (int8_t)x[i] : x[i];
+        int32_t q = ledge_tfl_get(x->data, x->dtype, i);
         y[i] = p->scales[c] * (float)(q - p->zeros[c]);
     }
     return LEDGE_OK;

@@ -99,7 +99,7 @@ static void cell_i8(const struct ledge_tfl_lstm_params *p, const int16_t *gates,
             c[u] = (int16_t)ledge_tfl_clamp(c[u], -p->quantised_clip, p->quantised_clip);
         }
         int32_t y = gates[OUTPUT * p->units + u] * ledge_q_tanh(c[u], 15 + p->cell_shift);
-        y = ledge_tfl_add(ledge_tfl_scale(y, p->hidden_factor), -p->hidden_zero);
+        y = ledge_tfl_add(ledge_tfl_scale(y, p->hidden_factor), p->hidden_zero);
         h[u] = (int8_t)ledge_tfl_clamp(y, -128, 127);
     }
 }

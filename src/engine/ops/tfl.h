@@ -14,13 +14,14 @@
  *   AveragePool2D, MaxPool2D     x; kernel_shape, strides, auto_pad, activation
  *   Add, Sub, Mul      a, b (also i16); activation
  *   Mean               x; axes, keepdims
- *   Softmax            x; beta (i8 may become i16)
+ *   Softmax            x (also i16); beta (i8 may become i16)
  *   Relu               x; activation
  *   LeakyRelu          x (also i16); alpha
- *   Logistic, Tanh, Rescale      x
+ *   Logistic, Tanh     x (also i16)
+ *   Rescale, HardSwish x
  *   Quantize           f32 to i8, u8, i16
  *   Requantize         any two of i8, u8, i16, i32
- *   Dequantize         x
+ *   Dequantize         x (also i16)
  *   ResizeNearest, ResizeBilinear     x (also f32), size; align_corners, half_pixel_centers
  *   SpaceToBatchND, BatchToSpaceND    x (any type), block, paddings or crops
  *   SVDF, SequenceLstm           see kernels/tfl_recurrent.h (also f32)
@@ -95,6 +96,8 @@ LEDGE_TFL_DECLARE(depthwise_any);
 LEDGE_TFL_DECLARE(fully_connected_any);
 LEDGE_TFL_DECLARE(binary_any);
 LEDGE_TFL_DECLARE(transpose_conv);
+LEDGE_TFL_DECLARE(curve);
+enum ledge_status ledge_tfl_prepare_softmax_i16(struct ledge_op_prepare *prepare);
 LEDGE_TFL_DECLARE(svdf);
 LEDGE_TFL_DECLARE(lstm);
 LEDGE_TFL_DECLARE(signal_window);

@@ -7,6 +7,7 @@
 #include "base/banned.h"
 #include "base/status.h"
 #include "engine/kernels/each_i8.h"
+#include "engine/kernels/tfl_fixed16.h"
 #include "engine/kernels/tfl_wide.h"
 #include "engine/ops/spatial.h"
 #include "engine/ops/tfl.h"
@@ -257,6 +258,9 @@ enum ledge_status ledge_tfl_prepare_mean(struct ledge_op_prepare *prepare)
 enum ledge_status ledge_tfl_infer_softmax(struct ledge_op_infer *infer)
 {
     const struct ledge_value *x = ledge_infer_in(infer, 0);
+    if (x != NULL && x->dtype == LEDGE_I16) {
+        return ledge_infer_out(infer, 0, LEDGE_I16, x->rank, x->dims);
+    }
     LEDGE_TRY(ledge_tfl_check_small(infer));
     int32_t number = infer->node->n_out > 0 ? infer->node->out[0] : -1;
     bool wider =
@@ -284,6 +288,9 @@ static enum ledge_status check_softmax(const struct ledge_op_prepare *prepare, i
 enum ledge_status ledge_tfl_prepare_softmax(struct ledge_op_prepare *prepare)
 {
     const struct ledge_value *x = ledge_prepare_in(prepare, 0);
+    if (x->dtype == LEDGE_I16) {
+        return ledge_tfl_prepare_softmax_i16(prepare);
+    }
     struct ledge_tfl_softmax_params *p = ledge_tfl_params(prepare, sizeof *p);
     struct ledge_tfl_scale_of in;
     float beta = ledge_node_float(prepare->node, "beta", 1.0f);
@@ -359,12 +366,42 @@ static float hyperbolic(float x)
     return (float)tanh((double)x);
 }
 
+/* x relu6(x + 3) / 6 in 16 bits: x with 7 more bits on the output's scale, times the ramp. */
+static int32_t hard_swish(int32_t q, const struct ledge_tfl_scale_of *in,
+                          const struct ledge_tfl_scale_of *out)
+{
+    float fine = 1.0f / 128.0f * in->scale;
+    int out_shift, ramp_shift;
+    double out_part = frexp((double)(fine / out->scale), &out_shift);
+    double ramp_part = frexp((double)(fine / (3.0f / 32768.0f)), &ramp_shift);
+    int64_t out_wide = (int64_t)round(out_part * 2147483648.0);
+    int64_t ramp_wide = (int64_t)round(ramp_part * 2147483648.0);
+    int16_t out_multiplier = ledge_q_clamp((int32_t)((out_wide + (1 << 15)) >> 16));
+    int16_t ramp_multiplier = ledge_q_clamp((int32_t)((ramp_wide + (1 << 15)) >> 16));
+    int16_t x = ledge_q_wrap((q - in->zero) * 128);
+    int16_t y = ledge_q_mul(x, out_multiplier), ramp = x;
+    if (ramp_shift > 0) {
+        ramp = ledge_q_left(ramp, ramp_shift - 1);
+    }
+    ramp = ledge_q_mul(ramp, ramp_multiplier);
+    if (ramp_shift > 0) {
+        ramp = ledge_q_left(ramp, 1);
+    } else {
+        ramp = (int16_t)ledge_tfl_shift_right(ramp, -ramp_shift);
+    }
+    int32_t product = (((ramp + 32768) >> 1) * y) / 32768;
+    return ledge_tfl_shift_right(product, -out_shift);
+}
+
 static int32_t table_entry(const char *op, int32_t q, const struct ledge_tfl_scale_of *in,
                            const struct ledge_tfl_scale_of *out)
 {
     if (strcmp(op, "Rescale") == 0) { /* Concat of u8 with different scales */
         float scale = in->scale * (1.0f / out->scale);
         return (int32_t)roundf((float)(q + 128) * scale + -(float)(in->zero + 128) * scale);
+    }
+    if (strcmp(op, "HardSwish") == 0) {
+        return hard_swish(q, in, out);
     }
     float real = in->scale * (float)(q - in->zero);
     float y = strcmp(op, "Logistic") == 0 ? logistic(real) : hyperbolic(real);
@@ -382,7 +419,10 @@ enum ledge_status ledge_tfl_prepare_table(struct ledge_op_prepare *prepare)
     }
     LEDGE_TRY(ledge_tfl_quant(prepare, ledge_prepare_in(prepare, 0), &in));
     LEDGE_TRY(ledge_tfl_quant(prepare, ledge_prepare_out(prepare, 0), &out));
-    if (in.scale / out.scale > 1e6f || out.scale < 1e-6f) {
+    bool swish = strcmp(op, "HardSwish") == 0;
+    bool steep = swish && (in.scale / 128.0f >= out.scale || in.scale > 1.0f || in.scale < 1e-6f ||
+                           out.scale > 1.0f); /* no shift fits */
+    if (in.scale / out.scale > 1e6f || out.scale < 1e-6f || steep) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_RANGE, "scales %g and %g", (double)in.scale,
                                   (double)out.scale);
     }
@@ -394,6 +434,7 @@ enum ledge_status ledge_tfl_prepare_table(struct ledge_op_prepare *prepare)
     prepare->run = ledge_tfl_table_c;
     prepare->kernel = strcmp(op, "Logistic") == 0  ? "tfl_logistic_i8_c"
                       : strcmp(op, "Rescale") == 0 ? "tfl_rescale_i8_c"
+                      : swish                      ? "tfl_hard_swish_i8_c"
                                                    : "tfl_tanh_i8_c";
     prepare->in_place = 0;
     return LEDGE_OK;
@@ -441,7 +482,9 @@ enum ledge_status ledge_tfl_prepare_quantize(struct ledge_op_prepare *prepare)
 enum ledge_status ledge_tfl_infer_dequantize(struct ledge_op_infer *infer)
 {
     const struct ledge_value *x = ledge_infer_in(infer, 0);
-    LEDGE_TRY(ledge_tfl_check_small(infer));
+    if (x == NULL || x->dtype != LEDGE_I16) {
+        LEDGE_TRY(ledge_tfl_check_small(infer));
+    }
     return ledge_infer_out(infer, 0, LEDGE_F32, x->rank, x->dims);
 }
 

@@ -12,8 +12,9 @@ static const struct ledge_op ops[] = {
     {"tfl", "DetectionPostProcess", ledge_tfl_infer_detection, ledge_tfl_prepare_detection},
     {"tfl", "FullyConnected", ledge_tfl_infer_fully_connected_any,
      ledge_tfl_prepare_fully_connected_any},
+    {"tfl", "HardSwish", ledge_tfl_infer_same, ledge_tfl_prepare_table},
     {"tfl", "LeakyRelu", ledge_tfl_infer_leaky, ledge_tfl_prepare_wide_rescale},
-    {"tfl", "Logistic", ledge_tfl_infer_same, ledge_tfl_prepare_table},
+    {"tfl", "Logistic", ledge_tfl_infer_curve, ledge_tfl_prepare_curve},
     {"tfl", "MaxPool2D", ledge_tfl_infer_pool, ledge_tfl_prepare_pool},
     {"tfl", "Mean", ledge_tfl_infer_mean, ledge_tfl_prepare_mean},
     {"tfl", "Mul", ledge_tfl_infer_binary_any, ledge_tfl_prepare_binary_any},
@@ -42,7 +43,7 @@ static const struct ledge_op ops[] = {
     {"tfl", "Softmax", ledge_tfl_infer_softmax, ledge_tfl_prepare_softmax},
     {"tfl", "SpaceToBatchND", ledge_tfl_infer_space, ledge_tfl_prepare_space},
     {"tfl", "Sub", ledge_tfl_infer_binary_any, ledge_tfl_prepare_binary_any},
-    {"tfl", "Tanh", ledge_tfl_infer_same, ledge_tfl_prepare_table},
+    {"tfl", "Tanh", ledge_tfl_infer_curve, ledge_tfl_prepare_curve},
     {"tfl", "TransposeConv2D", ledge_tfl_infer_transpose_conv, ledge_tfl_prepare_transpose_conv},
 };
 

@@ -30,6 +30,8 @@ static bool same_wide(const struct ledge_tflite_tensor *a, const struct ledge_tf
 static const char *quantised_unary(int32_t code)
 {
     switch (code) {
+    case LEDGE_TFLITE_HARD_SWISH:
+        return "HardSwish";
     case LEDGE_TFLITE_LOGISTIC:
         return "Logistic";
     case LEDGE_TFLITE_TANH:
@@ -48,7 +50,8 @@ enum ledge_status ledge_tflite_unary(struct ledge_tflite *t, const struct ledge_
     if (ledge_tflite_quantised(x)) {
         domain = "tfl";
         name = quantised_unary(op->code);
-        if (name == NULL || !same_small(x, y)) {
+        bool wide = op->code == LEDGE_TFLITE_LOGISTIC || op->code == LEDGE_TFLITE_TANH;
+        if (name == NULL || !(wide ? same_wide(x, y) : same_small(x, y))) {
             return refuse(t, op);
         }
     }
@@ -179,7 +182,7 @@ enum ledge_status ledge_tflite_softmax(struct ledge_tflite *t, const struct ledg
     if (ledge_tflite_quantised(x)) {
         const struct ledge_tflite_tensor *y = ledge_tflite_out(t, op, 0);
         bool wider = x->dtype == LEDGE_I8 && y->dtype == LEDGE_I16 && y->scales.n == 1;
-        if (!same_small(x, y) && !wider) {
+        if (!same_wide(x, y) && !wider) {
             return refuse(t, op);
         }
         int32_t node = ledge_tflite_node1(t, "tfl", "Softmax", in, out);
@@ -271,7 +274,7 @@ enum ledge_status ledge_tflite_dequantize(struct ledge_tflite *t, const struct l
         return ledge_tflite_done(t,
                                  node >= 0 && ledge_graph_set_int(t->graph, node, "to", LEDGE_F32));
     }
-    if ((x->dtype != LEDGE_I8 && x->dtype != LEDGE_U8) || x->scales.n == 0) {
+    if (!ledge_tflite_quantised(x)) {
         return refuse(t, op);
     }
     return ledge_tflite_done(t, ledge_tflite_node1(t, "tfl", "Dequantize", in, out) >= 0);
