@@ -2,6 +2,7 @@
 /* check_operators.c -- every operator of the built-in tables: `ledge check --operators`, from which
  * tools/ops_page.py writes docs/ops.md. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/check.h"
 #include "engine/ops/op.h"
@@ -38,6 +39,9 @@ int check_print_operators(bool json)
     for (size_t t = 0; t < CLI_COUNT(tables); t++) {
         for (const struct ledge_op_table *at = tables[t]; at != NULL; at = at->next) {
             for (int32_t i = 0; i < at->n; i++) {
+                if (strcmp(at->ops[i].domain, "ledge") == 0) {
+                    continue; /* the passes' own */
+                }
                 const char *cells[] = {domain_text(&at->ops[i]), at->ops[i].name};
                 sys_table_row(table, cells, CLI_COUNT(cells));
                 json_array_append_new(

@@ -95,4 +95,7 @@ static inline int32_t ledge_requant(int32_t sum, float scale, struct ledge_qrang
     return ledge_round_into((float)sum * scale, r.low - r.zero, r.high - r.zero) + r.zero;
 }
 
+/* out[i] = in 1 [in 0 [i]]: bytes and a table of 256 bytes. */
+enum ledge_status ledge_byte_table_c(const struct ledge_kernel_call *call);
+
 #endif

@@ -22,7 +22,8 @@
     X("", "ConvInteger", ledge_conv_integer)                                                       \
     X("", "MatMulInteger", ledge_matmul_integer)                                                   \
     X("", "QLinearMatMul", ledge_qlinear_matmul)                                                   \
-    X("com.microsoft", "QGemm", ledge_qgemm)
+    X("com.microsoft", "QGemm", ledge_qgemm)                                                       \
+    X("ledge", "ByteTable", ledge_byte_table)
 
 #define LEDGE_CORE_DECLARE(domain, name, prefix)                                                   \
     enum ledge_status prefix##_infer(struct ledge_op_infer *infer);                                \

@@ -3,9 +3,9 @@
  * loops (conv_i8.h), where a pixel's channels lie side by side.
  *
  * Every quantised convolution of a picture is turned, and whatever can take its output as it is:
- * QLinearAdd, QLinearMul, MaxPool, Concat along the channels, QLinearGlobalAveragePool. Transposes
- * stand only where a region meets something else. A picture of up to four channels is read as
- * planes instead. Bytes only change places: no result changes. Why not blocks of channels:
+ * QLinearAdd, QLinearMul, ByteTable, MaxPool, Concat along the channels, QLinearGlobalAveragePool.
+ * Transposes stand only where a region meets something else. A picture of up to four channels is
+ * read as planes instead. Bytes only change places: no result changes. Why not blocks of channels:
  * docs/decisions/0007-nhwc-for-8-bits.md. */
 #include <string.h>
 
@@ -214,10 +214,11 @@ static enum ledge_status turn_other(const struct regions *r, int32_t at)
     static const int32_t both[2] = {0, 3};
     const struct ledge_node *node = &r->graph->nodes[at];
     bool binary = is_microsoft(node, "QLinearAdd") || is_microsoft(node, "QLinearMul");
+    bool each = strcmp(node->domain, "ledge") == 0 && strcmp(node->op, "ByteTable") == 0;
     bool max = ledge_is_op(node, "MaxPool") && ledge_node_attr(node, "layout") == NULL;
     bool mean = is_microsoft(node, "QLinearGlobalAveragePool") &&
                 ledge_node_int(node, "channels_last", 0) == 0;
-    if ((!binary && !max && !mean) || node->n_out != 1 || node->out[0] < 0) {
+    if ((!binary && !each && !max && !mean) || node->n_out != 1 || node->out[0] < 0) {
         return LEDGE_OK;
     }
     int32_t n = binary ? 2 : 1;

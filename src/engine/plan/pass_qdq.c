@@ -6,8 +6,10 @@
  *   DQ(a), DQ(b)          -> MatMul  -> Q   QLinearMatMul
  *   DQ(a), DQ(b)          -> Add|Mul -> Q   com.microsoft.QLinearAdd | QLinearMul
  *   DQ(x)   -> GlobalAveragePool     -> Q   com.microsoft.QLinearGlobalAveragePool
- *   DQ(x).. -> an operator that only moves elements -> Q   the same operator on the integers, when
- * all scales and zero points are equal
+ *   DQ(x)   -> a function of each element -> Q   ledge.ByteTable with a table of 256 bytes, which
+ * the same three nodes give when the plan folds constants: the same bytes by construction DQ(x)..
+ * -> an operator that only moves elements -> Q   the same operator on the integers, when all scales
+ * and zero points are equal
  *
  * The numerics stay ONNX's: f32 requantisation, round half to even. What does not match stays as it
  * is, and stays right; its attribute in_float then says why (ledge_step_info). */
@@ -314,6 +316,82 @@ static enum ledge_status fuse_move(struct ledge_match *match, struct ledge_node 
     return LEDGE_OK;
 }
 
+/* -- functions of one element
+ * ---------------------------------------------------------------------------------------- */
+
+/* y[i] depends on x[i] alone; further inputs, like Clip's bounds, are single constants. */
+static bool is_function(const struct ledge_match *match, const struct ledge_node *node)
+{
+    static const char *const names[] = {
+        "Abs",        "Ceil",        "Celu",  "Clip",           "Elu",
+        "Erf",        "Exp",         "Floor", "Gelu",           "HardSwish",
+        "Log",        "HardSigmoid", "Mish",  "LeakyRelu",      "Neg",
+        "Reciprocal", "Relu",        "Round", "Selu",           "Sigmoid",
+        "Softplus",   "Softsign",    "Sqrt",  "Swish",          "Tanh",
+        "Sin",        "Cos",         "Sign",  "ThresholdedRelu"};
+    size_t i = 0;
+    while (i < sizeof names / sizeof names[0] && !ledge_is_op(node, names[i])) {
+        i++;
+    }
+    bool fits = i < sizeof names / sizeof names[0] && node->n_in >= 1 && node->n_out == 1;
+    for (int32_t k = 1; fits && k < node->n_in; k++) {
+        const struct ledge_value *v = node->in[k] >= 0 ? &match->graph->values[node->in[k]] : NULL;
+        fits = v == NULL || (v->data != NULL && ledge_match_count(v) == 1);
+    }
+    return fits;
+}
+
+/* A copy of node on other inputs; returns its output, -1 when memory ran out. */
+static int32_t copy_on(struct ledge_graph *graph, int32_t node, int32_t first)
+{
+    enum { MOST = 8 };
+    struct ledge_node *from = &graph->nodes[node];
+    int32_t in[MOST] = {first}, out, n = from->n_in;
+    for (int32_t k = 1; k < n && n <= MOST; k++) {
+        in[k] = from->in[k];
+    }
+    out = n <= MOST ? ledge_graph_add_value(graph, NULL, LEDGE_DTYPE_NONE, -1, NULL) : -1;
+    int32_t made = out < 0 ? -1
+                           : ledge_graph_add_node(graph, from->domain, from->op, from->opset, NULL,
+                                                  in, n, &out, 1);
+    if (made < 0) {
+        return -1;
+    }
+    graph->nodes[made].attrs = graph->nodes[node].attrs; /* read only, in the graph's arena */
+    graph->nodes[made].n_attrs = graph->nodes[node].n_attrs;
+    return out;
+}
+
+static enum ledge_status fuse_function(struct ledge_match *match, struct ledge_node *node)
+{
+    struct ledge_graph *graph = match->graph;
+    struct quantised x, y;
+    const struct ledge_node *q = is_function(match, node) ? read_q(match, node, &y) : NULL;
+    if (q == NULL || !read_activation(match, node->in[0], &x) ||
+        graph->values[x.value].data != NULL) {
+        return LEDGE_ERR_NOT_FOUND;
+    }
+    uint8_t bytes[256];
+    for (int i = 0; i < 256; i++) {
+        bytes[i] = (uint8_t)i;
+    }
+    int32_t chain[3] = {graph->values[node->in[0]].producer, (int32_t)(node - graph->nodes),
+                        (int32_t)(q - graph->nodes)};
+    const int64_t dims[1] = {sizeof bytes};
+    int32_t table = ledge_graph_add_constant(graph, NULL, x.dtype, 1, dims, bytes, true);
+    for (int i = 0; i < 3 && table >= 0; i++) {
+        table = copy_on(graph, chain[i], table); /* moves the nodes: only numbers hold */
+    }
+    if (table < 0) {
+        return ledge_fail(match->err, LEDGE_ERR_NOMEM, "no memory for a table");
+    }
+    const int32_t in[2] = {x.value, table};
+    node = &graph->nodes[chain[1]];
+    node->attrs = NULL;
+    node->n_attrs = 0;
+    return become(match, node, "ledge", "ByteTable", in, 2, &graph->nodes[chain[2]]);
+}
+
 /* Q(DQ(x)) with the same numbers is x. */
 static enum ledge_status fuse_nothing(struct ledge_match *match, struct ledge_node *node)
 {
@@ -411,7 +489,8 @@ static enum ledge_status note_floats(struct ledge_match *match)
 enum ledge_status ledge_pass_qdq(struct ledge_graph *graph, struct ledge_error *err)
 {
     static enum ledge_status (*const patterns[])(struct ledge_match *, struct ledge_node *) = {
-        fuse_conv, fuse_gemm, fuse_matmul, fuse_binary, fuse_global_pool, fuse_move, fuse_nothing};
+        fuse_conv,        fuse_gemm, fuse_matmul,   fuse_binary,
+        fuse_global_pool, fuse_move, fuse_function, fuse_nothing};
     struct ledge_match match;
     enum ledge_status status = ledge_match_begin(&match, graph, err);
     for (int32_t i = 0; status == LEDGE_OK && i < graph->n_nodes; i++) {

@@ -257,6 +257,36 @@ static void test_qdq(void **state)
     test_done(&net);
 }
 
+/* Functions of one element become tables, by the same arithmetic: not one byte differs. One with
+ * two readers keeps its input; behind a convolution the table works on its layout. */
+static void test_qdq_functions(void **state)
+{
+    (void)state;
+    struct test_net net;
+    float x[3 * 6 * 6];
+    uint32_t seed = 23;
+    int32_t w, b;
+    test_init(&net);
+    test_fill_f32(x, 108, &seed);
+    struct affine s1 = affine(&net, 0.0079f, 128), s2 = affine(&net, 0.02f, 3);
+    struct affine s3 = affine(&net, 0.0039f, 0), s4 = affine(&net, 0.013f, 20);
+    int32_t y = qdq(&net, test_input(&net, LEDGE_F32, TEST_SHAPE(1, 3, 6, 6), x), s1);
+    int32_t gate = qdq(&net, test_node(&net, "", "Sigmoid", 1, TEST_VALUES(y)), s3);
+    y = qdq(&net, test_node(&net, "", "Mul", 2, TEST_VALUES(y, gate)), s1);
+    weights(&net, TEST_SHAPE(4, 3, 3, 3), 0.0079f, &seed, &w, &b);
+    y = qdq(&net, test_node(&net, "", "Conv", 3, TEST_VALUES(y, w, b)), s2);
+    y = test_node(&net, "", "LeakyRelu", 1, TEST_VALUES(y));
+    test_float(&net, "alpha", 0.1f);
+    y = qdq(&net, y, s4);
+    int32_t low = test_constant(&net, LEDGE_F32, 0, NULL, &(float){0.0f});
+    y = qdq(&net, test_node(&net, "", "Clip", 2, TEST_VALUES(y, low)), s2);
+    test_output(&net, y);
+    both_ways(&net, 0.0201); /* one step of the convolution, whose sums are f32 before */
+    assert_int_equal(count_op(&net.graph, "ByteTable"), 3);
+    assert_int_equal(count_op(&net.graph, "LeakyRelu"), 1); /* on the 256 bytes, when planning */
+    test_done(&net);
+}
+
 /* Not ONNX's pattern: scales of a move differ, a bias with another scale. It stays f32, and right.
  */
 static void test_qdq_kept(void **state)
@@ -349,9 +379,10 @@ static void test_nhwc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv_chain), cmocka_unit_test(test_shared_weights),
-        cmocka_unit_test(test_kept),       cmocka_unit_test(test_qdq),
-        cmocka_unit_test(test_qdq_kept),   cmocka_unit_test(test_nhwc),
+        cmocka_unit_test(test_conv_chain),    cmocka_unit_test(test_shared_weights),
+        cmocka_unit_test(test_kept),          cmocka_unit_test(test_qdq),
+        cmocka_unit_test(test_qdq_functions), cmocka_unit_test(test_qdq_kept),
+        cmocka_unit_test(test_nhwc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
