@@ -79,6 +79,8 @@ extern const struct ledge_op_table ledge_ops_core;
 extern const struct ledge_op_table ledge_ops_onnx;
 extern const struct ledge_op_table ledge_ops_tfl;
 extern const struct ledge_op_table ledge_ops_late;
+/* ai.onnx.ml. */
+extern const struct ledge_op_table ledge_ops_ml;
 /* Operators on blocked tensors, which only the layout step writes (plan/layout.c). */
 extern const struct ledge_op_table ledge_ops_blocked;
 
