@@ -191,6 +191,15 @@ void ledge_q8_store(const struct ledge_q8_store *store, int64_t row, int64_t col
             }
             continue;
         }
+        if (store->dtype == LEDGE_F32) {
+            float *y = (float *)store->y + at;
+            for (int32_t i = 0; i < cols; i++) {
+                int64_t which = store->channels_are_rows ? channel : channel + i;
+                int32_t sum = (int32_t)((uint32_t)from[i] + (uint32_t)c->offset[which]);
+                y[i] = ledge_clamp_f32((float)sum * c->scale[which], store->clamp);
+            }
+            continue;
+        }
         struct ledge_requant_i8 requant = {.sums = from,
                                            .n = cols,
                                            .offset = c->offset + channel,

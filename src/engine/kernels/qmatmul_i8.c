@@ -116,6 +116,7 @@ enum ledge_status ledge_qmatmul_i8(const struct ledge_kernel_call *call)
             .store = {.isa = fast->isa,
                       .constants = &fast->constants,
                       .dtype = call->out[0]->dtype,
+                      .clamp = fast->base.clamp,
                       .y = (char *)call->out[0]->data + (size_t)(i * s->m * s->n) * element,
                       .ldy = s->n}};
         struct ledge_product_i8 product = {.isa = fast->isa,

@@ -74,11 +74,12 @@ bool ledge_qmatmul_i8_pack(const struct ledge_qmatmul_fast *fast,
                            const struct ledge_q8_weights *weights, uint32_t *packed);
 enum ledge_status ledge_qmatmul_i8(const struct ledge_kernel_call *call);
 
-/* Sums of one tile to the output: y is u8, i8 or i32 with row stride ldy. */
+/* Sums of one tile to the output: y is u8, i8, i32 or f32 with row stride ldy. */
 struct ledge_q8_store {
     const struct ledge_i8_kernels *isa;
     const struct ledge_q8_constants *constants;
     enum ledge_dtype dtype;
+    struct ledge_clamp clamp; /* of f32 results */
     void *y;
     int64_t ldy;
     bool channels_are_rows;

@@ -181,7 +181,8 @@ static void convolutions(void **state)
     }
 }
 
-/* kind bits: 1 a is i8, 2 b is u8, 4 b has zero points, 8 QGemm with transB and bias, 16 integer */
+/* kind bits: 1 a is i8, 2 b is u8, 4 b has zero points, 8 QGemm with transB and bias, 16 integer
+ * (with 8: to f32) */
 static void product(int64_t m, int64_t n, int64_t k, int kind, uint32_t seed)
 {
     enum ledge_dtype at = kind & 1 ? LEDGE_I8 : LEDGE_U8;
@@ -202,7 +203,7 @@ static void product(int64_t m, int64_t n, int64_t k, int kind, uint32_t seed)
     if (!integer) {
         int32_t ys = test_constant(&net, LEDGE_F32, 0, NULL, &y_scale);
         int32_t yz = test_constant(&net, at, 0, NULL, &o.zeros[1]);
-        n_in = gemm ? 9 : 8;
+        n_in = gemm ? (kind & 16 ? 7 : 9) : 8;
         in[1] = test_constant(&net, LEDGE_F32, 0, NULL, &a_scale);
         in[2] = az;
         in[3] = b;

@@ -176,8 +176,7 @@ static bool all_constant(const struct ledge_op_prepare *prepare,
            constant_or_absent(prepare, in->b_scale) && constant_or_absent(prepare, in->a_zero) &&
            constant_or_absent(prepare, in->a_scale) && constant_or_absent(prepare, in->y_zero) &&
            constant_or_absent(prepare, in->y_scale) && constant_or_absent(prepare, in->bias) &&
-           (a_zero == NULL || count(a_zero) == 1) && (a_scale == NULL || count(a_scale) == 1) &&
-           ledge_prepare_out(prepare, 0)->dtype != LEDGE_F32;
+           (a_zero == NULL || count(a_zero) == 1) && (a_scale == NULL || count(a_scale) == 1);
 }
 
 /* Element c of a constant scale or zero point input; absent: 1 and 0. */
