@@ -12,6 +12,10 @@
 #include "engine/port/rung.h"
 #include "engine/tensor/view.h"
 
+/* A node may name fewer inputs and outputs than its operator knows: the lists of a call have at
+ * least so many entries, NULL behind the node's own. */
+enum { LEDGE_CALL_ENTRIES = 16 };
+
 struct ledge_kernel_call {
     const struct ledge_view *const *in; /* n_in entries; NULL where an optional input is absent */
     int32_t n_in;

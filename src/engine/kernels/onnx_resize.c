@@ -29,7 +29,8 @@ enum ledge_status ledge_resize_c(const struct ledge_kernel_call *call)
 {
     const struct ledge_resize *p = call->params;
     const float *in = call->in[0]->data;
-    for (int32_t i = 0; i < p->n; i++) {
+    int32_t passes = ledge_view_count(call->out[0]) > 0 ? p->n : 0;
+    for (int32_t i = 0; i < passes; i++) {
         float *out = i == p->n - 1 ? call->out[0]->data
                                    : (float *)((char *)call->scratch + (i % 2 == 0 ? 0 : p->half));
         run_pass(&p->pass[i], in, out, p->fill);

@@ -213,7 +213,8 @@ static const struct ledge_view **views_of(struct ledge_graph *graph, struct ledg
                                           const int32_t *list, int32_t n, bool give_memory)
 {
     struct ledge_view *views = LEDGE_NEW_ARRAY(scratch, struct ledge_view, (size_t)n);
-    const struct ledge_view **at = LEDGE_NEW_ARRAY(scratch, const struct ledge_view *, (size_t)n);
+    size_t entries = (size_t)(n > LEDGE_CALL_ENTRIES ? n : LEDGE_CALL_ENTRIES);
+    const struct ledge_view **at = LEDGE_NEW_ARRAY(scratch, const struct ledge_view *, entries);
     if (views == NULL || at == NULL) {
         return NULL;
     }

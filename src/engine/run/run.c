@@ -26,8 +26,9 @@ struct ledge_run {
 static const struct ledge_view *const *bind_list(struct ledge_run *run, const int32_t *list,
                                                  int32_t n)
 {
+    size_t entries = (size_t)(n > LEDGE_CALL_ENTRIES ? n : LEDGE_CALL_ENTRIES);
     const struct ledge_view **at =
-        LEDGE_NEW_ARRAY(&run->memory, const struct ledge_view *, (size_t)n);
+        LEDGE_NEW_ARRAY(&run->memory, const struct ledge_view *, entries);
     for (int32_t i = 0; at != NULL && i < n; i++) {
         at[i] = list[i] >= 0 ? &run->views[list[i]] : NULL;
     }
