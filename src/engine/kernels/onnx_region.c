@@ -120,6 +120,57 @@ enum ledge_status ledge_roi_align_c(const struct ledge_kernel_call *call)
     return LEDGE_OK;
 }
 
+/* Whole element of a border, kept near the picture so that all below stays exact. */
+static int64_t border(float v)
+{
+    v = roundf(v);
+    return v > -0x1p30f ? (v < 0x1p30f ? (int64_t)v : 1 << 30) : -(1 << 30);
+}
+
+/* Elements first .. last - 1 of bin number i of n, cut to the picture. */
+static void bin_span(int64_t start, int64_t size, int64_t i, int64_t n, int64_t picture,
+                     int64_t *first, int64_t *last)
+{
+    *first = start + i * size / n;
+    *last = start + ((i + 1) * size + n - 1) / n;
+    *first = *first < 0 ? 0 : *first < picture ? *first : picture;
+    *last = *last < 0 ? 0 : *last < picture ? *last : picture;
+}
+
+enum ledge_status ledge_max_roi_pool_c(const struct ledge_kernel_call *call)
+{
+    const struct ledge_roi_align *p = call->params;
+    float *y = call->out[0]->data;
+    for (int64_t r = 0; r < p->regions; r++) {
+        const float *box = (const float *)call->in[1]->data + 5 * r;
+        if (!(box[0] >= 0 && box[0] < (float)p->batch)) {
+            return ledge_fail(call->err, LEDGE_ERR_RANGE, "picture %g of %lld", (double)box[0],
+                              (long long)p->batch);
+        }
+        int64_t left = border(box[1] * p->scale), top = border(box[2] * p->scale);
+        int64_t width = border(box[3] * p->scale) - left + 1;
+        int64_t height = border(box[4] * p->scale) - top + 1;
+        const float *x =
+            (const float *)call->in[0]->data + (int64_t)box[0] * p->channels * p->height * p->width;
+        for (int64_t at = 0; at < p->channels * p->out_height * p->out_width; at++) {
+            int64_t row[2], col[2], plane = at / p->out_width / p->out_height;
+            bin_span(top, height > 1 ? height : 1, at / p->out_width % p->out_height, p->out_height,
+                     p->height, &row[0], &row[1]);
+            bin_span(left, width > 1 ? width : 1, at % p->out_width, p->out_width, p->width,
+                     &col[0], &col[1]);
+            float most = row[0] < row[1] && col[0] < col[1] ? -INFINITY : 0;
+            for (int64_t i = row[0]; i < row[1]; i++) {
+                for (int64_t k = col[0]; k < col[1]; k++) {
+                    float v = x[(plane * p->height + i) * p->width + k];
+                    most = v > most ? v : most;
+                }
+            }
+            *y++ = most;
+        }
+    }
+    return LEDGE_OK;
+}
+
 /* Bilinear, zeros outside. */
 static float between(const float *plane, int64_t height, int64_t width, float y, float x)
 {

@@ -43,6 +43,10 @@ struct ledge_roi_align {
 };
 enum ledge_status ledge_roi_align_c(const struct ledge_kernel_call *call);
 
+/* MaxRoiPool-1: boxes [regions][5], the first number is the picture's; borders are rounded to whole
+ * elements. Uses batch to out_width and scale. Errors: ERR_RANGE. */
+enum ledge_status ledge_max_roi_pool_c(const struct ledge_kernel_call *call);
+
 /* in {x, weights, offsets [n][groups][taps][2][out], bias or NULL, mask [n][groups][taps][out] or
  * NULL} */
 struct ledge_deform {

@@ -21,7 +21,7 @@
     X(batch_norm) X(group_norm) X(layer_norm) X(lrn) X(lp_norm) X(resize) X(rnn)                   \
     X(quantize) X(dequantize) X(dynamic_quantize) X(qbinary) X(qpool)                              \
     X(loss) X(attention) X(rotary) X(linear_attention) X(causal_conv) X(tensor_scatter)            \
-    X(grid_sample) X(affine_grid) X(roi_align) X(deform) X(col2im) X(unpool)                       \
+    X(grid_sample) X(affine_grid) X(roi_align) X(max_roi) X(deform) X(col2im) X(unpool)            \
     X(dft) X(stft) X(window) X(mel) X(einsum) X(det) X(mean_variance) X(tfidf) X(center)           \
     X(step)                                                                                        \
     X(nonzero) X(compress) X(unique) X(nms)
@@ -65,7 +65,7 @@
     X(RotaryEmbedding, rotary) X(LinearAttention, linear_attention)                                \
     X(CausalConvWithState, causal_conv) X(TensorScatter, tensor_scatter)                           \
     X(GridSample, grid_sample) X(AffineGrid, affine_grid) X(RoiAlign, roi_align)                   \
-    X(DeformConv, deform) X(Col2Im, col2im) X(MaxUnpool, unpool)                                   \
+    X(DeformConv, deform) X(Col2Im, col2im) X(MaxUnpool, unpool) X(MaxRoiPool, max_roi)            \
     X(DFT, dft) X(STFT, stft) X(HannWindow, window) X(HammingWindow, window)                       \
     X(BlackmanWindow, window) X(MelWeightMatrix, mel) X(Einsum, einsum) X(Det, det)                \
     X(MeanVarianceNormalization, mean_variance) X(TfIdfVectorizer, tfidf)                          \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* onnx_sample.c -- GridSample, AffineGrid, RoiAlign, DeformConv, Col2Im, MaxUnpool. */
+/* onnx_sample.c -- GridSample, AffineGrid, RoiAlign, MaxRoiPool, DeformConv, Col2Im,
+ * MaxUnpool. */
 #include "engine/kernels/onnx_sample.h"
 
 #include <string.h>
@@ -172,6 +173,47 @@ enum ledge_status ledge_onnx_roi_align_prepare(struct ledge_op_prepare *prepare)
     struct ledge_roi_align p;
     LEDGE_TRY(parse_roi(&infer, &p));
     return ledge_onnx_ready(prepare, ledge_roi_align_c, "RoiAlign_c", &p, sizeof p);
+}
+
+static enum ledge_status parse_max_roi(const struct ledge_op_infer *infer,
+                                       struct ledge_roi_align *p)
+{
+    int64_t shape[2];
+    int32_t n;
+    LEDGE_TRY(ledge_onnx_need(infer, 2));
+    LEDGE_TRY(ledge_onnx_dtype_is(infer, 0, LEDGE_F32));
+    LEDGE_TRY(ledge_onnx_dtype_is(infer, 1, LEDGE_F32));
+    LEDGE_TRY(ledge_onnx_list(infer, "pooled_shape", -1, shape, 2, &n));
+    const struct ledge_value *x = ledge_infer_in(infer, 0), *boxes = ledge_infer_in(infer, 1);
+    if (x->rank != 4 || boxes->rank != 2 || boxes->dims[1] != 5 || n != 2 || shape[0] < 1 ||
+        shape[1] < 1 || shape[0] > SIZE_LIMIT || shape[1] > SIZE_LIMIT) {
+        return misfit(infer, "the picture, a region or pooled_shape");
+    }
+    *p = (struct ledge_roi_align){.batch = x->dims[0],
+                                  .channels = x->dims[1],
+                                  .height = x->dims[2],
+                                  .width = x->dims[3],
+                                  .regions = boxes->dims[0],
+                                  .out_height = shape[0],
+                                  .out_width = shape[1],
+                                  .scale = ledge_node_float(infer->node, "spatial_scale", 1.0f)};
+    return LEDGE_OK;
+}
+
+enum ledge_status ledge_onnx_max_roi_infer(struct ledge_op_infer *infer)
+{
+    struct ledge_roi_align p;
+    LEDGE_TRY(parse_max_roi(infer, &p));
+    return ledge_infer_out(infer, 0, LEDGE_F32, 4,
+                           (int64_t[]){p.regions, p.channels, p.out_height, p.out_width});
+}
+
+enum ledge_status ledge_onnx_max_roi_prepare(struct ledge_op_prepare *prepare)
+{
+    struct ledge_op_infer infer = ledge_onnx_as_infer(prepare);
+    struct ledge_roi_align p;
+    LEDGE_TRY(parse_max_roi(&infer, &p));
+    return ledge_onnx_ready(prepare, ledge_max_roi_pool_c, "MaxRoiPool_c", &p, sizeof p);
 }
 
 /* -- DeformConv

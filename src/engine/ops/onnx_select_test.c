@@ -84,6 +84,27 @@ static void test_unique(void **state)
     }
 }
 
+/* Regions of 4 x 4 elements 0 .. 15: the inner four in one bin, all in four, one far outside. */
+static void test_max_roi_pool(void **state)
+{
+    (void)state;
+    static const float boxes[3 * 5] = {0, 1, 1, 2, 2, 0, 0, 0, 3, 3, 0, 90, 90, 95, 95};
+    static const float want[12] = {5, 6, 9, 10, 5, 7, 13, 15, 0, 0, 0, 0};
+    float x[16];
+    for (int i = 0; i < 16; i++) {
+        x[i] = (float)i;
+    }
+    struct test_net net;
+    test_init(&net);
+    int32_t in = test_input(&net, LEDGE_F32, TEST_SHAPE(1, 1, 4, 4), x);
+    int32_t regions = test_input(&net, LEDGE_F32, TEST_SHAPE(3, 5), boxes);
+    test_output(&net, test_node(&net, "", "MaxRoiPool", 2, TEST_VALUES(in, regions)));
+    test_ints(&net, "pooled_shape", TEST_SHAPE(2, 2));
+    test_run(&net, LEDGE_RUNG_C, 1);
+    test_near(test_result(&net, 0, TEST_SHAPE(3, 1, 2, 2)), want, 12, 0);
+    test_done(&net);
+}
+
 /* What does not fit is refused by a line that names the operator, not by a crash. */
 static void test_refusals(void **state)
 {
@@ -110,6 +131,7 @@ int main(void)
         cmocka_unit_test(test_nonzero_in_the_run),
         cmocka_unit_test(test_nms),
         cmocka_unit_test(test_unique),
+        cmocka_unit_test(test_max_roi_pool),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
