@@ -228,6 +228,51 @@ static enum ledge_status fuse_matmul(struct ledge_match *match, struct ledge_nod
     return become(match, node, "", "QLinearMatMul", in, 8, q);
 }
 
+/* A constant of every byte, in the order of a table's entries; -1: no memory. */
+static int32_t every_byte(struct ledge_graph *graph, enum ledge_dtype dtype)
+{
+    uint8_t bytes[256];
+    const int64_t dims[1] = {sizeof bytes};
+    for (int i = 0; i < 256; i++) {
+        bytes[i] = (uint8_t)i;
+    }
+    return ledge_graph_add_constant(graph, NULL, dtype, 1, dims, bytes, true);
+}
+
+/* The table by which value comes from x alone; -1: it does not. */
+static int32_t table_of(const struct ledge_match *match, int32_t value, int32_t x)
+{
+    const struct ledge_node *node = ledge_match_producer(match, value);
+    bool fits = node != NULL && strcmp(node->domain, "ledge") == 0 &&
+                strcmp(node->op, "ByteTable") == 0 && node->in[0] == x;
+    return fits ? node->in[1] : -1;
+}
+
+/* x * sigmoid(x) is a function of x: the operator on every byte and its table gives one table. in:
+ * what the operator would read, x first or fourth. ERR_NOT_FOUND: it has two inputs indeed. */
+static enum ledge_status fuse_own_table(struct ledge_match *match, struct ledge_node *node,
+                                        const char *op, const int32_t *in, enum ledge_dtype dtype,
+                                        struct ledge_node *q)
+{
+    struct ledge_graph *graph = match->graph;
+    int32_t second = table_of(match, in[3], in[0]), first = table_of(match, in[0], in[3]);
+    int32_t copy[8], pair[2] = {second >= 0 ? in[0] : in[3], -1};
+    int32_t at = (int32_t)(node - graph->nodes), tail = (int32_t)(q - graph->nodes);
+    if (first < 0 && second < 0) {
+        return LEDGE_ERR_NOT_FOUND;
+    }
+    memcpy(copy, in, sizeof copy);
+    copy[0] = second >= 0 ? every_byte(graph, dtype) : first;
+    copy[3] = second >= 0 ? second : every_byte(graph, dtype);
+    pair[1] = ledge_graph_add_value(graph, NULL, LEDGE_DTYPE_NONE, -1, NULL);
+    bool made =
+        copy[0] >= 0 && copy[3] >= 0 && pair[1] >= 0 &&
+        ledge_graph_add_node(graph, "com.microsoft", op, 1, NULL, copy, 8, &pair[1], 1) >= 0;
+    return made ? become(match, &graph->nodes[at], "ledge", "ByteTable", pair, 2,
+                         &graph->nodes[tail])
+                : ledge_fail(match->err, LEDGE_ERR_NOMEM, "no memory for a table");
+}
+
 static enum ledge_status fuse_binary(struct ledge_match *match, struct ledge_node *node)
 {
     struct quantised a, b, y;
@@ -241,7 +286,10 @@ static enum ledge_status fuse_binary(struct ledge_match *match, struct ledge_nod
         return LEDGE_ERR_NOT_FOUND;
     }
     const int32_t in[8] = {a.value, a.scale, a.zero, b.value, b.scale, b.zero, y.scale, y.zero};
-    return become(match, node, "com.microsoft", add ? "QLinearAdd" : "QLinearMul", in, 8, q);
+    const char *op = add ? "QLinearAdd" : "QLinearMul";
+    enum ledge_status own =
+        a.dtype == b.dtype ? fuse_own_table(match, node, op, in, a.dtype, q) : LEDGE_ERR_NOT_FOUND;
+    return own != LEDGE_ERR_NOT_FOUND ? own : become(match, node, "com.microsoft", op, in, 8, q);
 }
 
 static enum ledge_status fuse_global_pool(struct ledge_match *match, struct ledge_node *node)
@@ -371,14 +419,9 @@ static enum ledge_status fuse_function(struct ledge_match *match, struct ledge_n
         graph->values[x.value].data != NULL) {
         return LEDGE_ERR_NOT_FOUND;
     }
-    uint8_t bytes[256];
-    for (int i = 0; i < 256; i++) {
-        bytes[i] = (uint8_t)i;
-    }
     int32_t chain[3] = {graph->values[node->in[0]].producer, (int32_t)(node - graph->nodes),
                         (int32_t)(q - graph->nodes)};
-    const int64_t dims[1] = {sizeof bytes};
-    int32_t table = ledge_graph_add_constant(graph, NULL, x.dtype, 1, dims, bytes, true);
+    int32_t table = every_byte(graph, x.dtype);
     for (int i = 0; i < 3 && table >= 0; i++) {
         table = copy_on(graph, chain[i], table); /* moves the nodes: only numbers hold */
     }
