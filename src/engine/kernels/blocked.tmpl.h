@@ -16,6 +16,10 @@
 /* -- dense convolution ----------------------------------------------------------------------------
  */
 
+/* Weights come from memory in one long stream that hardware follows only to the end of a page: they
+ * are asked for two pages ahead, 64 steps of a tile. */
+enum { AHEAD = 2048 };
+
 /* n channels of one tap: w goes on behind them. Pixels are `step` floats apart. */
 INLINE const float *channels(const float *x, const float *w, int64_t n, vec acc[TILE_ROWS][2],
                              const int pixels, const int blocks, const int step)
@@ -24,6 +28,7 @@ INLINE const float *channels(const float *x, const float *w, int64_t n, vec acc[
         vec weight[2];
         UNROLL
         for (int v = 0; v < blocks; v++) {
+            v_prefetch(w + v * LANES, AHEAD);
             weight[v] = v_load(w + v * LANES);
         }
         UNROLL

@@ -57,6 +57,12 @@ static inline vec v_larger(vec a, vec b)
     return _mm512_max_ps(a, b);
 }
 
+/* The line at p + ahead floats is wanted soon; it need not exist. */
+static inline void v_prefetch(const float *p, uintptr_t ahead)
+{
+    _mm_prefetch((const char *)((uintptr_t)p + ahead * sizeof *p), _MM_HINT_T0);
+}
+
 /* v, in a register: loaded once however often it is used. */
 static inline vec v_keep(vec v)
 {

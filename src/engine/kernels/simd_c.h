@@ -91,6 +91,12 @@ static inline vec v_larger(vec a, vec b)
     return a;
 }
 
+static inline void v_prefetch(const float *p, uintptr_t ahead)
+{
+    (void)p;
+    (void)ahead;
+}
+
 static inline vec v_keep(vec v)
 {
     return v;
