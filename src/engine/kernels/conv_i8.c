@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { H = 1, W = 2, CHUNK = 240, CHUNK_STEP = 24, TABLE = 4096 };
+enum { H = 1, W = 2, CHUNK = 240, CHUNK_STEP = 24, TABLE = 4096, MAX_GROUPS = 4096 };
 
 /* Vectors of sums that wait to become bytes together: whole tiles of them, in the L1 cache. */
 enum { BATCH = 96 };
@@ -38,8 +38,12 @@ bool ledge_conv_i8_is_fast(const struct ledge_geometry *g)
         g->kernel[W] > 4096) {
         return false;
     }
+    /* Lists have room for whole vectors of channels in each group. */
+    if (g->groups > MAX_GROUPS) {
+        return false;
+    }
     /* Padding that dwarfs the picture is not worth a copy of it. */
-    return reach(g, H) <= 4 * g->in[H] + 64 && reach(g, W) <= 4 * g->in[W] + 64 &&
+    return reach(g, H) <= 4 * g->in[H] + 256 && reach(g, W) <= 4 * g->in[W] + 256 &&
            g->batch * ledge_volume(g->out) < COUNT_LIMIT && g->out_channels < COUNT_LIMIT &&
            ledge_volume(g->kernel) * per_group(g) < COUNT_LIMIT / 256;
 }
@@ -110,11 +114,9 @@ static int64_t panel_at(const struct ledge_conv_i8 *conv, int64_t panel)
     return panel * conv->vectors / conv->panels;
 }
 
-int64_t ledge_conv_i8_channel(const struct ledge_conv_i8 *conv, int64_t position)
+/* The panel that a vector of a group is in. */
+static int64_t panel_of(const struct ledge_conv_i8 *conv, int64_t vector)
 {
-    int64_t out = conv->g.out_channels / conv->g.groups;
-    int64_t group = position / conv->position;
-    int64_t vector = position % conv->position / conv->isa->lanes;
     int64_t panel = vector * conv->panels / conv->vectors;
     while (panel_at(conv, panel) > vector) {
         panel--;
@@ -122,6 +124,15 @@ int64_t ledge_conv_i8_channel(const struct ledge_conv_i8 *conv, int64_t position
     while (panel_at(conv, panel + 1) <= vector) {
         panel++;
     }
+    return panel;
+}
+
+int64_t ledge_conv_i8_channel(const struct ledge_conv_i8 *conv, int64_t position)
+{
+    int64_t out = conv->g.out_channels / conv->g.groups;
+    int64_t group = position / conv->position;
+    int64_t vector = position % conv->position / conv->isa->lanes;
+    int64_t panel = panel_of(conv, vector);
     int64_t first = panel_at(conv, panel);
     int32_t vectors = (int32_t)(panel_at(conv, panel + 1) - first);
     int64_t within = position % conv->position - first * conv->isa->lanes;
@@ -230,10 +241,7 @@ bool ledge_conv_i8_pack(const struct ledge_conv_i8 *conv, const struct ledge_wei
             continue;
         }
         int64_t vector = p % conv->position / lanes;
-        int64_t panel = 0;
-        while (panel_at(conv, panel + 1) <= vector) {
-            panel++;
-        }
+        int64_t panel = panel_of(conv, vector);
         int64_t first = panel_at(conv, panel);
         int64_t step = (panel_at(conv, panel + 1) - first) * lanes;
         uint32_t *to = (uint32_t *)packed + (size_t)(p / conv->position) * conv->group_units +

@@ -129,9 +129,30 @@ static bool is_picture(const struct regions *r, const struct ledge_node *node)
            (int64_t)w->bytes == ledge_match_count(w);
 }
 
+/* May the picture be read as planes? Few channels, and a window that conv_i8.h takes whatever the
+ * picture's size. */
+static bool has_few_channels(const struct regions *r, const struct ledge_node *node)
+{
+    enum { FEW = 4, WINDOW = 64 };
+    const struct ledge_value *w = &r->graph->values[node->in[3]];
+    size_t n_pads, n_dilations;
+    const int64_t *pads = ledge_node_ints(node, "pads", &n_pads);
+    const int64_t *dilations = ledge_node_ints(node, "dilations", &n_dilations);
+    bool fits = w->dims[1] <= FEW && ledge_node_int(node, "group", 1) == 1;
+    for (int32_t i = 2; i < w->rank; i++) {
+        fits = fits && w->dims[i] <= WINDOW;
+    }
+    for (size_t i = 0; i < n_pads; i++) {
+        fits = fits && pads[i] < WINDOW;
+    }
+    for (size_t i = 0; i < n_dilations; i++) {
+        fits = fits && dilations[i] == 1;
+    }
+    return fits;
+}
+
 static enum ledge_status turn_conv(const struct regions *r, int32_t at)
 {
-    enum { FEW = 4 };
     struct ledge_graph *graph = r->graph;
     const struct ledge_node *node = &graph->nodes[at];
     if (!is_picture(r, node)) {
@@ -139,7 +160,7 @@ static enum ledge_status turn_conv(const struct regions *r, int32_t at)
     }
     int32_t x = node->in[0];
     int32_t rank = graph->values[node->in[3]].rank;
-    bool few = graph->values[node->in[3]].dims[1] <= FEW && ledge_node_int(node, "group", 1) == 1;
+    bool few = has_few_channels(r, node);
     if (twin_of(r, x) < 0 && !few) {
         int32_t twin = ledge_graph_add_value(graph, NULL, graph->values[x].dtype, -1, NULL);
         if (twin < 0) {
