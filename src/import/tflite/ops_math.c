@@ -59,14 +59,31 @@ enum ledge_status ledge_tflite_unary(struct ledge_tflite *t, const struct ledge_
                                                    ledge_tflite_out_value(t, op, 0)) >= 0);
 }
 
+/* The numbers of both mean the same. */
+static bool same_quant(const struct ledge_tflite_tensor *a, const struct ledge_tflite_tensor *b)
+{
+    int64_t zero_a = a->zeros.n > 0 ? ledge_fb_item_i64(a->zeros, 0) : 0;
+    int64_t zero_b = b->zeros.n > 0 ? ledge_fb_item_i64(b->zeros, 0) : 0;
+    return zero_a == zero_b &&
+           !(ledge_fb_item_f32(a->scales, 0) < ledge_fb_item_f32(b->scales, 0)) &&
+           !(ledge_fb_item_f32(a->scales, 0) > ledge_fb_item_f32(b->scales, 0));
+}
+
 static enum ledge_status quantised_binary(struct ledge_tflite *t, const struct ledge_tflite_op *op,
                                           uint8_t activation)
 {
     const struct ledge_tflite_tensor *a = ledge_tflite_in(t, op, 0);
     const struct ledge_tflite_tensor *b = ledge_tflite_in(t, op, 1);
     const struct ledge_tflite_tensor *y = ledge_tflite_out(t, op, 0);
-    bool known = op->code == LEDGE_TFLITE_ADD || op->code == LEDGE_TFLITE_SUB ||
-                 op->code == LEDGE_TFLITE_MUL;
+    int32_t code = op->code;
+    bool selects = code == LEDGE_TFLITE_MAXIMUM || code == LEDGE_TFLITE_MINIMUM;
+    if (selects && same_wide(a, b) && same_wide(a, y) && same_quant(a, b) && same_quant(a, y)) {
+        return ledge_tflite_done(t, ledge_tflite_node2(t, "", op->onnx,
+                                                       ledge_tflite_in_value(t, op, 0),
+                                                       ledge_tflite_in_value(t, op, 1),
+                                                       ledge_tflite_out_value(t, op, 0)) >= 0);
+    }
+    bool known = code == LEDGE_TFLITE_ADD || code == LEDGE_TFLITE_SUB || code == LEDGE_TFLITE_MUL;
     if (!known || !same_wide(a, b) || !same_wide(a, y)) {
         return refuse(t, op);
     }
