@@ -149,6 +149,53 @@ static void sessions_run(void **state)
     free(bytes);
 }
 
+/* Other sizes of a free dimension are planned once, the latest four stay ready; the same numbers
+ * come out as in a session of that size. */
+static void a_session_follows_shapes(void **state)
+{
+    (void)state;
+    size_t size;
+    uint8_t *bytes = sample_file(&size);
+    struct counter counter = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    struct ledge_allocator allocator = {count_alloc, count_release, &counter};
+    struct ledge_model_options model_options = {.allocator = &allocator};
+    struct ledge_model *model = NULL;
+    struct ledge_session *session = NULL;
+    struct ledge_error err;
+    static float x[6 * 192];
+    float alone[5];
+    struct ledge_tensor out[2];
+    assert_int_equal(ledge_model_open_memory(bytes, size, &model_options, &model, &err), LEDGE_OK);
+    assert_int_equal(ledge_session_open(model, NULL, &session, &err), LEDGE_OK);
+    for (int round = 0; round < 3; round++) {
+        int64_t before = counter.calls;
+        for (int32_t batch = 1; batch <= 4; batch++) {
+            struct ledge_tensor in = picture(x, batch);
+            assert_int_equal(ledge_session_run(session, &in, 1, out, 2, &err), LEDGE_OK);
+            assert_int_equal(out[0].dims[0], batch);
+            assert_int_equal(out[0].bytes, batch * 5 * 4);
+            if (batch == 1) {
+                memcpy(alone, out[0].data, sizeof alone);
+            }
+            assert_memory_equal(out[0].data, alone, sizeof alone);
+        }
+        assert_int_equal(counter.calls > before, round == 0);
+    }
+    for (int32_t batch = 5; batch <= 6; batch++) { /* more than stay ready */
+        struct ledge_tensor in = picture(x, batch);
+        assert_int_equal(ledge_session_run(session, &in, 1, out, 2, &err), LEDGE_OK);
+        assert_memory_equal(out[0].data, alone, sizeof alone);
+    }
+    struct ledge_tensor wrong = picture(x, 2);
+    wrong.dims[1] = 4; /* which the model does not leave free */
+    wrong.bytes = wrong.bytes / 3 * 4;
+    assert_int_equal(ledge_session_run(session, &wrong, 1, out, 2, &err), LEDGE_ERR_SHAPE);
+    ledge_session_close(session);
+    ledge_model_close(model);
+    assert_int_equal(counter.live, 0);
+    free(bytes);
+}
+
 static void wrong_tensors_are_refused(void **state)
 {
     (void)state;
@@ -447,6 +494,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_describes_itself),
         cmocka_unit_test(sessions_run),
+        cmocka_unit_test(a_session_follows_shapes),
         cmocka_unit_test(wrong_tensors_are_refused),
         cmocka_unit_test(garbage_is_refused),
         cmocka_unit_test(a_changed_file_is_refused),

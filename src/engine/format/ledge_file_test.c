@@ -92,6 +92,53 @@ static void round_trip(void **state)
     free(bytes);
 }
 
+/* y = If(c) of two branches that capture x, with a list of texts on the node. */
+static void sub_graphs_are_kept(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"one", "", "three\nlines"};
+    struct ledge_graph graph, back;
+    struct ledge_error err;
+    size_t size;
+    ledge_graph_init(&graph, NULL);
+    int32_t c = ledge_graph_add_value(&graph, "c", LEDGE_BOOL, 0, NULL);
+    int32_t x = ledge_graph_add_value(&graph, "x", LEDGE_F32, TEST_SHAPE(2));
+    int32_t y = ledge_graph_add_value(&graph, "y", LEDGE_DTYPE_NONE, -1, NULL);
+    const int32_t in[3] = {c, x, x};
+    int32_t node = ledge_graph_add_node(&graph, "", "If", 16, NULL, in, 3, &y, 1);
+    for (int i = 0; i < 2; i++) {
+        struct ledge_graph *sub = ledge_graph_sub(&graph);
+        int32_t from = ledge_graph_add_value(sub, "x", LEDGE_DTYPE_NONE, -1, NULL);
+        int32_t to = ledge_graph_add_value(sub, "z", LEDGE_DTYPE_NONE, -1, NULL);
+        assert_true(ledge_graph_add_node(sub, "", i == 0 ? "Neg" : "Abs", 13, NULL, &from, 1, &to,
+                                         1) == 0 &&
+                    ledge_graph_add_input(sub, from) == 0 && ledge_graph_add_output(sub, to) == 0);
+        sub->n_captures = 1;
+        assert_true(
+            ledge_graph_set_graph(&graph, node, i == 0 ? "then_branch" : "else_branch", sub));
+    }
+    assert_true(ledge_graph_set_strings(&graph, node, "texts", texts, 3) &&
+                ledge_graph_add_input(&graph, c) == 0 && ledge_graph_add_input(&graph, x) == 1 &&
+                ledge_graph_add_output(&graph, y) == 0);
+    assert_int_equal(ledge_file_write(&graph, NULL, &size, &err), LEDGE_OK);
+    uint8_t *bytes = NULL;
+    assert_int_equal(posix_memalign((void **)&bytes, 64, size), 0);
+    assert_int_equal(ledge_file_write(&graph, bytes, &size, &err), LEDGE_OK);
+    ledge_graph_done(&graph);
+    ledge_graph_init(&back, NULL);
+    assert_int_equal(ledge_file_read(bytes, size, &back, &err), LEDGE_OK);
+    const struct ledge_graph *branch = ledge_node_graph(&back.nodes[0], "else_branch");
+    assert_non_null(branch);
+    assert_int_equal(branch->n_captures, 1);
+    assert_string_equal(branch->nodes[0].op, "Abs");
+    assert_int_equal(ledge_node_own_inputs(&back.nodes[0]), 1);
+    const struct ledge_attr *attr = ledge_node_attr(&back.nodes[0], "texts");
+    assert_int_equal(attr->n, 3);
+    assert_string_equal(attr->strings[2], texts[2]);
+    ledge_graph_done(&back);
+    free(bytes);
+}
+
 static enum ledge_status try_read(const uint8_t *bytes, size_t size)
 {
     struct ledge_graph graph;
@@ -203,6 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip),
+        cmocka_unit_test(sub_graphs_are_kept),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(every_bit_flip_is_refused),
         cmocka_unit_test(a_quick_reader_leaves_only_the_weights_to_others),
