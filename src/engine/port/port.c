@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -97,6 +98,27 @@ const char *ledge_rung_text(enum ledge_rung rung)
     return rung_names[rung];
 }
 
+/* Are there kernels for it in this build (CMake: LEDGE_RUNGS)? */
+static bool is_built(int rung)
+{
+    switch (rung) {
+#ifdef LEDGE_WITHOUT_AVX2
+    case LEDGE_RUNG_AVX2:
+        return false;
+#endif
+#ifdef LEDGE_WITHOUT_AVX512
+    case LEDGE_RUNG_AVX512:
+        return false;
+#endif
+#ifdef LEDGE_WITHOUT_AVX512VNNI
+    case LEDGE_RUNG_AVX512VNNI:
+        return false;
+#endif
+    default:
+        return true;
+    }
+}
+
 static enum ledge_rung detect(void)
 {
     enum ledge_rung rung = LEDGE_RUNG_C;
@@ -138,6 +160,9 @@ enum ledge_rung ledge_port_rung(void)
         if (rung_names[i] != NULL && strcmp(wanted, rung_names[i]) == 0 && i < rung) {
             rung = i;
         }
+    }
+    while (!is_built(rung)) {
+        rung--;
     }
     atomic_store_explicit(&known, rung, memory_order_relaxed);
     return (enum ledge_rung)rung;
