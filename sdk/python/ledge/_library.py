@@ -72,6 +72,7 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
         "ledge_session_close": (None, [handle]),
         "ledge_session_reset": (None, [handle]),
         "ledge_session_output": (c_int, [handle, c_int32, POINTER(Tensor)]),
+        "ledge_session_run": (c_int, [handle, POINTER(Tensor), c_int32, POINTER(Tensor), c_int32, error]),
         "ledge_session_run_into": (c_int, [handle, POINTER(Tensor), c_int32, POINTER(Tensor), c_int32, error]),
         "ledge_session_arena_bytes": (c_size_t, [handle]),
         "ledge_session_memory_bytes": (c_size_t, [handle]),

@@ -123,7 +123,12 @@ class Session:
             session = self._session(given)
             results = self._results(session, out or {})
             made = (Tensor * len(results))(*map(_view, results, self._numbers[1]))
-            call("ledge_session_run_into", session, given, len(given), made, len(made))
+            try:
+                call("ledge_session_run_into", session, given, len(given), made, len(made))
+            except Error as error:
+                if out or error.status != "ERR_SHAPE" or not str(error).startswith("output "):
+                    raise
+                results = self._run_and_copy(session, given)
         return {info.name: array for info, array in zip(self.outputs, results)}
 
     def reset(self) -> None:
@@ -203,6 +208,17 @@ class Session:
         if len(self._sessions) > _MAX_SESSIONS:
             lib.ledge_session_close(self._sessions.popitem(last=False)[1])
         return session
+
+    def _run_and_copy(self, session: c_void_p, given: ctypes.Array) -> list[NDArray]:
+        """For outputs whose shape only the run itself tells."""
+        made = (Tensor * len(self.outputs))()
+        call("ledge_session_run", session, given, len(given), made, len(made))
+        results = []
+        for info, tensor in zip(self.outputs, made):
+            array = numpy.empty(tuple(tensor.dims[:tensor.rank]), info.dtype)
+            ctypes.memmove(array.ctypes.data, tensor.data, array.nbytes)
+            results.append(array)
+        return results
 
     def _results(self, session: c_void_p, out: Mapping[str, NDArray]) -> list[NDArray]:
         for name in out:
