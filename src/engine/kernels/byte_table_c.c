@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* byte_table_c.c -- any function of one byte: out[i] = table[in[i]]. One load, one load, one store per
- * byte is all there is, on every rung. */
+/* byte_table_c.c -- any function of one byte: out[i] = table[in[i]]. One load, one load, one store
+ * per byte is all there is, on every rung. */
 #include "engine/kernels/quant.h"
 #include "engine/port/pool.h"
 

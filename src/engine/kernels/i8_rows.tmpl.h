@@ -325,8 +325,8 @@ INLINE void taps_columns(const struct ledge_taps_i8 *t, const int advance, const
     F(1, 1, 0)                                                                                     \
     F(1, 1, 1)                                                                                     \
     F(1, 2, 0)                                                                                     \
-    F(1, 2, 1) F(2, 1, 0) F(2, 1, 1) F(2, 2, 0) F(2, 2, 1) F(3, 1, 0) F(3, 1, 1) F(3, 2, 0)        \
-        F(3, 2, 1)
+    F(1, 2, 1)                                                                                     \
+    F(2, 1, 0) F(2, 1, 1) F(2, 2, 0) F(2, 2, 1) F(3, 1, 0) F(3, 1, 1) F(3, 2, 0) F(3, 2, 1)
 
 COLUMNS_TABLE(COLUMNS_FUNCTION)
 #endif

@@ -66,6 +66,37 @@ static inline vec v_larger(vec a, vec b)
     return vbslq_f32(vcgtq_f32(a, b), a, b);
 }
 
+static inline void v_prefetch(const float *p, uintptr_t ahead)
+{
+    __builtin_prefetch((const void *)((uintptr_t)p + ahead * sizeof *p));
+}
+
+/* v, in a register: loaded once however often it is used. */
+static inline vec v_keep(vec v)
+{
+    __asm__("" : "+w"(v));
+    return v;
+}
+
+/* p as a number of its own: what is read from it is reached by constant distances. */
+static inline const float *v_base(const float *p)
+{
+    __asm__("" : "+r"(p));
+    return p;
+}
+
+/* Lane i is lane index[i] of `from`, or lane i of `old` where index[i] is negative. */
+static inline vec v_pick(vec old, vec from, const int32_t *index)
+{
+    float to[LANES], lane[LANES];
+    vst1q_f32(to, old);
+    vst1q_f32(lane, from);
+    for (int i = 0; i < LANES; i++) {
+        to[i] = index[i] >= 0 ? lane[index[i]] : to[i];
+    }
+    return vld1q_f32(to);
+}
+
 static inline vec v_over(vec a, vec b)
 {
     return vdivq_f32(a, b);
