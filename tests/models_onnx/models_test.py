@@ -15,9 +15,12 @@ import subprocess
 import sys
 import tempfile
 
-# Shapes for dimensions a model leaves free, where 1 makes no sense.
-SHAPES = {"ppocr_en_number_v2_rec": ("x", [1, 3, 32, 96]), "ppocr_en_v3_det": ("x", [1, 3, 96, 96]),
-          "ppocr_v2_cls": ("x", [1, 3, 48, 192]), "tract_qtdnn_10x5_101_i32_biases": ("input", [24, 10])}
+# Shapes of inputs that a model leaves free, where 1 makes no sense.
+SHAPES = {"ppocr_en_number_v2_rec": {"x": [1, 3, 32, 96]}, "ppocr_en_v3_det": {"x": [1, 3, 96, 96]},
+          "ppocr_v2_cls": {"x": [1, 3, 48, 192]}, "tract_qtdnn_10x5_101_i32_biases": {"input": [24, 10]},
+          "silero_vad": {"input": [1, 576], "state": [2, 1, 128]},
+          "silero_vad_16k_op15": {"input": [1, 576], "state": [2, 1, 128]}}
+VALUES = {"sr": 16000}  # inputs that are settings: samples a second
 SCALES = {"yunet_n_320_320": 255}  # takes pixels as they are
 MNIST_IMAGES = 1000
 
@@ -53,8 +56,10 @@ def known_answers(program, data, folder):
 def compare(program, model, folder, numpy, runtime):
     """One line about the model; raises when it is wrong."""
     name = model.parent.name if model.name == "model.onnx" else model.stem
-    entry, shape = SHAPES.get(name, (None, None))
-    checked = ledge(program, "check", model, *(["--shape", f"{entry}:{'x'.join(map(str, shape))}"] if entry else []))
+    shapes, flags = SHAPES.get(name, {}), []
+    for entry, dims in shapes.items():
+        flags += ["--shape", f"{entry}:{'x'.join(map(str, dims))}"]
+    checked = ledge(program, "check", model, *flags)
     if checked.returncode == 1:
         lines = [line for line in (checked.stdout + checked.stderr).strip().splitlines() if line]
         assert len(lines) == 1, f"{name}: refused in {len(lines)} lines: {lines}"
@@ -66,8 +71,10 @@ def compare(program, model, folder, numpy, runtime):
     session = runtime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     random, feed, arguments = numpy.random.default_rng(7), {}, []
     for entry in session.get_inputs():
-        dims = shape or [d if isinstance(d, int) and 0 < d < 1 << 31 else 1 for d in entry.shape]
+        dims = shapes.get(entry.name) or [d if isinstance(d, int) and 0 < d < 1 << 31 else 1 for d in entry.shape]
         values = random.random(dims, dtype=numpy.float32) * numpy.float32(SCALES.get(name, 1))
+        if entry.name in VALUES:
+            values = numpy.full(dims, VALUES[entry.name], numpy.int64)
         feed[entry.name] = values
         numpy.save(folder / f"{len(feed)}.npy", values)
         arguments += ["-i", f"{entry.name}={folder}/{len(feed)}.npy"]
