@@ -176,6 +176,10 @@ enum ledge_status ledge_onnx_window_infer(struct ledge_op_infer *infer)
     int64_t n;
     LEDGE_TRY(ledge_onnx_need(infer, 1));
     LEDGE_TRY(scalar_or(infer, 0, 0, &n));
+    if (n < 0 || n > LEDGE_ONNX_TABLE_MAX) {
+        return ledge_infer_fail(infer, LEDGE_ERR_RANGE, "a window of %lld elements (0 .. %d)",
+                                (long long)n, LEDGE_ONNX_TABLE_MAX);
+    }
     return real_out(infer, 1, &n);
 }
 
