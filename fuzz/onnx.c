@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ledge_graph_init(&graph, NULL);
     if (ledge_import_onnx(data, size, &graph, &err) == LEDGE_OK &&
         ledge_passes_run(&graph, &err) == LEDGE_OK &&
-        ledge_plan_create(&graph, &options, NULL, &plan, &err) == LEDGE_OK) {
+        ledge_plan_create(&graph, &options, &fuzz_memory, &plan, &err) == LEDGE_OK) {
         fuzz_run(plan, 0, &err);
         ledge_plan_free(plan);
     }

@@ -287,7 +287,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ledge_graph_init(&graph, NULL);
     build(&graph, &s);
     if (ledge_passes_run(&graph, &err) == LEDGE_OK &&
-        ledge_plan_create(&graph, &options, NULL, &plan, &err) == LEDGE_OK) {
+        ledge_plan_create(&graph, &options, &fuzz_memory, &plan, &err) == LEDGE_OK) {
         fuzz_run(plan, size > 0 ? data[0] : 0, &err);
         ledge_plan_free(plan);
     }

@@ -6,7 +6,27 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "engine/port/port.h"
 #include "engine/run/run.h"
+
+/* What a fuzzed model may ask for in one piece: the rest fails as on a device without memory. */
+enum { FUZZ_PIECE_MAX = 1 << 28 };
+
+static inline void *fuzz_alloc(void *user, size_t bytes, size_t align)
+{
+    const struct ledge_allocator *heap = ledge_allocator_default();
+    (void)user;
+    return bytes > FUZZ_PIECE_MAX ? NULL : heap->alloc(heap->user, bytes, align);
+}
+
+static inline void fuzz_release(void *user, void *memory, size_t bytes)
+{
+    const struct ledge_allocator *heap = ledge_allocator_default();
+    (void)user;
+    heap->release(heap->user, memory, bytes);
+}
+
+static const struct ledge_allocator fuzz_memory = {.alloc = fuzz_alloc, .release = fuzz_release};
 
 enum { FUZZ_ARENA_MAX = 1 << 20, FUZZ_MACS_MAX = 1 << 22, FUZZ_INPUTS_MAX = 16 };
 
@@ -35,7 +55,7 @@ static inline void fuzz_run(const struct ledge_plan *plan, uint8_t fill, struct 
 {
     static uint64_t bytes[FUZZ_ARENA_MAX / 8];
     struct ledge_run *run = NULL;
-    if (!fuzz_is_small(plan) || ledge_run_create(plan, NULL, NULL, &run, err) != LEDGE_OK) {
+    if (!fuzz_is_small(plan) || ledge_run_create(plan, NULL, &fuzz_memory, &run, err) != LEDGE_OK) {
         return;
     }
     memset(bytes, fill, sizeof bytes);
