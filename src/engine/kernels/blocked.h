@@ -54,6 +54,24 @@ struct ledge_blocked_row {
     float low, high;
 };
 
+/* Rows of outputs of a narrow plane of a depthwise convolution with 3 x 3 taps. Along the width:
+ * stride 1, as many outputs as inputs, a border of one; or stride 2, a border of none or one. */
+enum { LEDGE_BLOCKED_NARROW = 7 };
+struct ledge_blocked_narrow {
+    const float *x;     /* the plane */
+    const float *zeros; /* a row of it */
+    int64_t in[2];      /* height, width */
+    int64_t width;      /* of the output, 1 .. LEDGE_BLOCKED_NARROW */
+    int64_t stride;     /* 1, 2 */
+    int64_t pad[2];     /* above, on the left */
+    int64_t from, to;   /* rows of outputs */
+    const float *w;     /* [3][3][b] */
+    const float *bias;
+    const float *add; /* laid out as y, or NULL */
+    float *y;         /* the plane */
+    float low, high;
+};
+
 /* One output pixel of a pooling: rows x columns vectors of the input. */
 struct ledge_blocked_window {
     const float *x;
@@ -119,6 +137,7 @@ struct ledge_blocked_kernels {
     int32_t pixels; /* of a tile */
     void (*tile)(const struct ledge_blocked_tile *tile);
     void (*row)(const struct ledge_blocked_row *row);
+    void (*narrow)(const struct ledge_blocked_narrow *plane); /* or NULL */
     void (*max)(const struct ledge_blocked_window *window);
     void (*sum)(const struct ledge_blocked_window *window);
     void (*mix)(const struct ledge_blocked_mix *mix);
@@ -201,6 +220,7 @@ struct ledge_blocked_rows {
     struct ledge_blocked_activation activation;
     const struct ledge_blocked_kernels *isa;
     int64_t blocks;     /* of one picture */
+    bool narrow;        /* depthwise: planes as in ledge_blocked_narrow */
     const float *zeros; /* one row of the input */
     bool max;           /* pooling: largest, else average */
     bool count_pad;

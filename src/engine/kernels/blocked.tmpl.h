@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* blocked.tmpl.h -- the loops of blocked.h in terms of `vec` (simd_<isa>.h); included once by each
- * blocked_<isa>.c, which says by TILE_COUNTS how many pixels a tile may have.
+ * blocked_<isa>.c, which says by TILE_COUNTS how many pixels a tile may have, and by NO_NARROW that
+ * it has no registers for narrow planes.
  */
 #include <math.h>
 
@@ -282,6 +283,78 @@ static void run_row(const struct ledge_blocked_row *r)
     }
 }
 
+#ifdef NO_NARROW
+#define run_narrow NULL
+#else
+/* Rows as narrow as this end before a sweep has begun: all columns of a row are kept in registers,
+ * with the edges known beforehand (stride 2: nearly), and the weights from row to row. */
+INLINE void narrow(const struct ledge_blocked_narrow *p, const int width, const int stride)
+{
+    vec weight[9], bias = v_load(p->bias), low = v_set1(p->low), high = v_set1(p->high);
+    const int side = stride == 1 ? 1 : 0; /* taps that can lie off the picture are left out */
+    int64_t pad = stride == 1 ? 0 : p->pad[1];
+    UNROLL
+    for (int k = 0; k < 9; k++) {
+        weight[k] = v_load(p->w + k * LANES);
+    }
+    for (int64_t row = p->from; row < p->to; row++) {
+        vec acc[LEDGE_BLOCKED_NARROW];
+        UNROLL
+        for (int i = 0; i < width; i++) {
+            acc[i] = bias;
+        }
+        UNROLL
+        for (int ky = 0; ky < 3; ky++) {
+            int64_t at = row * stride + ky - p->pad[0];
+            bool on = at >= 0 && at < p->in[0];
+            const float *x = v_base((on ? p->x + at * p->in[1] * LANES : p->zeros) - pad * LANES);
+            UNROLL
+            for (int j = side; j < (width - 1) * stride + 3 - side; j++) {
+                bool outer = stride == 2 && (j == 0 || j == 2 * width);
+                bool off = outer && (j < pad || j - pad >= p->in[1]);
+                vec in = v_keep(off ? v_set1(0) : v_load(x + (j - side) * LANES));
+                UNROLL
+                for (int k = 0; k < 3; k++) {
+                    if ((j - k) % stride == 0 && j - k >= 0 && (j - k) / stride < width) {
+                        acc[(j - k) / stride] =
+                            v_fma(in, weight[3 * ky + k], acc[(j - k) / stride]);
+                    }
+                }
+            }
+        }
+        int64_t first = row * width * LANES;
+        UNROLL
+        for (int i = 0; i < width; i++) {
+            if (p->add != NULL) {
+                acc[i] = v_add(acc[i], v_load(p->add + first + i * LANES));
+            }
+            v_store(p->y + first + i * LANES, v_clamp(acc[i], low, high));
+        }
+    }
+}
+
+#define NARROW_WIDTHS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+#define NARROW(width)                                                                              \
+    static void narrow_##width##_1(const struct ledge_blocked_narrow *p)                           \
+    {                                                                                              \
+        narrow(p, width, 1);                                                                       \
+    }                                                                                              \
+    static void narrow_##width##_2(const struct ledge_blocked_narrow *p)                           \
+    {                                                                                              \
+        narrow(p, width, 2);                                                                       \
+    }
+#define NARROW_ENTRY(width) {narrow_##width##_1, narrow_##width##_2},
+
+NARROW_WIDTHS(NARROW)
+
+static void run_narrow(const struct ledge_blocked_narrow *p)
+{
+    static void (*const table[][2])(const struct ledge_blocked_narrow *p) = {
+        NARROW_WIDTHS(NARROW_ENTRY)};
+    table[p->width - 1][p->stride - 1](p);
+}
+#endif
+
 /* -- Winograd -------------------------------------------------------------------------------------
  */
 
@@ -498,6 +571,7 @@ static void run_gather(const float *from, int64_t step, int64_t n, float *to)
         .pixels = TILE_ROWS,                                                                       \
         .tile = run_tile,                                                                          \
         .row = run_row,                                                                            \
+        .narrow = run_narrow,                                                                      \
         .max = run_max,                                                                            \
         .sum = run_sum,                                                                            \
         .gather = run_gather,                                                                      \

@@ -21,11 +21,24 @@ bool ledge_blocked_depthwise_fits(const struct ledge_geometry *g)
            g->dilation[W] < 1 << 20 && g->stride[W] < 1 << 20 && g->batch < 1 << 20;
 }
 
+/* Depthwise only. */
+static bool is_narrow(const struct ledge_geometry *g)
+{
+    int64_t stride = g->stride[W], out = g->out[W];
+    bool fits = stride == 1 ? g->pad[W] == 1 && out == g->in[W]
+                            : stride == 2 && g->pad[W] <= 1 && g->in[W] >= 2 * out - g->pad[W];
+    for (int d = H; d <= W; d++) {
+        fits = fits && g->kernel[d] == 3 && g->stride[d] == stride && g->dilation[d] == 1;
+    }
+    return fits && out <= LEDGE_BLOCKED_NARROW;
+}
+
 void ledge_blocked_rows_plan(struct ledge_blocked_rows *rows, int32_t threads)
 {
     const struct ledge_geometry *g = &rows->g;
     int64_t planes = g->batch;
     rows->bands = 1;
+    rows->narrow = rows->isa->narrow != NULL && is_narrow(g);
     if (threads > 1 && planes < 8 * (int64_t)threads) {
         rows->bands = 2 * (int64_t)threads < g->out[H] ? 2 * (int64_t)threads : g->out[H];
     }
@@ -153,9 +166,43 @@ static void each_row(const struct job *job, int32_t index,
     }
 }
 
+static void narrow_rows(const struct job *job, int32_t index)
+{
+    const struct ledge_blocked_rows *rows = job->rows;
+    const struct ledge_geometry *g = &rows->g;
+    int64_t plane = index / rows->bands, band = index % rows->bands, block = rows->isa->block;
+    int64_t at = plane * ledge_volume(g->out) * block;
+    const float *w = job->packed + plane % rows->blocks * plane_weights(rows);
+    struct ledge_blocked_narrow narrow = {
+        .x = job->x + plane * ledge_volume(g->in) * block,
+        .zeros = rows->zeros,
+        .in = {g->in[H], g->in[W]},
+        .width = g->out[W],
+        .stride = g->stride[W],
+        .pad = {g->pad[H], g->pad[W]},
+        .from = band * g->out[H] / rows->bands,
+        .to = (band + 1) * g->out[H] / rows->bands,
+        .w = w,
+        .bias = w + 9 * block,
+        .add = job->add != NULL ? job->add + at : NULL,
+        .y = job->y + at,
+        .low = rows->clamp.low,
+        .high = rows->clamp.high,
+    };
+    rows->isa->narrow(&narrow);
+    if (rows->activation.function != LEDGE_BLOCKED_NONE) {
+        float *y = narrow.y + narrow.from * g->out[W] * block;
+        rows->isa->activate(&rows->activation, y, (narrow.to - narrow.from) * g->out[W], y);
+    }
+}
+
 static void depthwise_task(void *arg, int32_t index, int32_t worker)
 {
     (void)worker;
+    if (((const struct job *)arg)->rows->narrow) {
+        narrow_rows(arg, index);
+        return;
+    }
     each_row(arg, index, depthwise_row);
 }
 

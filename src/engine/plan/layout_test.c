@@ -227,6 +227,29 @@ static void random_depthwise(void **state)
     }
 }
 
+/* Planes so narrow that a row is kept in registers, with borders of every kind. */
+static void narrow_depthwise(void **state)
+{
+    (void)state;
+    uint32_t seed = 18;
+    for (int i = 0; i < 96; i++) {
+        struct conv c = {.out = 20,
+                         .groups = 20,
+                         .kernel_h = 3,
+                         .kernel_w = 3,
+                         .stride = 1 + i / 8 % 2,
+                         .dilation = 1,
+                         .pad = i % 5 != 0,
+                         .nhwc = i & 1,
+                         .bias = i & 2,
+                         .relu = i & 4};
+        int64_t least = 3 - 2 * c.pad;
+        int64_t dims[4] = {at_random(&seed, 1, 2), 20, least + at_random(&seed, 0, 12),
+                           least + i % 8 + i / 48 * i % 7};
+        one_conv(dims, &c, "narrow depthwise");
+    }
+}
+
 /* 3 x 3 convolutions that Winograd's filtering does, with edges of every kind. */
 static void random_winograd(void **state)
 {
@@ -630,6 +653,7 @@ int main(void)
         cmocka_unit_test(random_dense),
         cmocka_unit_test(random_pointwise),
         cmocka_unit_test(random_depthwise),
+        cmocka_unit_test(narrow_depthwise),
         cmocka_unit_test(random_winograd),
         cmocka_unit_test(groups_of_whole_blocks),
         cmocka_unit_test(random_pools),
