@@ -31,7 +31,7 @@ def version() -> str:
 
 def build_library() -> pathlib.Path:
     generator = ["-G", "Ninja"] if shutil.which("ninja") and not (BUILD / "Makefile").exists() else []
-    subprocess.run(["cmake", "-S", ROOT, "-B", BUILD, *generator, "-DLEDGE_LIBRARY_ONLY=ON", "-DLEDGE_WERROR=OFF",
+    subprocess.run(["cmake", "-S", ROOT, "-B", BUILD, *generator, "-DLEDGE_LIBRARY_ONLY=ON", "-DLEDGE_RELR=OFF", "-DLEDGE_WERROR=OFF",
                     "-DCMAKE_BUILD_TYPE=Release"], check=True)
     subprocess.run(["cmake", "--build", BUILD, "--target", "libledge", "-j", str(os.cpu_count() or 1)], check=True)
     return (BUILD / "lib/libledge.so").resolve()

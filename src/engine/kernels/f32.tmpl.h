@@ -15,30 +15,36 @@
 
 enum { NR = 2 * LANES, BAND = 16 };
 
-INLINE void finish(const struct ledge_tile_f32 *t, int r, int v, vec sum, bool whole)
+/* Sums of a tile to the output, one by one: unrolled in each tile this would be most of the
+ * library, and it is a small part of the time. */
+static void finish(const struct ledge_tile_f32 *t, const float *sums, int vectors)
 {
-    float *c = t->c + r * t->ldc + v * LANES;
-    int32_t n = t->cols - v * LANES;
-    vec more = v_set1(0);
-    if (!t->first) {
-        more = whole ? v_load(c) : v_load_lanes(c, 0, n);
-    } else {
-        if (t->row_bias != NULL) {
-            more = v_set1(t->row_bias[r]);
+    const vec low = v_set1(t->low);
+    const vec high = v_set1(t->high);
+    for (int v = 0; v < vectors; v++) {
+        int32_t n = t->cols - v * LANES;
+        bool whole = n >= LANES;
+        vec bias = v_set1(0);
+        if (t->first && t->col_bias != NULL) {
+            const float *from = t->col_bias + v * LANES;
+            bias = whole ? v_load(from) : v_load_lanes(from, 0, n);
         }
-        if (t->col_bias != NULL) {
-            const float *bias = t->col_bias + v * LANES;
-            more = v_add(more, whole ? v_load(bias) : v_load_lanes(bias, 0, n));
+        for (int32_t r = 0; r < t->rows; r++) {
+            float *c = t->c + r * t->ldc + v * LANES;
+            vec more = bias;
+            if (!t->first) {
+                more = whole ? v_load(c) : v_load_lanes(c, 0, n);
+            } else if (t->row_bias != NULL) {
+                more = v_add(v_set1(t->row_bias[r]), bias);
+            }
+            vec sum = v_add(v_load(sums + (r * vectors + v) * LANES), more);
+            sum = t->last ? v_clamp(sum, low, high) : sum;
+            if (whole) {
+                v_store(c, sum);
+            } else {
+                v_store_first(c, n, sum);
+            }
         }
-    }
-    sum = v_add(sum, more);
-    if (t->last) {
-        sum = v_clamp(sum, v_set1(t->low), v_set1(t->high));
-    }
-    if (whole) {
-        v_store(c, sum);
-    } else {
-        v_store_first(c, n, sum);
     }
 }
 
@@ -72,14 +78,15 @@ INLINE void tile(const struct ledge_tile_f32 *t, const int rows, const int vecto
         a += k_major ? rows : 1;
         b += NR;
     }
-    bool whole = t->cols == vectors * LANES;
+    float sums[TILE_ROWS * NR];
     UNROLL
     for (int r = 0; r < rows; r++) {
         UNROLL
         for (int v = 0; v < vectors; v++) {
-            finish(t, r, v, acc[r][v], whole || v < vectors - 1);
+            v_store(sums + (r * vectors + v) * LANES, acc[r][v]);
         }
     }
+    finish(t, sums, vectors);
 }
 
 typedef void (*tile_fn)(const struct ledge_tile_f32 *t);
