@@ -6,7 +6,7 @@
 #include "base/banned.h"
 #include "engine/kernels/onnx.h"
 
-enum { TILE = 16 };
+enum { TILE = 16, SHORT = 256, SLICE = 32768 };
 
 void ledge_strided_collapse(struct ledge_strided *s)
 {
@@ -117,9 +117,36 @@ static void transpose(const void *from, void *to, int64_t rows, int64_t cols, in
     }
 }
 
+/* Rows too short for a call each: blocks of 16 bytes, the last one over the end of the one before.
+ */
+static void copy_short_rows(const char *from, char *to, int64_t rows, int64_t n, int64_t fs,
+                            int64_t ts)
+{
+    enum { BLOCK = 16 };
+    for (int64_t r = 0; r < rows; r++, from += fs, to += ts) {
+        for (int64_t i = 0; i < n - BLOCK; i += BLOCK) {
+            memcpy(to + i, from + i, BLOCK);
+        }
+        memcpy(to + n - BLOCK, from + n - BLOCK, BLOCK);
+    }
+}
+
+static bool are_short_rows(const struct ledge_strided *s)
+{
+    int64_t bytes = s->rank == 2 ? s->dims[1] * (int64_t)s->size : 0;
+    return s->rank == 2 && s->from[1] == 1 && s->to[1] == 1 && s->dims[1] <= SHORT && bytes >= 16 &&
+           bytes <= SHORT;
+}
+
 void ledge_strided_copy(const struct ledge_strided *s, const void *from, void *to)
 {
     int32_t last = s->rank - 1;
+    const int64_t size = (int64_t)s->size;
+    if (are_short_rows(s)) {
+        copy_short_rows((const char *)from + s->from_at * size, (char *)to + s->to_at * size,
+                        s->dims[0], s->dims[1] * size, s->from[0] * size, s->to[0] * size);
+        return;
+    }
     bool turned = last > 0 && s->to[last] == 1 && s->from[last - 1] == 1;
     int32_t outer = turned ? last - 1 : last;
     int64_t index[LEDGE_STRIDED_RANK] = {0};
@@ -160,6 +187,46 @@ static void fill(void *out, int64_t n, const void *value, size_t size)
     copy_row(value, out, n, 0, 1, size);
 }
 
+/* A copy that threads share, in slices of its first dimension. */
+struct sliced {
+    const struct ledge_strided *s;
+    const void *from;
+    void *to;
+    int64_t slices;
+};
+
+static void copy_slice(void *arg, int32_t index, int32_t worker)
+{
+    (void)worker;
+    const struct sliced *job = arg;
+    struct ledge_strided s = *job->s;
+    int64_t first = index * s.dims[0] / job->slices;
+    int64_t end = (index + 1) * s.dims[0] / job->slices;
+    s.from_at += first * s.from[0];
+    s.to_at += first * s.to[0];
+    s.dims[0] = end - first;
+    ledge_strided_copy(&s, job->from, job->to);
+}
+
+static void copy_shared(const struct ledge_kernel_call *call, const struct ledge_move_part *part)
+{
+    int64_t bytes = (int64_t)part->s.size;
+    for (int32_t i = 0; i < part->s.rank; i++) {
+        bytes *= part->s.dims[i];
+    }
+    struct sliced job = {.s = &part->s,
+                         .from = call->in[part->in]->data,
+                         .to = call->out[part->out]->data,
+                         .slices = bytes / SLICE};
+    job.slices = job.slices < part->s.dims[0] ? job.slices : part->s.dims[0];
+    if (job.slices < 2 || call->pool == NULL) {
+        ledge_strided_copy(job.s, job.from, job.to);
+        return;
+    }
+    job.slices = job.slices < 64 ? job.slices : 64;
+    ledge_pool_run(call->pool, (int32_t)job.slices, copy_slice, &job);
+}
+
 enum ledge_status ledge_move_c(const struct ledge_kernel_call *call)
 {
     const struct ledge_move *move = call->params;
@@ -171,8 +238,7 @@ enum ledge_status ledge_move_c(const struct ledge_kernel_call *call)
              ledge_dtype_size(out->dtype));
     }
     for (int32_t i = 0; i < move->n; i++) {
-        const struct ledge_move_part *part = &move->parts[i];
-        ledge_strided_copy(&part->s, call->in[part->in]->data, call->out[part->out]->data);
+        copy_shared(call, &move->parts[i]);
     }
     return LEDGE_OK;
 }
@@ -184,9 +250,25 @@ enum ledge_status ledge_fill_c(const struct ledge_kernel_call *call)
     return LEDGE_OK;
 }
 
-static void lookup_row(const struct ledge_lookup *p, const char *row, char *out)
+/* Does the last dimension stay as it is? */
+static bool keeps_rows(const struct ledge_lookup *p)
 {
     int32_t last = p->rank - 1;
+    for (int64_t j = 0; j < p->dims[last]; j++) {
+        if (p->table[last][j] != j) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void lookup_row(const struct ledge_lookup *p, bool keeps, const char *row, char *out)
+{
+    int32_t last = p->rank - 1;
+    if (keeps && row != NULL) {
+        memcpy(out, row, (size_t)p->dims[last] * p->size);
+        return;
+    }
     for (int64_t j = 0; j < p->dims[last]; j++) {
         int64_t at = row != NULL ? p->table[last][j] : -1;
         memcpy(out + (size_t)j * p->size,
@@ -201,6 +283,7 @@ enum ledge_status ledge_lookup_c(const struct ledge_kernel_call *call)
     char *out = call->out[0]->data;
     int32_t last = p->rank - 1;
     int64_t rows = 1;
+    bool keeps = keeps_rows(p);
     for (int32_t i = 0; i < last; i++) {
         rows *= p->dims[i];
     }
@@ -213,7 +296,7 @@ enum ledge_status ledge_lookup_c(const struct ledge_kernel_call *call)
             inside = inside && at >= 0;
             offset += at * p->stride[i];
         }
-        lookup_row(p, inside ? in + offset * (int64_t)p->size : NULL, out);
+        lookup_row(p, keeps, inside ? in + offset * (int64_t)p->size : NULL, out);
         out += (size_t)p->dims[last] * p->size;
     }
     return LEDGE_OK;

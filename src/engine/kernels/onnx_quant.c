@@ -129,10 +129,28 @@ static void dequantize_run(const struct ledge_view *x, const struct ledge_view *
     }
 }
 
+enum { PIECE = 16384 };
+
+/* One scale for all: pieces that threads share. */
+static void dequantize_piece(void *arg, int32_t index, int32_t worker)
+{
+    (void)worker;
+    const struct ledge_kernel_call *call = arg;
+    int64_t n = ledge_view_count(call->out[0]), at = (int64_t)index * PIECE;
+    dequantize_run(call->in[0], call->out[0], at, n - at < PIECE ? n - at : PIECE,
+                   real_at(call->in[1], 0), whole_at(call->n_in > 2 ? call->in[2] : NULL, 0));
+}
+
 enum ledge_status ledge_dequantize_linear_c(const struct ledge_kernel_call *call)
 {
     const struct ledge_quantize *p = call->params;
     const struct ledge_view *zeros = call->n_in > 2 ? call->in[2] : NULL;
+    int64_t n = ledge_view_count(call->out[0]);
+    if (ledge_view_count(call->in[1]) == 1 && n < (int64_t)PIECE * INT32_MAX) {
+        ledge_pool_run(call->pool, (int32_t)((n + PIECE - 1) / PIECE), dequantize_piece,
+                       (void *)call);
+        return LEDGE_OK;
+    }
     int64_t run = p->block > 0 ? 1 : p->inner;
     for (int64_t o = 0; o < p->outer; o++) {
         for (int64_t k = 0; k < p->n; k++) {

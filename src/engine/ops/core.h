@@ -23,7 +23,8 @@
     X("", "MatMulInteger", ledge_matmul_integer)                                                   \
     X("", "QLinearMatMul", ledge_qlinear_matmul)                                                   \
     X("com.microsoft", "QGemm", ledge_qgemm)                                                       \
-    X("ledge", "ByteTable", ledge_byte_table)
+    X("ledge", "ByteTable", ledge_byte_table)                                                      \
+    X("ledge", "ChannelShuffle", ledge_channel_shuffle)
 
 #define LEDGE_CORE_DECLARE(domain, name, prefix)                                                   \
     enum ledge_status prefix##_infer(struct ledge_op_infer *infer);                                \

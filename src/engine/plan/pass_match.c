@@ -69,6 +69,11 @@ struct ledge_node *ledge_match_reader(const struct ledge_match *match, int32_t v
     return node != NULL && !node->dead ? node : NULL;
 }
 
+bool ledge_match_is_unread(const struct ledge_match *match, int32_t value)
+{
+    return value < 0 || (value < match->n_values && match->reader[value] == NOBODY);
+}
+
 int32_t ledge_node_in(const struct ledge_node *node, int32_t i)
 {
     return i < node->n_in ? node->in[i] : -1;
@@ -95,10 +100,16 @@ const void *ledge_match_constant(const struct ledge_match *match, int32_t value,
 void ledge_match_absorb(const struct ledge_match *match, struct ledge_node *node,
                         struct ledge_node *tail)
 {
+    ledge_match_absorb_at(match, node, 0, tail);
+}
+
+void ledge_match_absorb_at(const struct ledge_match *match, struct ledge_node *node, int32_t k,
+                           struct ledge_node *tail)
+{
     struct ledge_graph *graph = match->graph;
     int32_t out = tail->out[0];
-    graph->values[node->out[0]].producer = -1;
-    node->out[0] = out;
+    graph->values[node->out[k]].producer = -1;
+    node->out[k] = out;
     graph->values[out].producer = (int32_t)(node - graph->nodes);
     tail->dead = true;
 }

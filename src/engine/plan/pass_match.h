@@ -32,6 +32,9 @@ struct ledge_node *ledge_match_producer(const struct ledge_match *match, int32_t
 /* The live node that alone reads value; NULL when there are more, or it is a graph output. */
 struct ledge_node *ledge_match_reader(const struct ledge_match *match, int32_t value);
 
+/* Nobody read the value when the pass began, or it is -1. */
+bool ledge_match_is_unread(const struct ledge_match *match, int32_t value);
+
 /* Input i of node, -1 when absent. */
 int32_t ledge_node_in(const struct ledge_node *node, int32_t i);
 
@@ -45,6 +48,10 @@ int64_t ledge_match_count(const struct ledge_value *value);
 /* node takes over the output of `tail`, the only reader of node's output, and tail dies. */
 void ledge_match_absorb(const struct ledge_match *match, struct ledge_node *node,
                         struct ledge_node *tail);
+
+/* The same for output number k. */
+void ledge_match_absorb_at(const struct ledge_match *match, struct ledge_node *node, int32_t k,
+                           struct ledge_node *tail);
 
 /* Give node other inputs (copied). Errors: ERR_NOMEM. */
 LEDGE_NODISCARD enum ledge_status ledge_match_set_inputs(const struct ledge_match *match,

@@ -3,10 +3,12 @@
  * loops (conv_i8.h), where a pixel's channels lie side by side.
  *
  * Every quantised convolution of a picture is turned, and whatever can take its output as it is:
- * QLinearAdd, QLinearMul, ByteTable, MaxPool, Concat along the channels, QLinearGlobalAveragePool.
- * Transposes stand only where a region meets something else. A picture of up to four channels is
- * read as planes instead. Bytes only change places: no result changes. Why not blocks of channels:
- * docs/decisions/0007-nhwc-for-8-bits.md. */
+ * QLinearAdd, QLinearMul, ByteTable, MaxPool, QLinearGlobalAveragePool, and what moves channels or
+ * pixels (pass_nhwc_moves.c). Transposes stand only where a region meets something else. A picture
+ * of up to four channels is read as planes instead. Bytes only change places: no result changes.
+ * Why not blocks of channels: docs/decisions/0007-nhwc-for-8-bits.md. */
+#include "engine/plan/pass_nhwc.h"
+
 #include <string.h>
 
 #include "base/status.h"
@@ -15,23 +17,12 @@
 
 #include "base/banned.h"
 
-struct regions {
-    struct ledge_graph *graph;
-    struct ledge_arena scratch;
-    int32_t *twin; /* per value that was there before: the same in NHWC, or -1 */
-    int8_t *rank;  /* of a twin */
-    bool *read;
-    bool *moved; /* nothing computes the value itself any more */
-    int32_t n_values, n_nodes;
-    struct ledge_error *err;
-};
-
-static enum ledge_status no_memory(const struct regions *r)
+enum ledge_status ledge_nhwc_no_memory(const struct ledge_nhwc *r)
 {
     return ledge_fail(r->err, LEDGE_ERR_NOMEM, "no memory for a pass");
 }
 
-static int32_t twin_of(const struct regions *r, int32_t value)
+int32_t ledge_nhwc_twin(const struct ledge_nhwc *r, int32_t value)
 {
     return value >= 0 && value < r->n_values ? r->twin[value] : -1;
 }
@@ -42,8 +33,8 @@ static bool is_microsoft(const struct ledge_node *node, const char *op)
 }
 
 /* A node "Transpose" from one value to another; to NHWC or back. */
-static enum ledge_status transpose(const struct regions *r, int32_t from, int32_t to, int32_t rank,
-                                   bool back)
+static enum ledge_status transpose(const struct ledge_nhwc *r, int32_t from, int32_t to,
+                                   int32_t rank, bool back)
 {
     int64_t perm[LEDGE_MAX_RANK] = {0};
     for (int32_t i = 1; i < rank; i++) {
@@ -51,21 +42,21 @@ static enum ledge_status transpose(const struct regions *r, int32_t from, int32_
     }
     int32_t node = ledge_graph_add_node(r->graph, "", "Transpose", 13, NULL, &from, 1, &to, 1);
     if (node < 0 || !ledge_graph_set_ints(r->graph, node, "perm", perm, (size_t)rank)) {
-        return no_memory(r);
+        return ledge_nhwc_no_memory(r);
     }
     return LEDGE_OK;
 }
 
-/* Node number `at` computes the NHWC twin of its output 0 from now on. */
-static enum ledge_status turn_output(const struct regions *r, int32_t at, int32_t rank)
+enum ledge_status ledge_nhwc_turn_output(const struct ledge_nhwc *r, int32_t at, int32_t k,
+                                         int32_t rank)
 {
-    int32_t out = r->graph->nodes[at].out[0];
+    int32_t out = r->graph->nodes[at].out[k];
     enum ledge_dtype dtype = r->graph->values[out].dtype;
     int32_t twin = ledge_graph_add_value(r->graph, NULL, dtype, -1, NULL);
     if (twin < 0) {
-        return no_memory(r);
+        return ledge_nhwc_no_memory(r);
     }
-    r->graph->nodes[at].out[0] = twin;
+    r->graph->nodes[at].out[k] = twin;
     r->graph->values[twin].producer = at;
     r->graph->values[out].producer = -1;
     r->twin[out] = twin;
@@ -74,12 +65,13 @@ static enum ledge_status turn_output(const struct regions *r, int32_t at, int32_
     return LEDGE_OK;
 }
 
-static enum ledge_status set_input(const struct regions *r, int32_t at, int32_t i, int32_t value)
+enum ledge_status ledge_nhwc_set_input(const struct ledge_nhwc *r, int32_t at, int32_t i,
+                                       int32_t value)
 {
     struct ledge_node *node = &r->graph->nodes[at];
     int32_t *copy = LEDGE_NEW_ARRAY(&r->graph->arena, int32_t, (size_t)node->n_in);
     if (copy == NULL) {
-        return no_memory(r);
+        return ledge_nhwc_no_memory(r);
     }
     memcpy(copy, node->in, (size_t)node->n_in * sizeof *copy);
     copy[i] = value;
@@ -88,7 +80,7 @@ static enum ledge_status set_input(const struct regions *r, int32_t at, int32_t 
 }
 
 /* Weights [O][I][k...] of bytes as [O][k...][I]. */
-static enum ledge_status turn_weights(const struct regions *r, int32_t at)
+static enum ledge_status turn_weights(const struct ledge_nhwc *r, int32_t at)
 {
     const struct ledge_value *w = &r->graph->values[r->graph->nodes[at].in[3]];
     int64_t dims[LEDGE_MAX_RANK] = {w->dims[0]};
@@ -101,7 +93,7 @@ static enum ledge_status turn_weights(const struct regions *r, int32_t at)
     int64_t channels = w->dims[1];
     uint8_t *turned = ledge_arena_alloc(&r->graph->arena, w->bytes, 64);
     if (turned == NULL) {
-        return no_memory(r);
+        return ledge_nhwc_no_memory(r);
     }
     const uint8_t *from = w->data;
     for (int64_t o = 0; o < w->dims[0]; o++) {
@@ -113,11 +105,11 @@ static enum ledge_status turn_weights(const struct regions *r, int32_t at)
     }
     int32_t value =
         ledge_graph_add_constant(r->graph, NULL, w->dtype, w->rank, dims, turned, false);
-    return value < 0 ? no_memory(r) : set_input(r, at, 3, value);
+    return value < 0 ? ledge_nhwc_no_memory(r) : ledge_nhwc_set_input(r, at, 3, value);
 }
 
 /* Constant weights of a picture or a row of samples, whose bytes are all there. */
-static bool is_picture(const struct regions *r, const struct ledge_node *node)
+static bool is_picture(const struct ledge_nhwc *r, const struct ledge_node *node)
 {
     if (node->n_in < 8 || node->in[0] < 0 || node->in[3] < 0 || node->n_out != 1 ||
         node->out[0] < 0 || ledge_node_attr(node, "layout") != NULL) {
@@ -131,7 +123,7 @@ static bool is_picture(const struct regions *r, const struct ledge_node *node)
 
 /* May the picture be read as planes? Few channels, and a window that conv_i8.h takes whatever the
  * picture's size. */
-static bool has_few_channels(const struct regions *r, const struct ledge_node *node)
+static bool has_few_channels(const struct ledge_nhwc *r, const struct ledge_node *node)
 {
     enum { FEW = 4, WINDOW = 64 };
     const struct ledge_value *w = &r->graph->values[node->in[3]];
@@ -151,7 +143,7 @@ static bool has_few_channels(const struct regions *r, const struct ledge_node *n
     return fits;
 }
 
-static enum ledge_status turn_conv(const struct regions *r, int32_t at)
+static enum ledge_status turn_conv(const struct ledge_nhwc *r, int32_t at)
 {
     struct ledge_graph *graph = r->graph;
     const struct ledge_node *node = &graph->nodes[at];
@@ -161,35 +153,34 @@ static enum ledge_status turn_conv(const struct regions *r, int32_t at)
     int32_t x = node->in[0];
     int32_t rank = graph->values[node->in[3]].rank;
     bool few = has_few_channels(r, node);
-    if (twin_of(r, x) < 0 && !few) {
+    if (ledge_nhwc_twin(r, x) < 0 && !few) {
         int32_t twin = ledge_graph_add_value(graph, NULL, graph->values[x].dtype, -1, NULL);
         if (twin < 0) {
-            return no_memory(r);
+            return ledge_nhwc_no_memory(r);
         }
         LEDGE_TRY(transpose(r, x, twin, rank, false));
         r->twin[x] = twin;
         r->rank[x] = (int8_t)rank;
     }
-    if (twin_of(r, x) >= 0) {
-        LEDGE_TRY(set_input(r, at, 0, r->twin[x]));
+    if (ledge_nhwc_twin(r, x) >= 0) {
+        LEDGE_TRY(ledge_nhwc_set_input(r, at, 0, r->twin[x]));
     } else if (!ledge_graph_set_int(graph, at, "planes", 1)) {
-        return no_memory(r);
+        return ledge_nhwc_no_memory(r);
     }
     if (!ledge_graph_set_int(graph, at, "layout", LEDGE_NHWC)) {
-        return no_memory(r);
+        return ledge_nhwc_no_memory(r);
     }
     LEDGE_TRY(turn_weights(r, at));
-    return turn_output(r, at, rank);
+    return ledge_nhwc_turn_output(r, at, 0, rank);
 }
 
-/* Inputs list[0 .. n - 1] of the node all have twins of one rank: 0 when not. */
-static int32_t common_rank(const struct regions *r, const struct ledge_node *node,
-                           const int32_t *list, int32_t n)
+int32_t ledge_nhwc_common_rank(const struct ledge_nhwc *r, const struct ledge_node *node,
+                               const int32_t *list, int32_t n)
 {
     int32_t rank = 0;
     for (int32_t i = 0; i < n; i++) {
         int32_t value = ledge_node_in(node, list[i]);
-        if (twin_of(r, value) < 0 || (i > 0 && r->rank[value] != rank)) {
+        if (ledge_nhwc_twin(r, value) < 0 || (i > 0 && r->rank[value] != rank)) {
             return 0;
         }
         rank = r->rank[value];
@@ -197,40 +188,17 @@ static int32_t common_rank(const struct regions *r, const struct ledge_node *nod
     return rank;
 }
 
-static enum ledge_status turn_inputs(const struct regions *r, int32_t at, const int32_t *list,
-                                     int32_t n)
+enum ledge_status ledge_nhwc_turn_inputs(const struct ledge_nhwc *r, int32_t at,
+                                         const int32_t *list, int32_t n)
 {
     for (int32_t i = 0; i < n; i++) {
-        LEDGE_TRY(set_input(r, at, list[i], r->twin[r->graph->nodes[at].in[list[i]]]));
+        LEDGE_TRY(ledge_nhwc_set_input(r, at, list[i], r->twin[r->graph->nodes[at].in[list[i]]]));
     }
     return LEDGE_OK;
 }
 
-static enum ledge_status turn_concat(const struct regions *r, int32_t at)
-{
-    int32_t list[64];
-    const struct ledge_node *node = &r->graph->nodes[at];
-    if (node->n_in > (int32_t)(sizeof list / sizeof list[0])) {
-        return LEDGE_OK;
-    }
-    for (int32_t i = 0; i < node->n_in; i++) {
-        list[i] = i;
-    }
-    int32_t n = node->n_in;
-    int32_t rank = common_rank(r, node, list, n);
-    int64_t axis = ledge_node_int(node, "axis", 0);
-    if (rank == 0 || (axis < 0 ? axis + rank : axis) != 1) {
-        return LEDGE_OK;
-    }
-    if (!ledge_graph_set_int(r->graph, at, "axis", rank - 1)) {
-        return no_memory(r);
-    }
-    LEDGE_TRY(turn_inputs(r, at, list, n));
-    return turn_output(r, at, rank);
-}
-
 /* Operators on one picture or two of one rank that an attribute, or nothing, turns. */
-static enum ledge_status turn_other(const struct regions *r, int32_t at)
+static enum ledge_status turn_other(const struct ledge_nhwc *r, int32_t at)
 {
     static const int32_t both[2] = {0, 3};
     const struct ledge_node *node = &r->graph->nodes[at];
@@ -243,19 +211,19 @@ static enum ledge_status turn_other(const struct regions *r, int32_t at)
         return LEDGE_OK;
     }
     int32_t n = binary ? 2 : 1;
-    int32_t rank = common_rank(r, node, both, n);
+    int32_t rank = ledge_nhwc_common_rank(r, node, both, n);
     if (rank == 0) {
         return LEDGE_OK;
     }
     if ((max && !ledge_graph_set_int(r->graph, at, "layout", LEDGE_NHWC)) ||
         (mean && !ledge_graph_set_int(r->graph, at, "channels_last", 1))) {
-        return no_memory(r);
+        return ledge_nhwc_no_memory(r);
     }
-    LEDGE_TRY(turn_inputs(r, at, both, n));
-    return turn_output(r, at, rank);
+    LEDGE_TRY(ledge_nhwc_turn_inputs(r, at, both, n));
+    return ledge_nhwc_turn_output(r, at, 0, rank);
 }
 
-static enum ledge_status turn(const struct regions *r, int32_t at)
+static enum ledge_status turn(const struct ledge_nhwc *r, int32_t at)
 {
     const struct ledge_node *node = &r->graph->nodes[at];
     if (node->dead) {
@@ -264,11 +232,11 @@ static enum ledge_status turn(const struct regions *r, int32_t at)
     if (ledge_is_op(node, "QLinearConv")) {
         return turn_conv(r, at);
     }
-    return ledge_is_op(node, "Concat") ? turn_concat(r, at) : turn_other(r, at);
+    return ledge_nhwc_is_move(node) ? ledge_nhwc_turn_move(r, at) : turn_other(r, at);
 }
 
 /* Values that somebody still reads as they were. */
-static enum ledge_status turn_back(const struct regions *r)
+static enum ledge_status turn_back(const struct ledge_nhwc *r)
 {
     struct ledge_graph *graph = r->graph;
     bool *read = r->read;
@@ -294,7 +262,7 @@ static enum ledge_status turn_back(const struct regions *r)
     return LEDGE_OK;
 }
 
-static enum ledge_status run(struct regions *r)
+static enum ledge_status run(struct ledge_nhwc *r)
 {
     size_t n = (size_t)r->n_values;
     r->twin = LEDGE_NEW_ARRAY(&r->scratch, int32_t, n);
@@ -302,7 +270,7 @@ static enum ledge_status run(struct regions *r)
     r->read = LEDGE_NEW_ARRAY(&r->scratch, bool, n);
     r->moved = LEDGE_NEW_ARRAY(&r->scratch, bool, n);
     if (r->twin == NULL || r->rank == NULL || r->read == NULL || r->moved == NULL) {
-        return no_memory(r);
+        return ledge_nhwc_no_memory(r);
     }
     for (size_t v = 0; v < n; v++) {
         r->twin[v] = -1;
@@ -315,7 +283,7 @@ static enum ledge_status run(struct regions *r)
 
 enum ledge_status ledge_pass_nhwc(struct ledge_graph *graph, struct ledge_error *err)
 {
-    struct regions r = {
+    struct ledge_nhwc r = {
         .graph = graph, .n_values = graph->n_values, .n_nodes = graph->n_nodes, .err = err};
     ledge_arena_init(&r.scratch, &graph->arena.allocator);
     enum ledge_status status = run(&r);

@@ -76,16 +76,23 @@ static bool read_activation(const struct ledge_match *match, int32_t value, stru
     return read_dq(match, value, q) && q->n == 1 && is_byte(q->dtype);
 }
 
-/* The only reader of node's output is a QuantizeLinear to bytes with one scale. */
-static struct ledge_node *read_q(const struct ledge_match *match, const struct ledge_node *node,
-                                 struct quantised *q)
+/* The only reader of a value is a QuantizeLinear to bytes with one scale. */
+static struct ledge_node *read_q_of(const struct ledge_match *match, int32_t value,
+                                    struct quantised *q)
 {
-    struct ledge_node *reader = node->n_out == 1 ? ledge_match_reader(match, node->out[0]) : NULL;
+    struct ledge_node *reader = ledge_match_reader(match, value);
     bool fits = is_quant_op(reader, "QuantizeLinear") && reader->n_in >= 3 &&
-                reader->in[0] == node->out[0] && reader->n_out == 1 && reader->out[0] >= 0 &&
+                reader->in[0] == value && reader->n_out == 1 && reader->out[0] >= 0 &&
                 read_params(match, reader, q) && q->n == 1 && is_byte(q->dtype) &&
                 ledge_node_int(reader, "precision", 1) <= 1;
     return fits ? reader : NULL;
+}
+
+/* Likewise of node's only output. */
+static struct ledge_node *read_q(const struct ledge_match *match, const struct ledge_node *node,
+                                 struct quantised *q)
+{
+    return node->n_out == 1 ? read_q_of(match, node->out[0], q) : NULL;
 }
 
 /* Constant weights as bytes; their channels, if they have scales of their own, along axis. */
@@ -364,6 +371,29 @@ static enum ledge_status fuse_move(struct ledge_match *match, struct ledge_node 
     return LEDGE_OK;
 }
 
+/* Split: a QuantizeLinear alone reads a part, or nobody does. */
+static enum ledge_status fuse_split(struct ledge_match *match, struct ledge_node *node)
+{
+    struct quantised x, y;
+    if (!ledge_is_op(node, "Split") || node->n_in < 1 || !read_activation(match, node->in[0], &x)) {
+        return LEDGE_ERR_NOT_FOUND;
+    }
+    for (int32_t i = 0; i < node->n_out; i++) {
+        if (!ledge_match_is_unread(match, node->out[i]) &&
+            (read_q_of(match, node->out[i], &y) == NULL || !same_params(match, &x, &y))) {
+            return LEDGE_ERR_NOT_FOUND;
+        }
+    }
+    for (int32_t i = 0; i < node->n_out; i++) {
+        struct ledge_node *q = read_q_of(match, node->out[i], &y);
+        if (q != NULL) {
+            ledge_match_absorb_at(match, node, i, q);
+        }
+    }
+    node->in[0] = x.value;
+    return LEDGE_OK;
+}
+
 /* -- functions of one element
  * ---------------------------------------------------------------------------------------- */
 
@@ -493,10 +523,11 @@ static const char *why_float(const struct ledge_match *match, const struct ledge
     bool product = ledge_is_op(node, "Conv") || gemm || ledge_is_op(node, "MatMul");
     bool each = ledge_is_op(node, "Add") || ledge_is_op(node, "Mul") ||
                 ledge_is_op(node, "GlobalAveragePool");
-    if (!product && !each && !only_moves(node)) {
+    bool split = ledge_is_op(node, "Split");
+    if (!product && !each && !split && !only_moves(node)) {
         return "no integer form of this operator";
     }
-    if (!gemm && read_q(match, node, &y) == NULL) {
+    if (!gemm && !split && read_q(match, node, &y) == NULL) {
         return "the result is not read by one QuantizeLinear alone, to bytes with one constant "
                "scale and zero point";
     }
@@ -504,7 +535,7 @@ static const char *why_float(const struct ledge_match *match, const struct ledge
         return why_product(match, node);
     }
     int32_t n = ledge_is_op(node, "Concat") || (each && node->n_in > 1) ? node->n_in : 1;
-    for (int32_t i = 0; i < n; i++) {
+    for (int32_t i = 0; i < n && !split; i++) {
         if (!read_activation(match, node->in[i], &x)) {
             return "an input is not bytes with one constant scale and zero point";
         }
@@ -532,8 +563,8 @@ static enum ledge_status note_floats(struct ledge_match *match)
 enum ledge_status ledge_pass_qdq(struct ledge_graph *graph, struct ledge_error *err)
 {
     static enum ledge_status (*const patterns[])(struct ledge_match *, struct ledge_node *) = {
-        fuse_conv,        fuse_gemm, fuse_matmul,   fuse_binary,
-        fuse_global_pool, fuse_move, fuse_function, fuse_nothing};
+        fuse_conv, fuse_gemm,  fuse_matmul,   fuse_binary, fuse_global_pool,
+        fuse_move, fuse_split, fuse_function, fuse_nothing};
     struct ledge_match match;
     enum ledge_status status = ledge_match_begin(&match, graph, err);
     for (int32_t i = 0; status == LEDGE_OK && i < graph->n_nodes; i++) {

@@ -27,25 +27,35 @@ static int count_live(const struct ledge_graph *graph)
 
 enum { ROOM = 4096 };
 
-/* Run, keep output 0 as f32 numbers, run the passes, run again: at most `tolerance` apart. */
+/* All outputs one behind the other, as f32 numbers. */
+static int64_t outputs_of(struct test_net *net, float *to)
+{
+    int64_t n = 0;
+    for (int32_t i = 0; i < net->graph.n_outputs; i++) {
+        struct ledge_view view = ledge_run_output(net->run, i);
+        int64_t more = ledge_view_count(&view);
+        assert_true(n + more <= ROOM && view.dtype == LEDGE_F32);
+        memcpy(to + n, view.data, (size_t)more * sizeof *to);
+        n += more;
+    }
+    return n;
+}
+
+/* Run, keep the outputs, run the passes, run again: at most `tolerance` apart. */
 static void both_ways(struct test_net *net, double tolerance)
 {
-    static float before[ROOM];
+    static float before[ROOM], after[ROOM];
     test_run(net, LEDGE_RUNG_C, 1);
-    struct ledge_view view = ledge_run_output(net->run, 0);
-    int64_t n = ledge_view_count(&view);
-    assert_true(n <= ROOM && view.dtype == LEDGE_F32);
-    memcpy(before, view.data, (size_t)n * sizeof *before);
+    int64_t n = outputs_of(net, before);
     test_stop(net);
     assert_int_equal(ledge_passes_run(&net->graph, &net->err), LEDGE_OK);
     test_run(net, LEDGE_RUNG_C, 1);
-    view = ledge_run_output(net->run, 0);
-    assert_int_equal(ledge_view_count(&view), n);
+    assert_int_equal(outputs_of(net, after), n);
     for (int64_t i = 0; i < n; i++) {
-        double difference = fabs((double)((const float *)view.data)[i] - (double)before[i]);
+        double difference = fabs((double)after[i] - (double)before[i]);
         if (difference > tolerance) {
-            fail_msg("element %lld: %g, before the passes %g", (long long)i,
-                     (double)((const float *)view.data)[i], (double)before[i]);
+            fail_msg("element %lld: %g, before the passes %g", (long long)i, (double)after[i],
+                     (double)before[i]);
         }
     }
 }
@@ -377,13 +387,66 @@ static void test_nhwc(void **state)
     test_done(&net);
 }
 
+/* Two convolutions' channels laid side by side, through the three nodes of a channel shuffle (or,
+ * with other shapes, of another order of bytes), cut in two; each part through quantisation, one of
+ * them enlarged. */
+static void shuffle_both_ways(int64_t channels, const int64_t grouped[5], const int64_t *parts)
+{
+    uint32_t seed = 5;
+    static float x[3 * NHWC_SIDE * NHWC_SIDE];
+    const int64_t merged[4] = {0, 2 * channels, NHWC_SIDE, -1}, five = 5, four = 4, two = 2;
+    const float scales[4] = {1, 1, 2, 2};
+    struct test_net net;
+    test_init(&net);
+    test_fill_f32(x, 3 * NHWC_SIDE * NHWC_SIDE, &seed);
+    struct affine a = affine(&net, 0.05f, 128);
+    int32_t in = test_input(&net, LEDGE_F32, TEST_SHAPE(1, 3, NHWC_SIDE, NHWC_SIDE), x);
+    int32_t both[2], from = q(&net, in, a);
+    both[0] = dq(&net, q_conv(&net, from, 3, channels, 1, 1, a, &seed), a);
+    both[1] = dq(&net, q_conv(&net, from, 3, channels, 1, 1, a, &seed), a);
+    int32_t y = test_node(&net, "", "Concat", 2, both);
+    test_int(&net, "axis", 1);
+    y = qdq(&net, y, a);
+    int32_t shape = test_constant(&net, LEDGE_I64, 1, &five, grouped);
+    y = qdq(&net, test_node(&net, "", "Reshape", 2, TEST_VALUES(y, shape)), a);
+    y = test_node(&net, "", "Transpose", 1, &y);
+    test_ints(&net, "perm", 5, TEST_DIMS(0, 2, 1, 3, 4));
+    shape = test_constant(&net, LEDGE_I64, 1, &four, merged);
+    y = qdq(&net, test_node(&net, "", "Reshape", 2, TEST_VALUES(qdq(&net, y, a), shape)), a);
+    int32_t split[2] = {y, test_constant(&net, LEDGE_I64, 1, &two, parts)}, cut[2];
+    cut[0] = ledge_graph_add_value(&net.graph, NULL, LEDGE_DTYPE_NONE, -1, NULL);
+    cut[1] = ledge_graph_add_value(&net.graph, NULL, LEDGE_DTYPE_NONE, -1, NULL);
+    assert_true(ledge_graph_add_node(&net.graph, "", "Split", 13, NULL, split, 2, cut, 2) >= 0);
+    test_int(&net, "axis", 1);
+    int32_t resize[3] = {qdq(&net, cut[1], a), -1,
+                         test_constant(&net, LEDGE_F32, 1, &four, scales)};
+    test_output(&net, qdq(&net, test_node(&net, "", "Resize", 3, resize), a));
+    test_output(&net, qdq(&net, cut[0], a));
+    both_ways(&net, 0);
+    assert_int_equal(count_op(&net.graph, "ChannelShuffle"), 1);
+    assert_int_equal(count_op(&net.graph, "Concat") + count_op(&net.graph, "Split"), 0);
+    assert_int_equal(count_op(&net.graph, "Transpose"), 2); /* at the outputs */
+    assert_int_equal(count_op(&net.graph, "DequantizeLinear"), 2);
+    test_done(&net);
+}
+
+static void test_nhwc_shuffle(void **state)
+{
+    (void)state;
+    shuffle_both_ways(20, TEST_DIMS(1, 2, 20, NHWC_SIDE, NHWC_SIDE), TEST_DIMS(36, 4));
+    shuffle_both_ways(6, TEST_DIMS(-1, 2, 6, NHWC_SIDE, NHWC_SIDE), TEST_DIMS(5, 7));
+    shuffle_both_ways(6, TEST_DIMS(0, 4, 3, NHWC_SIDE, NHWC_SIDE), TEST_DIMS(6, 6));
+    shuffle_both_ways(6, TEST_DIMS(1, 6, 2, 1, NHWC_SIDE * NHWC_SIDE), TEST_DIMS(6, 6));
+    shuffle_both_ways(6, TEST_DIMS(1, 3, 2, 2 * NHWC_SIDE, NHWC_SIDE), TEST_DIMS(1, 11));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conv_chain),    cmocka_unit_test(test_shared_weights),
         cmocka_unit_test(test_kept),          cmocka_unit_test(test_qdq),
         cmocka_unit_test(test_qdq_functions), cmocka_unit_test(test_qdq_kept),
-        cmocka_unit_test(test_nhwc),
+        cmocka_unit_test(test_nhwc),          cmocka_unit_test(test_nhwc_shuffle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
