@@ -133,15 +133,26 @@ static enum ledge_status blocked_conv_infer(struct ledge_op_infer *infer)
     return LEDGE_OK;
 }
 
-static void *packed_room(struct ledge_op_prepare *prepare, size_t floats)
+static const float *bias_of(const struct ledge_op_prepare *prepare)
 {
-    prepare->packed_bytes = floats * sizeof(float);
-    return ledge_arena_alloc(prepare->memory, prepare->packed_bytes, 64);
+    const struct ledge_value *bias = ledge_prepare_in(prepare, 2);
+    return bias != NULL ? bias->data : NULL;
+}
+
+static void pack_dense(const struct ledge_op_prepare *prepare, void *packed)
+{
+    ledge_blocked_conv_pack(prepare->params, ledge_prepare_in(prepare, 1)->data, bias_of(prepare),
+                            packed);
+}
+
+static void pack_depthwise(const struct ledge_op_prepare *prepare, void *packed)
+{
+    ledge_blocked_depthwise_pack(prepare->params, ledge_prepare_in(prepare, 1)->data,
+                                 bias_of(prepare), packed);
 }
 
 static enum ledge_status prepare_dense(struct ledge_op_prepare *prepare,
-                                       const struct ledge_geometry *g, const float *weights,
-                                       const float *bias)
+                                       const struct ledge_geometry *g)
 {
     struct ledge_blocked_conv *conv = LEDGE_NEW(prepare->memory, struct ledge_blocked_conv);
     int64_t *tap_at = LEDGE_NEW_ARRAY(prepare->memory, int64_t, (size_t)ledge_volume(g->kernel));
@@ -154,12 +165,8 @@ static enum ledge_status prepare_dense(struct ledge_op_prepare *prepare,
     conv->isa = ledge_blocked_for(prepare->rung);
     conv->planar = ledge_prepare_in(prepare, 0)->rank == 4;
     ledge_blocked_conv_plan(conv, prepare->threads, tap_at);
-    float *packed = packed_room(prepare, ledge_blocked_conv_floats(conv));
-    if (packed == NULL) {
-        return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory for packed weights");
-    }
-    ledge_blocked_conv_pack(conv, weights, bias, packed);
-    prepare->packed = packed;
+    prepare->packed_bytes = ledge_blocked_conv_floats(conv) * sizeof(float);
+    prepare->pack = pack_dense;
     prepare->params = conv;
     prepare->scratch_bytes = conv->worker_floats * (size_t)prepare->threads * sizeof(float);
     prepare->run = ledge_blocked_conv_run;
@@ -184,8 +191,7 @@ static struct ledge_blocked_rows *new_rows(struct ledge_op_prepare *prepare,
 }
 
 static enum ledge_status prepare_depthwise(struct ledge_op_prepare *prepare,
-                                           const struct ledge_geometry *g, const float *weights,
-                                           const float *bias)
+                                           const struct ledge_geometry *g)
 {
     struct ledge_blocked_rows *rows = new_rows(prepare, g);
     if (rows == NULL) {
@@ -193,12 +199,11 @@ static enum ledge_status prepare_depthwise(struct ledge_op_prepare *prepare,
     }
     size_t row_bytes = (size_t)(g->in[2] * rows->isa->block) * sizeof(float);
     rows->zeros = ledge_arena_alloc(prepare->memory, row_bytes, 64);
-    float *packed = packed_room(prepare, ledge_blocked_depthwise_floats(rows));
-    if (rows->zeros == NULL || packed == NULL) {
-        return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory for packed weights");
+    if (rows->zeros == NULL) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
-    ledge_blocked_depthwise_pack(rows, weights, bias, packed);
-    prepare->packed = packed;
+    prepare->packed_bytes = ledge_blocked_depthwise_floats(rows) * sizeof(float);
+    prepare->pack = pack_depthwise;
     prepare->params = rows;
     prepare->run = ledge_blocked_depthwise_run;
     prepare->kernel = rows->isa->depthwise;
@@ -213,13 +218,12 @@ static enum ledge_status blocked_conv_prepare(struct ledge_op_prepare *prepare)
     const struct ledge_blocked_kernels *isa = ledge_blocked_for(prepare->rung);
     LEDGE_TRY(conv_geometry(prepare->node, x, w, bias, &g, prepare->err));
     prepare->macs = ledge_conv_macs(&g);
-    const float *b = bias != NULL ? bias->data : NULL;
     if (ledge_node_int(prepare->node, "block", 0) == isa->block) {
         if (x->rank == 5 && g.groups > 1 && ledge_blocked_depthwise_fits(&g)) {
-            return prepare_depthwise(prepare, &g, w->data, b);
+            return prepare_depthwise(prepare, &g);
         }
         if (ledge_blocked_conv_fits(&g, isa->block)) {
-            return prepare_dense(prepare, &g, w->data, b);
+            return prepare_dense(prepare, &g);
         }
     }
     return ledge_prepare_fail(prepare, LEDGE_ERR_UNSUPPORTED, "not done for blocks of %lld",

@@ -81,7 +81,12 @@ static bool is_constant(const struct ledge_value *value)
     return value != NULL && value->data != NULL;
 }
 
-/* Weights that are constant are packed now, others in each run. */
+static void pack(const struct ledge_op_prepare *prepare, void *packed)
+{
+    ledge_conv_f32_pack(prepare->params, ledge_prepare_in(prepare, 1)->data, packed);
+}
+
+/* Weights that are constant are packed once, others in each run. */
 static enum ledge_status choose_fast(struct ledge_op_prepare *prepare, struct ledge_conv_fast *fast)
 {
     const struct ledge_value *w = ledge_prepare_in(prepare, 1);
@@ -93,16 +98,10 @@ static enum ledge_status choose_fast(struct ledge_op_prepare *prepare, struct le
     }
     ledge_conv_f32_plan(fast, isa, prepare->threads, tap_at);
     if (is_constant(w) && fast->packed_floats > 0) {
-        float *packed =
-            ledge_arena_alloc(prepare->memory, fast->packed_floats * sizeof *packed, 64);
-        if (packed == NULL) {
-            return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory for packed weights");
-        }
-        ledge_conv_f32_pack(fast, w->data, packed);
-        prepare->packed = packed;
-        prepare->packed_bytes = fast->packed_floats * sizeof *packed;
+        prepare->packed_bytes = fast->packed_floats * sizeof(float);
+        prepare->pack = pack;
     }
-    prepare->scratch_bytes = ledge_conv_f32_scratch(fast, prepare->packed != NULL) * sizeof(float);
+    prepare->scratch_bytes = ledge_conv_f32_scratch(fast, prepare->pack != NULL) * sizeof(float);
     prepare->run = ledge_conv_f32_fast;
     prepare->kernel = fast->depthwise ? isa->depthwise : isa->conv;
     return LEDGE_OK;

@@ -7,14 +7,15 @@
 #include "engine/kernels/conv_i8.h"
 #include "engine/ops/op.h"
 
-/* From sums to bytes, by output channel: scale, or else the other three. BORROWED for the call. */
+/* From sums to bytes, by output channel: scale, or else the other three. */
 struct ledge_scales_i8 {
     const float *scale;
     const int32_t *multiplier, *left, *right;
 };
 
 /* conv: g, input, planes, flip, x_zero and what the epilogue says of the output. Sets everything of
- * prepare but macs. Errors: ERR_NOMEM. */
+ * prepare but macs. What weights and scales point at must live as long as prepare's memory. Errors:
+ * ERR_NOMEM. */
 LEDGE_NODISCARD enum ledge_status ledge_prepare_conv_i8(struct ledge_op_prepare *prepare,
                                                         const struct ledge_conv_i8 *conv,
                                                         const struct ledge_weights_i8 *weights,

@@ -142,7 +142,12 @@ enum ledge_status ledge_gemm_infer(struct ledge_op_infer *infer)
     return ledge_infer_out(infer, 0, LEDGE_F32, 2, dims);
 }
 
-/* b that is constant is packed now, another in each run. */
+static void pack(const struct ledge_op_prepare *prepare, void *packed)
+{
+    ledge_gemm_f32_pack(prepare->params, ledge_prepare_in(prepare, 1)->data, packed);
+}
+
+/* b that is constant is packed once, another in each run. */
 static enum ledge_status choose(struct ledge_op_prepare *prepare, struct ledge_gemm_fast *fast)
 {
     const struct ledge_matmul_shape *s = &fast->base.shape;
@@ -157,16 +162,10 @@ static enum ledge_status choose(struct ledge_op_prepare *prepare, struct ledge_g
     const struct ledge_f32_kernels *isa = ledge_f32_for(prepare->rung);
     ledge_gemm_f32_plan(fast, isa, prepare->threads);
     if (b->data != NULL && fast->packed_floats > 0) {
-        float *packed =
-            ledge_arena_alloc(prepare->memory, fast->packed_floats * sizeof *packed, 64);
-        if (packed == NULL) {
-            return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory for packed weights");
-        }
-        ledge_gemm_f32_pack(fast, b->data, packed);
-        prepare->packed = packed;
-        prepare->packed_bytes = fast->packed_floats * sizeof *packed;
+        prepare->packed_bytes = fast->packed_floats * sizeof(float);
+        prepare->pack = pack;
     }
-    prepare->scratch_bytes = ledge_gemm_f32_scratch(fast, prepare->packed != NULL) * sizeof(float);
+    prepare->scratch_bytes = ledge_gemm_f32_scratch(fast, prepare->pack != NULL) * sizeof(float);
     prepare->run = ledge_gemm_f32_fast;
     prepare->kernel = isa->gemm;
     return LEDGE_OK;

@@ -38,8 +38,13 @@ struct ledge_op_prepare {
     ledge_kernel_fn run;
     const char *kernel; /* e.g. "conv_f32_avx512" */
     const void *params;
-    const void *packed;
+    /* Constants in the order the kernel reads them in: so many bytes, written by pack once all
+     * nodes are prepared (plan/pack.c), zeros before. bind, which may be NULL, follows and may take
+     * pointers into them and what they tell. */
     size_t packed_bytes;
+    void (*pack)(const struct ledge_op_prepare *prepare, void *packed);
+    void (*bind)(const struct ledge_op_prepare *prepare, const void *packed);
+    const void *packed; /* where they are; set by the planner */
     size_t scratch_bytes;
     int64_t macs;
     /* Index of an input whose memory output 0 may take over when that input dies here (same bytes,

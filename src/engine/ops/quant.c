@@ -208,10 +208,8 @@ static enum ledge_status gather(struct ledge_op_prepare *prepare,
                                 struct ledge_q8_constants *constants)
 {
     float *scale = LEDGE_NEW_ARRAY(prepare->memory, float, (size_t)channels);
-    int32_t *offset = LEDGE_NEW_ARRAY(prepare->memory, int32_t, (size_t)channels);
-    int32_t *zeros = LEDGE_NEW_ARRAY(prepare->memory, int32_t, (size_t)channels);
     int32_t *b_zeros = LEDGE_NEW_ARRAY(prepare->memory, int32_t, (size_t)channels);
-    if (scale == NULL || offset == NULL || zeros == NULL || b_zeros == NULL) {
+    if (scale == NULL || b_zeros == NULL) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
     const struct ledge_value *bias = ledge_prepare_in(prepare, in->bias);
@@ -226,51 +224,84 @@ static enum ledge_status gather(struct ledge_op_prepare *prepare,
     *weights = (struct ledge_q8_weights){.b = b,
                                          .b_zeros = b_zeros,
                                          .bias = bias != NULL ? bias->data : NULL,
-                                         .bias_step = bias != NULL && count(bias) == 1 ? 0 : 1,
-                                         .offset = offset,
-                                         .zeros = zeros};
+                                         .bias_step = bias != NULL && count(bias) == 1 ? 0 : 1};
     *constants = (struct ledge_q8_constants){
         .flip = is_i8 ? 0x80 : 0,
         .a_zero = zero_at(prepare, in->a_zero, 0) + (is_i8 ? 128 : 0),
-        .offset = offset,
         .scale = scale,
         .range = ledge_qrange_of(ledge_prepare_out(prepare, 0)->dtype, y_scale,
                                  zero_at(prepare, in->y_zero, 0), clamp)};
     return LEDGE_OK;
 }
 
-/* Memory for the packed weights, also those of the run. */
-static enum ledge_status reserve(struct ledge_op_prepare *prepare, size_t packed, size_t scratch,
-                                 uint32_t **memory)
-{
-    *memory = ledge_arena_alloc(prepare->memory, packed * sizeof **memory, 64);
-    if (*memory == NULL) {
-        return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory for packed weights");
-    }
-    prepare->packed = *memory;
-    prepare->packed_bytes = packed * sizeof **memory;
-    prepare->scratch_bytes = scratch * sizeof **memory;
-    return LEDGE_OK;
-}
-
-static enum ledge_status choose_conv(struct ledge_op_prepare *prepare,
-                                     struct ledge_qconv_fast *fast)
-{
+/* The params come first: a kernel knows only them. Lists follow the packed weights: offset and
+ * zeros by channel, and whether zeros matter. */
+struct prepared_qconv {
+    struct ledge_qconv_fast fast;
     struct ledge_q8_weights weights;
     struct ledge_view b;
-    uint32_t *packed;
+};
+
+struct prepared_qmatmul {
+    struct ledge_qmatmul_fast fast;
+    struct ledge_q8_weights weights;
+    struct ledge_view b;
+};
+
+static size_t with_lists(size_t units, int64_t channels)
+{
+    return (units + 2 * (size_t)channels + 1) * sizeof(uint32_t);
+}
+
+/* weights, but what is found out goes to `lists`. */
+static struct ledge_q8_weights into(const struct ledge_q8_weights *weights, int32_t *lists,
+                                    int64_t channels)
+{
+    struct ledge_q8_weights made = *weights;
+    made.offset = lists;
+    made.zeros = lists + channels;
+    return made;
+}
+
+static void bind_lists(const void *packed, size_t units, int64_t channels,
+                       struct ledge_q8_constants *constants)
+{
+    const int32_t *lists = (const int32_t *)packed + units;
+    constants->offset = lists;
+    constants->zeros = lists[2 * channels] != 0 ? lists + channels : NULL;
+}
+
+static void pack_conv(const struct ledge_op_prepare *prepare, void *packed)
+{
+    const struct prepared_qconv *made = prepare->params;
+    int64_t channels = made->fast.base.g.out_channels;
+    int32_t *lists = (int32_t *)packed + ledge_qconv_i8_packed(&made->fast);
+    const struct ledge_q8_weights weights = into(&made->weights, lists, channels);
+    lists[2 * channels] = ledge_qconv_i8_pack(&made->fast, &weights, packed);
+}
+
+static void bind_conv(const struct ledge_op_prepare *prepare, const void *packed)
+{
+    struct prepared_qconv *made = (struct prepared_qconv *)prepare->params;
+    bind_lists(packed, ledge_qconv_i8_packed(&made->fast), made->fast.base.g.out_channels,
+               &made->fast.constants);
+}
+
+static enum ledge_status choose_conv(struct ledge_op_prepare *prepare, struct prepared_qconv *made)
+{
+    struct ledge_qconv_fast *fast = &made->fast;
     const struct ledge_geometry *g = &fast->base.g;
     int64_t *tap_at = LEDGE_NEW_ARRAY(prepare->memory, int64_t, (size_t)ledge_volume(g->kernel));
     if (tap_at == NULL) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
-    LEDGE_TRY(gather(prepare, &fast->base.in, g->out_channels, 1.0f, fast->base.clamp, &b, &weights,
-                     &fast->constants));
+    LEDGE_TRY(gather(prepare, &fast->base.in, g->out_channels, 1.0f, fast->base.clamp, &made->b,
+                     &made->weights, &fast->constants));
     ledge_qconv_i8_plan(fast, prepare->rung, prepare->threads, tap_at);
-    LEDGE_TRY(reserve(prepare, ledge_qconv_i8_packed(fast), ledge_qconv_i8_scratch(fast), &packed));
-    if (ledge_qconv_i8_pack(fast, &weights, packed)) {
-        fast->constants.zeros = weights.zeros;
-    }
+    prepare->packed_bytes = with_lists(ledge_qconv_i8_packed(fast), g->out_channels);
+    prepare->scratch_bytes = ledge_qconv_i8_scratch(fast) * sizeof(uint32_t);
+    prepare->pack = pack_conv;
+    prepare->bind = bind_conv;
     prepare->run = ledge_qconv_i8;
     prepare->kernel = fast->depthwise ? fast->isa->depthwise : fast->isa->conv;
     return LEDGE_OK;
@@ -332,17 +363,17 @@ static enum ledge_status choose_rows(struct ledge_op_prepare *prepare,
 static enum ledge_status prepare_conv(struct ledge_op_prepare *prepare,
                                       const struct ledge_quant_inputs *in)
 {
-    struct ledge_qconv_fast *fast = LEDGE_NEW(prepare->memory, struct ledge_qconv_fast);
-    if (fast == NULL) {
+    struct prepared_qconv *made = LEDGE_NEW(prepare->memory, struct prepared_qconv);
+    if (made == NULL) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
-    struct ledge_qconv_params *params = &fast->base;
+    struct ledge_qconv_params *params = &made->fast.base;
     LEDGE_TRY(read_geometry(prepare->node, ledge_prepare_in(prepare, in->a),
                             ledge_prepare_in(prepare, in->b), ledge_prepare_in(prepare, in->bias),
                             &params->g, prepare->err));
     params->in = *in;
     params->clamp = ledge_node_clamp(prepare->node);
-    prepare->params = fast;
+    prepare->params = made;
     prepare->macs = ledge_conv_macs(&params->g);
     if (all_constant(prepare, in) && goes_by_rows(prepare, &params->g)) {
         return choose_rows(prepare, params);
@@ -351,7 +382,7 @@ static enum ledge_status prepare_conv(struct ledge_op_prepare *prepare,
         return ledge_prepare_fail(prepare, LEDGE_ERR_UNSUPPORTED, "planes of such a window");
     }
     if (all_constant(prepare, in) && ledge_qconv_i8_is_fast(&params->g)) {
-        return choose_conv(prepare, fast);
+        return choose_conv(prepare, made);
     }
     prepare->run = ledge_qconv_c;
     prepare->kernel = "conv_i8_direct";
@@ -394,19 +425,32 @@ static enum ledge_status infer_product(struct ledge_op_infer *infer,
     return ledge_infer_out(infer, 0, dtype, rank, dims);
 }
 
-static enum ledge_status choose_product(struct ledge_op_prepare *prepare,
-                                        struct ledge_qmatmul_fast *fast)
+static void pack_product(const struct ledge_op_prepare *prepare, void *packed)
 {
-    struct ledge_q8_weights weights;
-    struct ledge_view b;
-    uint32_t *packed;
+    const struct prepared_qmatmul *made = prepare->params;
+    int64_t channels = made->fast.base.shape.n;
+    int32_t *lists = (int32_t *)packed + made->fast.packed_units;
+    const struct ledge_q8_weights weights = into(&made->weights, lists, channels);
+    lists[2 * channels] = ledge_qmatmul_i8_pack(&made->fast, &weights, packed);
+}
+
+static void bind_product(const struct ledge_op_prepare *prepare, const void *packed)
+{
+    struct prepared_qmatmul *made = (struct prepared_qmatmul *)prepare->params;
+    bind_lists(packed, made->fast.packed_units, made->fast.base.shape.n, &made->fast.constants);
+}
+
+static enum ledge_status choose_product(struct ledge_op_prepare *prepare,
+                                        struct prepared_qmatmul *made)
+{
+    struct ledge_qmatmul_fast *fast = &made->fast;
     LEDGE_TRY(gather(prepare, &fast->base.in, fast->base.shape.n, fast->base.alpha,
-                     fast->base.clamp, &b, &weights, &fast->constants));
+                     fast->base.clamp, &made->b, &made->weights, &fast->constants));
     ledge_qmatmul_i8_plan(fast, prepare->rung, prepare->threads);
-    LEDGE_TRY(reserve(prepare, fast->packed_units, ledge_qmatmul_i8_scratch(fast), &packed));
-    if (ledge_qmatmul_i8_pack(fast, &weights, packed)) {
-        fast->constants.zeros = weights.zeros;
-    }
+    prepare->packed_bytes = with_lists(fast->packed_units, fast->base.shape.n);
+    prepare->scratch_bytes = ledge_qmatmul_i8_scratch(fast) * sizeof(uint32_t);
+    prepare->pack = pack_product;
+    prepare->bind = bind_product;
     prepare->run = ledge_qmatmul_i8;
     prepare->kernel = fast->isa->gemm;
     return LEDGE_OK;
@@ -415,15 +459,15 @@ static enum ledge_status choose_product(struct ledge_op_prepare *prepare,
 static enum ledge_status prepare_product(struct ledge_op_prepare *prepare,
                                          const struct ledge_quant_inputs *in, bool gemm)
 {
-    struct ledge_qmatmul_fast *fast = LEDGE_NEW(prepare->memory, struct ledge_qmatmul_fast);
+    struct prepared_qmatmul *made = LEDGE_NEW(prepare->memory, struct prepared_qmatmul);
     const struct ledge_value *a = ledge_prepare_in(prepare, in->a);
     const struct ledge_value *b = ledge_prepare_in(prepare, in->b);
     int32_t rank;
     int64_t dims[LEDGE_MAX_RANK];
-    if (fast == NULL) {
+    if (made == NULL) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
-    struct ledge_qmatmul_params *params = &fast->base;
+    struct ledge_qmatmul_params *params = &made->fast.base;
     LEDGE_TRY(gemm ? ledge_gemm_shape_read(prepare->node, a, b, &params->shape, prepare->err)
                    : ledge_matmul_shape_read(prepare->node, a, b, &params->shape, &rank, dims,
                                              prepare->err));
@@ -433,12 +477,12 @@ static enum ledge_status prepare_product(struct ledge_op_prepare *prepare,
     params->in = *in;
     params->alpha = gemm ? ledge_node_float(prepare->node, "alpha", 1.0f) : 1.0f;
     params->clamp = ledge_node_clamp(prepare->node);
-    prepare->params = fast;
+    prepare->params = made;
     prepare->macs =
         ledge_matmul_count(&params->shape) * params->shape.m * params->shape.n * params->shape.k;
     if (all_constant(prepare, in) && params->bias_row == 0 &&
         ledge_qmatmul_i8_is_fast(&params->shape)) {
-        return choose_product(prepare, fast);
+        return choose_product(prepare, made);
     }
     prepare->run = ledge_qmatmul_c;
     prepare->kernel = "gemm_i8_direct";

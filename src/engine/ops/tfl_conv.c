@@ -170,30 +170,33 @@ static int16_t weight(const struct ledge_value *w, int64_t i, int64_t channel)
 }
 
 /* Blocks of 16 channels of one group, pairs along k: [k / 2][16][2]; what is missing is 0. */
-static enum ledge_status pack_blocks(struct ledge_op_prepare *prepare, int64_t groups,
-                                     int64_t per_out, int64_t k, int64_t padded)
+static void pack_blocks(const struct ledge_op_prepare *prepare, void *packed)
 {
     const struct ledge_value *w = ledge_prepare_in(prepare, 1);
+    const struct ledge_tfl_conv_params *p = prepare->params;
+    int64_t k = ledge_volume(p->g.kernel) * (p->g.in_channels / p->g.groups);
+    int64_t per_out = p->g.out_channels / p->g.groups;
     int64_t blocks = (per_out + LEDGE_TFL_N - 1) / LEDGE_TFL_N;
-    size_t bytes;
-    if (!ledge_mul_size((size_t)(groups * blocks), (size_t)padded * LEDGE_TFL_N * sizeof(int16_t),
-                        &bytes)) {
-        return ledge_prepare_fail(prepare, LEDGE_ERR_SHAPE, "weights are too large");
-    }
-    int16_t *packed = ledge_tfl_params(prepare, bytes);
-    if (packed == NULL) {
-        return LEDGE_ERR_NOMEM;
-    }
-    for (int64_t o = 0; o < groups * per_out; o++) {
+    for (int64_t o = 0; o < p->g.out_channels; o++) {
         int64_t in_group = o % per_out;
         int64_t block = o / per_out * blocks + in_group / LEDGE_TFL_N;
-        int16_t *to = packed + block * padded * LEDGE_TFL_N + in_group % LEDGE_TFL_N * 2;
+        int16_t *to = (int16_t *)packed + block * p->k * LEDGE_TFL_N + in_group % LEDGE_TFL_N * 2;
         for (int64_t i = 0; i < k; i++) {
             to[i / 2 * 2 * LEDGE_TFL_N + i % 2] = weight(w, o * k + i, o);
         }
     }
-    prepare->packed = packed;
-    prepare->packed_bytes = bytes;
+}
+
+static enum ledge_status reserve_blocks(struct ledge_op_prepare *prepare,
+                                        const struct ledge_tfl_conv_params *p)
+{
+    int64_t per_out = p->g.out_channels / p->g.groups;
+    int64_t blocks = (per_out + LEDGE_TFL_N - 1) / LEDGE_TFL_N;
+    if (!ledge_mul_size((size_t)(p->g.groups * blocks),
+                        (size_t)p->k * LEDGE_TFL_N * sizeof(int16_t), &prepare->packed_bytes)) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_SHAPE, "weights are too large");
+    }
+    prepare->pack = pack_blocks;
     return LEDGE_OK;
 }
 
@@ -262,7 +265,7 @@ static enum ledge_status prepare_rows(struct ledge_op_prepare *prepare,
         return prepare_fast(prepare, p, false);
     }
     p->k = k + k % 2;
-    LEDGE_TRY(pack_blocks(prepare, p->g.groups, p->g.out_channels / p->g.groups, k, p->k));
+    LEDGE_TRY(reserve_blocks(prepare, p));
     prepare->run = ledge_tfl_conv_c;
     prepare->kernel = "tfl_conv_i8_direct";
     prepare->scratch_bytes = (size_t)threads * ledge_tfl_conv_scratch(p);
@@ -308,6 +311,15 @@ enum ledge_status ledge_tfl_prepare_fully_connected(struct ledge_op_prepare *pre
     return prepare_rows(prepare, p, w->dims[1]);
 }
 
+static void pack_taps(const struct ledge_op_prepare *prepare, void *packed)
+{
+    const struct ledge_value *w = ledge_prepare_in(prepare, 1);
+    int64_t n = (int64_t)w->bytes, channels = w->dims[3];
+    for (int64_t i = 0; i < n; i++) {
+        ((int16_t *)packed)[i] = weight(w, i, i % channels);
+    }
+}
+
 enum ledge_status ledge_tfl_prepare_depthwise(struct ledge_op_prepare *prepare)
 {
     const struct ledge_value *x = ledge_prepare_in(prepare, 0);
@@ -330,16 +342,9 @@ enum ledge_status ledge_tfl_prepare_depthwise(struct ledge_op_prepare *prepare)
     if (fast) {
         return prepare_fast(prepare, p, true);
     }
-    int16_t *packed = ledge_tfl_params(prepare, w->bytes * sizeof *packed);
-    if (packed == NULL) {
-        return LEDGE_ERR_NOMEM;
-    }
-    for (int64_t i = 0; i < taps * channels; i++) {
-        packed[i] = weight(w, i, i % channels);
-    }
     int32_t threads = prepare->threads > 1 ? prepare->threads : 1;
-    prepare->packed = packed;
-    prepare->packed_bytes = w->bytes * sizeof *packed;
+    prepare->packed_bytes = w->bytes * sizeof(int16_t);
+    prepare->pack = pack_taps;
     prepare->run = ledge_tfl_depthwise_c;
     prepare->kernel = "tfl_depthwise_i8_direct";
     prepare->scratch_bytes = (size_t)threads * ledge_tfl_depthwise_scratch(p);

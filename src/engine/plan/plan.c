@@ -53,7 +53,6 @@ static enum ledge_status prepare_steps(struct ledge_plan *plan,
             return ledge_fail(err, status, "%s", local.text);
         }
         LEDGE_TRY(check_step(plan, node, &step->ready, err));
-        plan->packed_bytes += step->ready.packed_bytes;
         if (step->ready.scratch_bytes > plan->scratch_bytes) {
             plan->scratch_bytes = step->ready.scratch_bytes;
         }
@@ -89,6 +88,9 @@ enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
     }
     if (status == LEDGE_OK) {
         status = prepare_steps(made, options, err);
+    }
+    if (status == LEDGE_OK) {
+        status = ledge_plan_pack(made, err);
     }
     if (status == LEDGE_OK) {
         status = ledge_plan_place(made, err);

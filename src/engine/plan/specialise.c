@@ -290,6 +290,9 @@ static enum ledge_status fold(struct ledge_plan *plan, struct ledge_node *node,
                                      .alias = -1};
     enum ledge_status status = op->prepare(&ready);
     if (status == LEDGE_OK) {
+        status = ledge_plan_pack_now(&ready);
+    }
+    if (status == LEDGE_OK) {
         status = run_now(plan, node, &scratch, &ready);
     }
     ledge_arena_done(&scratch);

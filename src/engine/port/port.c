@@ -24,10 +24,66 @@
 #include "base/banned.h"
 #include "base/status.h"
 
+/* Sanitizers watch the C library's heap alone. */
+#if defined(__SANITIZE_ADDRESS__)
+#define LEDGE_LARGE_PAGES 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
+#define LEDGE_LARGE_PAGES 0
+#endif
+#endif
+#if !defined(LEDGE_LARGE_PAGES)
+#if defined(MADV_HUGEPAGE)
+#define LEDGE_LARGE_PAGES 1
+#else
+#define LEDGE_LARGE_PAGES 0
+#endif
+#endif
+
+/* From this size on, pages of 2 MB: streaming weights through pages of 4 kB costs a tenth of the
+ * speed of ResNet-50, and touching them first 512 times the faults. */
+enum { LARGE_PAGE = 2 << 20, SMALL_PAGE = 4096 };
+
+/* Length of the mapping: whole large pages where at most half of the last one is wasted. */
+static size_t mapping_of(size_t bytes)
+{
+    size_t rest = bytes % LARGE_PAGE;
+    size_t unit = rest >= LARGE_PAGE / 2 ? LARGE_PAGE : SMALL_PAGE;
+    return (bytes + unit - 1) / unit * unit;
+}
+
+static bool is_large(size_t bytes)
+{
+    return LEDGE_LARGE_PAGES && bytes >= LARGE_PAGE && bytes < SIZE_MAX / 2;
+}
+
+static void *map_large(size_t bytes)
+{
+    size_t length = mapping_of(bytes), whole = length + LARGE_PAGE;
+    char *at = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) {
+        return NULL;
+    }
+    size_t before = (LARGE_PAGE - (uintptr_t)at % LARGE_PAGE) % LARGE_PAGE;
+    if (before > 0) {
+        (void)munmap(at, before);
+    }
+    if (whole - before > length) {
+        (void)munmap(at + before + length, whole - before - length);
+    }
+#if LEDGE_LARGE_PAGES
+    (void)madvise(at + before, length, MADV_HUGEPAGE);
+#endif
+    return at + before;
+}
+
 static void *heap_alloc(void *user, size_t bytes, size_t align)
 {
     (void)user;
     void *memory = NULL;
+    if (is_large(bytes)) { /* nobody asks for more than a page's alignment */
+        return map_large(bytes);
+    }
     size_t least = align < sizeof(void *) ? sizeof(void *) : align;
     return posix_memalign(&memory, least, bytes > 0 ? bytes : 1) == 0 ? memory : NULL;
 }
@@ -35,8 +91,11 @@ static void *heap_alloc(void *user, size_t bytes, size_t align)
 static void heap_release(void *user, void *memory, size_t bytes)
 {
     (void)user;
-    (void)bytes;
-    free(memory);
+    if (is_large(bytes)) {
+        (void)munmap(memory, mapping_of(bytes));
+    } else {
+        free(memory);
+    }
 }
 
 const struct ledge_allocator *ledge_allocator_default(void)

@@ -12,7 +12,8 @@
 #include "engine/port/rung.h"
 #include "ledge/model.h"
 
-/* The C library's heap as an allocator; static storage. */
+/* The C library's heap as an allocator, but large pages for what is larger than one; release needs
+ * the size that was asked for. Static storage. */
 const struct ledge_allocator *ledge_allocator_default(void);
 
 /* A file mapped read-only. */
