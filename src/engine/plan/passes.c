@@ -14,7 +14,8 @@ static const pass_fn passes[] = {
     ledge_pass_fold_activation, /* before qdq: the clamp becomes part of the integer range */
     ledge_pass_qdq,
     ledge_pass_cleanup,
-    ledge_pass_nhwc, /* last: the others know ONNX's layout */
+    ledge_pass_epilogue, /* after cleanup: a value that only dead nodes read has one reader less */
+    ledge_pass_nhwc,     /* last: the others know ONNX's layout */
 };
 
 enum ledge_status ledge_passes_run(struct ledge_graph *graph, struct ledge_error *err)
