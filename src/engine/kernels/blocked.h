@@ -149,7 +149,8 @@ struct ledge_blocked_kernels {
     void (*activate)(const struct ledge_blocked_activation *a, const float *x, int64_t n, float *y);
     /* y = x * gate for n vectors and one vector of gates; x may be y. */
     void (*gate)(const float *x, const float *gate, int64_t n, float *y);
-    const char *conv, *winograd, *depthwise, *pool, *activation, *gathering; /* names for reports */
+    const char *conv, *winograd, *depthwise, *bands; /* names for reports */
+    const char *pool, *activation, *gathering;
 };
 
 #define LEDGE_KERNELS_F32(isa, rung) extern const struct ledge_blocked_kernels ledge_blocked_##isa;
@@ -209,6 +210,17 @@ struct ledge_blocked_job {
 void ledge_blocked_winograd_task(const struct ledge_blocked_job *job, int32_t index,
                                  int32_t worker);
 
+/* Parts of a run, for kernels that join several (bands.h): the whole of it; pair number `unit` of
+ * output blocks, x, y and add left to be said; so many pixels of a tile in a row; the input of rows
+ * r0 .. r1 - 1 of a convolution that is not direct, at most conv->band of them, one group. */
+void ledge_blocked_conv_all(struct ledge_blocked_job *job, struct ledge_pool *pool);
+void ledge_blocked_conv_tile(const struct ledge_blocked_conv *conv, const float *packed,
+                             int64_t unit, struct ledge_blocked_tile *tile);
+void ledge_blocked_conv_pixels(const struct ledge_blocked_conv *conv,
+                               struct ledge_blocked_tile *tile, int64_t pixels);
+void ledge_blocked_conv_copy(const struct ledge_blocked_job *job, int64_t picture, int64_t r0,
+                             int64_t r1, float *to);
+
 enum ledge_status ledge_blocked_conv_run(const struct ledge_kernel_call *call);
 
 /* -- depthwise convolution and pooling: blocked_rows.c --------------------------------------------
@@ -232,6 +244,11 @@ size_t ledge_blocked_depthwise_floats(const struct ledge_blocked_rows *rows);
 void ledge_blocked_depthwise_pack(const struct ledge_blocked_rows *rows, const float *weights,
                                   const float *bias, float *packed);
 void ledge_blocked_rows_plan(struct ledge_blocked_rows *rows, int32_t threads);
+/* One row of outputs of channel block number `block` from its input rows. */
+enum { LEDGE_BLOCKED_MAX_KERNEL = 32 };
+void ledge_blocked_depthwise_row(const struct ledge_blocked_rows *rows, const float *packed,
+                                 int64_t block, const float *const *list, const float *add,
+                                 float *y);
 enum ledge_status ledge_blocked_depthwise_run(const struct ledge_kernel_call *call);
 enum ledge_status ledge_blocked_pool_run(const struct ledge_kernel_call *call);
 

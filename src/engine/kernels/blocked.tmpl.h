@@ -585,4 +585,5 @@ static void run_gather(const float *from, int64_t step, int64_t n, float *to)
         .gathering = "gather_blocked_" #isa,                                                       \
         .conv = "conv_blocked_" #isa,                                                              \
         .depthwise = "depthwise_blocked_" #isa,                                                    \
+        .bands = "bands_blocked_" #isa,                                                            \
         .pool = "pool_blocked_" #isa}

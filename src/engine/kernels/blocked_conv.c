@@ -281,12 +281,17 @@ static void copy_band(const struct ledge_blocked_job *job, int64_t picture, int6
     }
 }
 
+void ledge_blocked_conv_copy(const struct ledge_blocked_job *job, int64_t picture, int64_t r0,
+                             int64_t r1, float *to)
+{
+    copy_band(job, picture, 0, r0, r1, to);
+}
+
 /* -- the sums -------------------------------------------------------------------------------------
  */
 
-/* `pixels` outputs in a row, in tiles of about equal size. */
-static void run_pixels(const struct ledge_blocked_conv *conv, struct ledge_blocked_tile *tile,
-                       int64_t pixels)
+void ledge_blocked_conv_pixels(const struct ledge_blocked_conv *conv,
+                               struct ledge_blocked_tile *tile, int64_t pixels)
 {
     int64_t step = step_of(conv), block = conv->isa->block;
     int64_t n = ceil_div(pixels, conv->isa->pixels);
@@ -307,6 +312,26 @@ static void run_pixels(const struct ledge_blocked_conv *conv, struct ledge_block
     }
 }
 
+void ledge_blocked_conv_tile(const struct ledge_blocked_conv *conv, const float *packed,
+                             int64_t unit, struct ledge_blocked_tile *tile)
+{
+    int64_t first = unit / conv->units * conv->out_blocks + 2 * (unit % conv->units);
+    int64_t block = conv->isa->block;
+    *tile = (struct ledge_blocked_tile){
+        .tap_at = conv->tap_at,
+        .taps = ledge_volume(conv->g.kernel),
+        .x_block = conv->direct ? ledge_volume(conv->g.in) * block : conv->plane,
+        .channels = conv->g.in_channels / conv->g.groups,
+        .w = packed + first * block * depth(conv),
+        .bias = packed + weight_floats(conv) + first * block,
+        .y_block = ledge_volume(conv->g.out) * block,
+        .blocks = (int32_t)blocks_of(conv, unit % conv->units),
+        .planar = conv->planar,
+        .low = conv->clamp.low,
+        .high = conv->clamp.high,
+    };
+}
+
 /* Two blocks of outputs at rows r0 .. r1 - 1 (direct: pixels). */
 static void run_unit(const struct ledge_blocked_job *job, int64_t picture, int64_t group,
                      int64_t unit, int64_t r0, int64_t r1, const float *scratch)
@@ -316,19 +341,8 @@ static void run_unit(const struct ledge_blocked_job *job, int64_t picture, int64
     int64_t block = conv->isa->block, volume = ledge_volume(g->out);
     int64_t number_in_picture = group * conv->out_blocks + 2 * unit;
     int64_t at = (picture * g->groups * conv->out_blocks + number_in_picture) * volume * block;
-    struct ledge_blocked_tile tile = {
-        .tap_at = conv->tap_at,
-        .taps = ledge_volume(g->kernel),
-        .x_block = conv->direct ? volume * block : conv->plane,
-        .channels = g->in_channels / g->groups,
-        .w = job->packed + number_in_picture * block * depth(conv),
-        .bias = job->bias + number_in_picture * block,
-        .y_block = volume * block,
-        .blocks = (int32_t)blocks_of(conv, unit),
-        .planar = conv->planar,
-        .low = conv->clamp.low,
-        .high = conv->clamp.high,
-    };
+    struct ledge_blocked_tile tile;
+    ledge_blocked_conv_tile(conv, job->packed, group * conv->units + unit, &tile);
     const float *add = job->add != NULL ? job->add + at : NULL;
     float *y = job->y + at;
     if (conv->direct) {
@@ -336,14 +350,14 @@ static void run_unit(const struct ledge_blocked_job *job, int64_t picture, int64
         tile.x = job->x + first * block;
         tile.y = y + r0 * block;
         tile.add = add != NULL ? add + r0 * block : NULL;
-        run_pixels(conv, &tile, r1 - r0);
+        ledge_blocked_conv_pixels(conv, &tile, r1 - r0);
         return;
     }
     for (int64_t r = r0; r < r1; r++) {
         tile.x = scratch + (r - r0) * conv->pitch * step_of(conv);
         tile.y = y + r * g->out[W] * block;
         tile.add = add != NULL ? add + r * g->out[W] * block : NULL;
-        run_pixels(conv, &tile, g->out[W]);
+        ledge_blocked_conv_pixels(conv, &tile, g->out[W]);
     }
 }
 
@@ -374,6 +388,13 @@ static void one_task(void *arg, int32_t index, int32_t worker)
     }
 }
 
+void ledge_blocked_conv_all(struct ledge_blocked_job *job, struct ledge_pool *pool)
+{
+    const struct ledge_blocked_conv *conv = job->conv;
+    job->bias = job->packed + weight_floats(conv);
+    ledge_pool_run(pool, (int32_t)(conv->g.batch * conv->bands * conv->parts), one_task, job);
+}
+
 enum ledge_status ledge_blocked_conv_run(const struct ledge_kernel_call *call)
 {
     const struct ledge_blocked_conv *conv = call->params;
@@ -383,12 +404,10 @@ enum ledge_status ledge_blocked_conv_run(const struct ledge_kernel_call *call)
         .conv = conv,
         .x = call->in[0]->data,
         .packed = packed,
-        .bias = packed + weight_floats(conv),
         .add = add ? call->in[3]->data : NULL,
         .y = call->out[0]->data,
         .scratch = call->scratch,
     };
-    ledge_pool_run(call->pool, (int32_t)(conv->g.batch * conv->bands * conv->parts), one_task,
-                   &job);
+    ledge_blocked_conv_all(&job, call->pool);
     return LEDGE_OK;
 }

@@ -7,7 +7,7 @@
 
 #include "engine/kernels/blocked.h"
 
-enum { H = 1, W = 2, MAX_KERNEL = 32 };
+enum { H = 1, W = 2, MAX_KERNEL = LEDGE_BLOCKED_MAX_KERNEL };
 
 #define COUNT_LIMIT ((int64_t)1 << 30)
 
@@ -76,19 +76,12 @@ struct job {
     float *y;
 };
 
-static void depthwise_row(const struct job *job, int64_t plane, int64_t at)
+void ledge_blocked_depthwise_row(const struct ledge_blocked_rows *rows, const float *packed,
+                                 int64_t block, const float *const *list, const float *add,
+                                 float *y)
 {
-    const struct ledge_blocked_rows *rows = job->rows;
     const struct ledge_geometry *g = &rows->g;
-    int64_t block = rows->isa->block;
-    const float *x = job->x + plane * ledge_volume(g->in) * block;
-    const float *w = job->packed + plane % rows->blocks * plane_weights(rows);
-    int64_t out = (plane * g->out[H] + at) * g->out[W] * block;
-    const float *list[MAX_KERNEL];
-    for (int64_t k = 0; k < g->kernel[H]; k++) {
-        int64_t y = at * g->stride[H] - g->pad[H] + k * g->dilation[H];
-        list[k] = y >= 0 && y < g->in[H] ? x + y * g->in[W] * block : rows->zeros;
-    }
+    const float *w = packed + block * plane_weights(rows);
     struct ledge_blocked_row row = {
         .rows = list,
         .in = g->in[W],
@@ -99,16 +92,32 @@ static void depthwise_row(const struct job *job, int64_t plane, int64_t at)
         .dilation = g->dilation[W],
         .pad = g->pad[W],
         .w = w,
-        .bias = w + ledge_volume(g->kernel) * block,
-        .add = job->add != NULL ? job->add + out : NULL,
-        .y = job->y + out,
+        .bias = w + ledge_volume(g->kernel) * rows->isa->block,
+        .add = add,
+        .y = y,
         .low = rows->clamp.low,
         .high = rows->clamp.high,
     };
     rows->isa->row(&row);
     if (rows->activation.function != LEDGE_BLOCKED_NONE) {
-        rows->isa->activate(&rows->activation, row.y, g->out[W], row.y);
+        rows->isa->activate(&rows->activation, y, g->out[W], y);
     }
+}
+
+static void depthwise_row(const struct job *job, int64_t plane, int64_t at)
+{
+    const struct ledge_blocked_rows *rows = job->rows;
+    const struct ledge_geometry *g = &rows->g;
+    int64_t block = rows->isa->block;
+    const float *x = job->x + plane * ledge_volume(g->in) * block;
+    int64_t out = (plane * g->out[H] + at) * g->out[W] * block;
+    const float *list[MAX_KERNEL];
+    for (int64_t k = 0; k < g->kernel[H]; k++) {
+        int64_t y = at * g->stride[H] - g->pad[H] + k * g->dilation[H];
+        list[k] = y >= 0 && y < g->in[H] ? x + y * g->in[W] * block : rows->zeros;
+    }
+    ledge_blocked_depthwise_row(rows, job->packed, plane % rows->blocks, list,
+                                job->add != NULL ? job->add + out : NULL, job->y + out);
 }
 
 /* Taps of dimension d under output o that lie on the picture: where the first lies, how many. */

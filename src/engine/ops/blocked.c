@@ -73,7 +73,7 @@ bool ledge_blocked_is_function(const char *op)
     return false;
 }
 
-static struct ledge_blocked_activation activation_of(const struct ledge_node *node)
+struct ledge_blocked_activation ledge_blocked_activation_of(const struct ledge_node *node)
 {
     struct ledge_blocked_activation a = {.function = LEDGE_BLOCKED_NONE};
     const char *name = ledge_node_string(node, "activation", "");
@@ -90,9 +90,10 @@ static struct ledge_blocked_activation activation_of(const struct ledge_node *no
 /* -- convolution ----------------------------------------------------------------------------------
  */
 
-static enum ledge_status conv_geometry(const struct ledge_node *node, const struct ledge_value *x,
-                                       const struct ledge_value *w, const struct ledge_value *bias,
-                                       struct ledge_geometry *g, struct ledge_error *err)
+enum ledge_status ledge_blocked_geometry(const struct ledge_node *node, const struct ledge_value *x,
+                                         const struct ledge_value *w,
+                                         const struct ledge_value *bias, struct ledge_geometry *g,
+                                         struct ledge_error *err)
 {
     int64_t block = ledge_node_int(node, "block", 0);
     int64_t group = ledge_node_int(node, "group", 1);
@@ -122,8 +123,9 @@ static enum ledge_status blocked_conv_infer(struct ledge_op_infer *infer)
 {
     struct ledge_geometry g;
     const struct ledge_value *add = ledge_infer_in(infer, 3);
-    LEDGE_TRY(conv_geometry(infer->node, ledge_infer_in(infer, 0), ledge_infer_in(infer, 1),
-                            ledge_infer_in(infer, 2), &g, infer->err));
+    LEDGE_TRY(ledge_blocked_geometry(infer->node, ledge_infer_in(infer, 0),
+                                     ledge_infer_in(infer, 1), ledge_infer_in(infer, 2), &g,
+                                     infer->err));
     LEDGE_TRY(infer_blocked(infer, &g, ledge_node_int(infer->node, "block", 0)));
     const struct ledge_value *out = &infer->graph->values[infer->node->out[0]];
     if (add != NULL && (add->rank != 5 || add->dtype != LEDGE_F32 ||
@@ -161,7 +163,7 @@ static enum ledge_status prepare_dense(struct ledge_op_prepare *prepare,
     }
     conv->g = *g;
     conv->clamp = ledge_node_clamp(prepare->node);
-    conv->activation = activation_of(prepare->node);
+    conv->activation = ledge_blocked_activation_of(prepare->node);
     conv->isa = ledge_blocked_for(prepare->rung);
     conv->planar = ledge_prepare_in(prepare, 0)->rank == 4;
     ledge_blocked_conv_plan(conv, prepare->threads, tap_at);
@@ -181,7 +183,7 @@ static struct ledge_blocked_rows *new_rows(struct ledge_op_prepare *prepare,
     if (rows != NULL) {
         rows->g = *g;
         rows->clamp = ledge_node_clamp(prepare->node);
-        rows->activation = activation_of(prepare->node);
+        rows->activation = ledge_blocked_activation_of(prepare->node);
         rows->isa = ledge_blocked_for(prepare->rung);
         rows->blocks = ledge_prepare_in(prepare, 0)->dims[1];
         rows->g.batch = g->batch * rows->blocks;
@@ -216,7 +218,7 @@ static enum ledge_status blocked_conv_prepare(struct ledge_op_prepare *prepare)
     const struct ledge_value *x = ledge_prepare_in(prepare, 0), *w = ledge_prepare_in(prepare, 1);
     const struct ledge_value *bias = ledge_prepare_in(prepare, 2);
     const struct ledge_blocked_kernels *isa = ledge_blocked_for(prepare->rung);
-    LEDGE_TRY(conv_geometry(prepare->node, x, w, bias, &g, prepare->err));
+    LEDGE_TRY(ledge_blocked_geometry(prepare->node, x, w, bias, &g, prepare->err));
     prepare->macs = ledge_conv_macs(&g);
     if (ledge_node_int(prepare->node, "block", 0) == isa->block) {
         if (x->rank == 5 && g.groups > 1 && ledge_blocked_depthwise_fits(&g)) {
@@ -311,7 +313,7 @@ static enum ledge_status blocked_pool_prepare(struct ledge_op_prepare *prepare)
 static enum ledge_status blocked_activation_infer(struct ledge_op_infer *infer)
 {
     const struct ledge_value *x = ledge_infer_in(infer, 0);
-    if (!is_blocked(x) || activation_of(infer->node).function == LEDGE_BLOCKED_NONE) {
+    if (!is_blocked(x) || ledge_blocked_activation_of(infer->node).function == LEDGE_BLOCKED_NONE) {
         return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "needs a blocked input and a function");
     }
     return ledge_infer_out(infer, 0, LEDGE_F32, 5, x->dims);
@@ -336,7 +338,7 @@ static enum ledge_status prepare_elements(struct ledge_op_prepare *prepare, ledg
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
     e->isa = ledge_blocked_for(prepare->rung);
-    e->activation = activation_of(prepare->node);
+    e->activation = ledge_blocked_activation_of(prepare->node);
     e->planes = x->dims[0] * x->dims[1];
     e->pixels = x->dims[2] * x->dims[3];
     if (x->dims[4] != e->isa->block || e->planes > INT32_MAX) {
@@ -430,6 +432,7 @@ static enum ledge_status from_blocked_prepare(struct ledge_op_prepare *prepare)
 }
 
 static const struct ledge_op ops[] = {
+    {"ledge", "BlockedBands", ledge_blocked_bands_infer, ledge_blocked_bands_prepare},
     {"ledge", "ToBlocked", to_blocked_infer, to_blocked_prepare},
     {"ledge", "FromBlocked", from_blocked_infer, from_blocked_prepare},
     {"ledge", "BlockedConv", blocked_conv_infer, blocked_conv_prepare},

@@ -12,6 +12,9 @@
  * BlockedGate    {x, gates [N][blocks][1][1][b]}: x times its channel's gate
  * BlockedGather  {tensors with the same pixels}: channel c of the output is channel map[c] mod 2^32
  * of input map[c] / 2^32; attribute map. Concat, Split and channel shuffles, also several in a row
+ * BlockedBands   {x, addend, weights and bias of expand, of depth, of project}: up to three
+ * BlockedConv one after the other (kernels/bands.h), of which depth is depthwise and always there;
+ *                absent: no weights. Attributes: theirs, as expand.strides and the like
  * BlockedMaxPool, BlockedAveragePool, BlockedGlobalAveragePool, BlockedGlobalMaxPool
  */
 #ifndef LEDGE_ENGINE_OPS_BLOCKED_H
@@ -26,6 +29,26 @@ bool ledge_blocked_is_function(const char *op);
 enum { LEDGE_BLOCKED_GATHER_INPUTS = 16 };
 enum ledge_status ledge_blocked_gather_infer(struct ledge_op_infer *infer);
 enum ledge_status ledge_blocked_gather_prepare(struct ledge_op_prepare *prepare);
+
+/* Window of a BlockedConv with inputs x (blocked, or plain of few channels), w and bias. Errors:
+ * ERR_SHAPE. */
+enum ledge_status ledge_blocked_geometry(const struct ledge_node *node, const struct ledge_value *x,
+                                         const struct ledge_value *w,
+                                         const struct ledge_value *bias, struct ledge_geometry *g,
+                                         struct ledge_error *err);
+struct ledge_blocked_activation ledge_blocked_activation_of(const struct ledge_node *node);
+
+/* bands.c. Attribute `name` of a part of a BlockedBands is called <part>.<name>; its weights are
+ * input LEDGE_BANDS_WEIGHTS + 2 * part, its bias the next. */
+enum { LEDGE_BANDS_PARTS = 3, LEDGE_BANDS_WEIGHTS = 2, LEDGE_BANDS_INPUTS = 8 };
+extern const char *const ledge_bands_parts[LEDGE_BANDS_PARTS];
+extern const char *const ledge_bands_attributes[]; /* of a BlockedConv, ended by NULL */
+/* Does joining these BlockedConv nodes (NULL: absent) pay? force: wherever it can be done. */
+bool ledge_blocked_bands_pay(const struct ledge_graph *graph,
+                             const struct ledge_node *const parts[LEDGE_BANDS_PARTS],
+                             enum ledge_rung rung, int32_t threads, bool force);
+enum ledge_status ledge_blocked_bands_infer(struct ledge_op_infer *infer);
+enum ledge_status ledge_blocked_bands_prepare(struct ledge_op_prepare *prepare);
 
 /* Window of a pooling node whose input, as a plain tensor, is x. False when it cannot be blocked.
  */

@@ -38,6 +38,10 @@ LEDGE_NODISCARD enum ledge_status ledge_plan_layout(struct ledge_plan *plan,
  * memory). Errors: ERR_NOMEM. */
 LEDGE_NODISCARD enum ledge_status ledge_plan_pack(struct ledge_plan *plan, struct ledge_error *err);
 LEDGE_NODISCARD enum ledge_status ledge_plan_pack_now(struct ledge_op_prepare *ready);
+/* bands.c: join chains of blocked convolutions. */
+LEDGE_NODISCARD enum ledge_status ledge_plan_bands(struct ledge_plan *plan,
+                                                   const struct ledge_plan_options *options,
+                                                   struct ledge_error *err);
 
 /* place.c: fill plan->places, arena_bytes. */
 LEDGE_NODISCARD enum ledge_status ledge_plan_place(struct ledge_plan *plan,

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bands.c -- chains of convolutions whose intermediate tensors stay in the cache; see bands.h. */
+#include "engine/kernels/bands.h"
+
+enum { H = 1, W = 2 };
+
+/* What lies between should stay in the L2 cache, beside weights: floats of a band; of what planes
+ * leave for project; of the two blocks that planes work on. */
+#define BAND_FLOATS  ((int64_t)3 << 15)
+#define LEFT_FLOATS  ((int64_t)1 << 18)
+#define PLANE_FLOATS ((int64_t)1 << 15)
+#define COUNT_LIMIT  ((int64_t)1 << 28)
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* -- what to do -----------------------------------------------------------------------------------
+ */
+
+/* Rows of input that n rows of outputs need. */
+static int64_t reach(const struct ledge_geometry *g, int64_t n)
+{
+    return smaller((n - 1) * g->stride[H] + (g->kernel[H] - 1) * g->dilation[H] + 1, g->in[H]);
+}
+
+/* Floats of a row of all channels before and behind the depthwise convolution. */
+static int64_t row_before(const struct ledge_bands *bands)
+{
+    const struct ledge_blocked_rows *depth = bands->depth;
+    return bands->expand != NULL ? depth->blocks * depth->isa->block * depth->g.in[W] : 0;
+}
+
+static int64_t row_behind(const struct ledge_bands *bands)
+{
+    const struct ledge_blocked_rows *depth = bands->depth;
+    return bands->project != NULL ? depth->blocks * depth->isa->block * depth->g.out[W] : 0;
+}
+
+static int64_t band_floats(const struct ledge_bands *bands, int64_t rows)
+{
+    return reach(&bands->depth->g, rows) * row_before(bands) + rows * row_behind(bands);
+}
+
+static void plan_planes(struct ledge_bands *bands)
+{
+    const struct ledge_blocked_rows *depth = bands->depth;
+    bands->rows = depth->g.out[H];
+    bands->ring = depth->g.in[H];
+    bands->parts = bands->expand->units;
+    bands->worker_floats = (size_t)(2 * depth->isa->block * ledge_volume(depth->g.in));
+    size_t left = (size_t)(bands->batch * depth->g.out[H] * row_behind(bands));
+    bands->shared_floats = left;
+}
+
+static void plan_rows(struct ledge_bands *bands, int32_t threads)
+{
+    const struct ledge_geometry *g = &bands->depth->g;
+    bands->parts = bands->batch < threads ? smaller(threads, g->out[H]) : 1;
+    int64_t most = (g->out[H] + bands->parts - 1) / bands->parts;
+    most = smaller(most, BAND_FLOATS);
+    bands->rows = 1;
+    while (bands->rows < most && band_floats(bands, bands->rows + 1) <= BAND_FLOATS) {
+        bands->rows++;
+    }
+    int64_t bands_of_part = (most + bands->rows - 1) / bands->rows;
+    bands->rows = (most + bands_of_part - 1) / bands_of_part;
+    bands->ring = reach(g, bands->rows);
+    size_t copy = bands->expand != NULL ? bands->expand->worker_floats : 0;
+    bands->worker_floats = (size_t)band_floats(bands, bands->rows) + copy;
+    bands->shared_floats = 0;
+}
+
+bool ledge_bands_plan(struct ledge_bands *bands, int32_t threads, bool force)
+{
+    const struct ledge_blocked_rows *depth = bands->depth;
+    const struct ledge_geometry *g = &depth->g;
+    int64_t width = depth->blocks * depth->isa->block;
+    if (g->in[H] * g->in[W] >= COUNT_LIMIT / width ||
+        g->out[H] * g->out[W] >= COUNT_LIMIT / width ||
+        g->batch >= COUNT_LIMIT / (g->out[H] * g->out[W] * depth->isa->block) ||
+        g->batch >= COUNT_LIMIT / larger(threads, 1)) {
+        return false;
+    }
+    int64_t all = g->in[H] * row_before(bands) + g->out[H] * row_behind(bands);
+    bool small = 2 * depth->isa->block * ledge_volume(g->in) <= PLANE_FLOATS &&
+                 g->out[H] * row_behind(bands) <= LEFT_FLOATS;
+    bands->planes = bands->expand != NULL && bands->expand->direct && small;
+    if (bands->planes) {
+        plan_planes(bands);
+        return true;
+    }
+    plan_rows(bands, threads);
+    return force || all > BAND_FLOATS;
+}
+
+/* -- the run --------------------------------------------------------------------------------------
+ */
+
+struct job {
+    const struct ledge_bands *bands;
+    const float *x, *packed, *add;
+    float *y;
+    float *scratch, *shared;
+};
+
+/* A picture, and where its rows stand between the convolutions. */
+struct place {
+    const struct job *job;
+    int64_t picture;
+    const float *in;         /* of the depthwise convolution: [blocks][ring][width][b] */
+    int64_t ring, out_block; /* floats from one of its output blocks to the next */
+    float *out;              /* where row out_row of its output block 0 goes */
+    int64_t out_row;
+    float *copy; /* room for expand's input */
+};
+
+/* Rows r0 .. r1 - 1 that follow each other in the ring, of pair `unit`. */
+static void expand_unit(const struct place *p, int64_t unit, int64_t r0, int64_t r1, float *to)
+{
+    const struct ledge_blocked_conv *conv = p->job->bands->expand;
+    int64_t block = conv->isa->block, row = conv->g.out[W] * block;
+    struct ledge_blocked_tile tile;
+    ledge_blocked_conv_tile(conv, p->job->packed, unit, &tile);
+    tile.y_block = p->ring * row;
+    if (conv->direct) {
+        int64_t first = p->picture * conv->in_blocks * tile.x_block;
+        tile.x = p->job->x + first + r0 * row;
+        tile.y = to;
+        ledge_blocked_conv_pixels(conv, &tile, (r1 - r0) * conv->g.out[W]);
+        return;
+    }
+    for (int64_t r = r0; r < r1; r++) {
+        tile.x = p->copy + (r - r0) * conv->pitch * (conv->planar ? 1 : block);
+        tile.y = to + (r - r0) * row;
+        ledge_blocked_conv_pixels(conv, &tile, conv->g.out[W]);
+    }
+}
+
+/* Rows r0 .. r1 - 1 of pairs u0 .. u1 - 1, of which u0's stand at `to`. */
+static void expand_rows(const struct place *p, int64_t u0, int64_t u1, int64_t r0, int64_t r1,
+                        float *to)
+{
+    const struct ledge_blocked_conv *conv = p->job->bands->expand;
+    int64_t row = conv->g.out[W] * conv->isa->block;
+    for (int64_t end; r0 < r1; r0 = end) {
+        end = smaller(r1, r0 + p->ring - r0 % p->ring);
+        if (!conv->direct) {
+            struct ledge_blocked_job copy = {.conv = conv, .x = p->job->x};
+            end = smaller(end, r0 + conv->band);
+            ledge_blocked_conv_copy(&copy, p->picture, r0, end, p->copy);
+        }
+        for (int64_t u = u0; u < u1; u++) {
+            expand_unit(p, u, r0, end, to + (2 * (u - u0) * p->ring + r0 % p->ring) * row);
+        }
+    }
+}
+
+/* Rows r0 .. r1 - 1 of outputs of blocks b0 .. b1 - 1, of which b0's inputs stand at p->in. */
+static void depth_rows(const struct place *p, int64_t b0, int64_t b1, int64_t r0, int64_t r1)
+{
+    const struct job *job = p->job;
+    const struct ledge_blocked_rows *depth = job->bands->depth;
+    const struct ledge_geometry *g = &depth->g;
+    const float *packed = job->packed + job->bands->depth_at;
+    int64_t block = depth->isa->block, row = g->in[W] * block;
+    int64_t top = larger(r0 * g->stride[H] - g->pad[H], 0);
+    int64_t turn = top - top % p->ring + p->ring; /* from here on rows stand in front again */
+    for (int64_t b = b0; b < b1; b++) {
+        const float *x = p->in + (b - b0) * p->ring * row;
+        for (int64_t r = r0; r < r1; r++) {
+            const float *list[LEDGE_BLOCKED_MAX_KERNEL];
+            for (int64_t k = 0; k < g->kernel[H]; k++) {
+                int64_t at = r * g->stride[H] - g->pad[H] + k * g->dilation[H];
+                int64_t slot = at - turn + (at < turn ? p->ring : 0);
+                list[k] = at >= 0 && at < g->in[H] ? x + slot * row : depth->zeros;
+            }
+            float *y = p->out + b * p->out_block + (r - p->out_row) * g->out[W] * block;
+            ledge_blocked_depthwise_row(depth, packed, b, list, NULL, y);
+        }
+    }
+}
+
+/* Rows r0 .. r1 - 1 of all outputs from what stands at p->out. */
+static void project_rows(const struct place *p, int64_t r0, int64_t r1)
+{
+    const struct job *job = p->job;
+    const struct ledge_blocked_conv *conv = job->bands->project;
+    int64_t width = conv->g.out[W], block = conv->isa->block;
+    int64_t volume = ledge_volume(conv->g.out);
+    for (int64_t u = 0; u < conv->units; u++) {
+        struct ledge_blocked_tile tile;
+        ledge_blocked_conv_tile(conv, job->packed + job->bands->project_at, u, &tile);
+        int64_t at = ((p->picture * conv->out_blocks + 2 * u) * volume + r0 * width) * block;
+        tile.x = p->out;
+        tile.x_block = p->out_block;
+        tile.y = job->y + at;
+        tile.add = job->add != NULL ? job->add + at : NULL;
+        ledge_blocked_conv_pixels(conv, &tile, (r1 - r0) * width);
+    }
+}
+
+/* A part of a picture from top to bottom. */
+static void rows_task(void *arg, int32_t index, int32_t worker)
+{
+    const struct job *job = arg;
+    const struct ledge_bands *bands = job->bands;
+    const struct ledge_geometry *g = &bands->depth->g;
+    int64_t blocks = bands->depth->blocks, block = bands->depth->isa->block;
+    int64_t picture = index / bands->parts, part = index % bands->parts;
+    int64_t at = part * g->out[H] / bands->parts, last = (part + 1) * g->out[H] / bands->parts;
+    float *before = job->scratch + (size_t)worker * bands->worker_floats;
+    float *behind = before + bands->ring * row_before(bands);
+    bool through = bands->project == NULL;
+    struct place p = {.job = job, .picture = picture, .ring = bands->ring, .in = before};
+    p.copy = behind + bands->rows * row_behind(bands);
+    p.out_block = (through ? ledge_volume(g->out) : bands->rows * g->out[W]) * block;
+    if (bands->expand == NULL) {
+        p.ring = g->in[H];
+        p.in = job->x + picture * blocks * ledge_volume(g->in) * block;
+    }
+    int64_t have = 0;
+    for (int64_t end; at < last; at = end) {
+        end = smaller(last, at + bands->rows);
+        int64_t first = at * g->stride[H] - g->pad[H];
+        int64_t need =
+            (end - 1) * g->stride[H] - g->pad[H] + (g->kernel[H] - 1) * g->dilation[H] + 1;
+        have = larger(have, first);
+        need = smaller(need, g->in[H]);
+        if (bands->expand != NULL && have < need) {
+            expand_rows(&p, 0, bands->expand->units, have, need, before);
+            have = need;
+        }
+        p.out = through ? job->y + picture * blocks * p.out_block : behind;
+        p.out_row = through ? 0 : at;
+        depth_rows(&p, 0, blocks, at, end);
+        if (!through) {
+            project_rows(&p, at, end);
+        }
+    }
+}
+
+/* Expand and depthwise on a pair of channel blocks. */
+static void planes_task(void *arg, int32_t index, int32_t worker)
+{
+    const struct job *job = arg;
+    const struct ledge_bands *bands = job->bands;
+    const struct ledge_blocked_rows *depth = bands->depth;
+    int64_t picture = index / bands->parts, unit = index % bands->parts;
+    int64_t out_block = ledge_volume(depth->g.out) * depth->isa->block;
+    float *before = job->scratch + (size_t)worker * bands->worker_floats;
+    float *out = bands->project != NULL ? job->shared : job->y;
+    struct place p = {.job = job,
+                      .picture = picture,
+                      .in = before,
+                      .ring = bands->ring,
+                      .out_block = out_block,
+                      .out = out + picture * depth->blocks * out_block};
+    expand_rows(&p, unit, unit + 1, 0, depth->g.in[H], before);
+    depth_rows(&p, 2 * unit, smaller(2 * unit + 2, depth->blocks), 0, depth->g.out[H]);
+}
+
+enum ledge_status ledge_bands_run(const struct ledge_kernel_call *call)
+{
+    const struct ledge_bands *bands = call->params;
+    bool add = call->n_in > 1 && call->in[1] != NULL;
+    struct job job = {.bands = bands,
+                      .x = call->in[0]->data,
+                      .packed = call->packed,
+                      .add = add ? call->in[1]->data : NULL,
+                      .y = call->out[0]->data,
+                      .shared = call->scratch};
+    job.scratch = job.shared + bands->shared_floats;
+    ledge_pool_run(call->pool, (int32_t)(bands->batch * bands->parts),
+                   bands->planes ? planes_task : rows_task, &job);
+    if (bands->planes && bands->project != NULL) {
+        struct ledge_blocked_job project = {.conv = bands->project,
+                                            .x = job.shared,
+                                            .packed = job.packed + bands->project_at,
+                                            .add = job.add,
+                                            .y = job.y,
+                                            .scratch = job.scratch};
+        ledge_blocked_conv_all(&project, call->pool);
+    }
+    return LEDGE_OK;
+}
