@@ -34,4 +34,8 @@ const char *check_fate_text(enum check_fate fate);
 /* Every operator that the tables hold, as a table or as JSON; an exit code. */
 int check_print_operators(bool json);
 
+/* What a build of the library needs for this model, one word a line, as -DLEDGE_OPS takes them
+ * (cmake/LedgeSelect.cmake); an exit code. */
+int check_print_needs(const char *path);
+
 #endif

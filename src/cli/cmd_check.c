@@ -15,7 +15,7 @@ enum { MAX_KINDS = 1024 };
 struct check {
     const char *path;
     struct cli_session_options session;
-    bool nodes, json, operators;
+    bool nodes, json, operators, needs;
     const char *target;
     struct cli_operator kinds[MAX_KINDS];
     size_t n_kinds, n_missing;
@@ -195,6 +195,8 @@ int cli_cmd_check(int argc, char **argv)
         {"target", 0, CLI_TEXT, &c.target, "ISA",
          "plan for this rung: c, avx2, avx512, ... (this machine's)"},
         {"operators", 0, CLI_FLAG, &c.operators, NULL, "list every operator there is; no MODEL"},
+        {"needs", 0, CLI_FLAG, &c.needs, NULL,
+         "what a build of the library for these models needs: -DLEDGE_OPS"},
         {"json", 0, CLI_FLAG, &c.json, NULL, "everything as JSON"},
         CLI_SESSION_OPTIONS(&c.session),
     };
@@ -222,7 +224,8 @@ int cli_cmd_check(int argc, char **argv)
     for (int i = 0; code < 0 && i < args.n; i++) {
         struct check one = c;
         one.path = args.items[i];
-        c.n_missing += check_model(&one) != CLI_OK;
+        int done = c.needs ? check_print_needs(one.path) : check_model(&one);
+        c.n_missing += done != CLI_OK;
     }
     cli_list_done(&c.session.shapes);
     return code >= 0 ? code : c.n_missing > 0 ? CLI_FAILED : CLI_OK;

@@ -8,6 +8,19 @@
 #include "base/banned.h"
 #include "base/status.h"
 #include "engine/format/ledge_file.h"
+#include "engine/port/select.h"
+
+enum { TFLITE, ONNX, NEITHER, FORMATS };
+
+typedef enum ledge_status (*read_fn)(const void *bytes, size_t size, struct ledge_graph *graph,
+                                     struct ledge_error *err);
+
+/* clang-format off */
+static const read_fn readers[FORMATS] = {
+    LEDGE_KEEP(LEDGE_IMPORT_TFLITE)([TFLITE] = ledge_import_tflite, )
+    LEDGE_KEEP(LEDGE_IMPORT_ONNX)([ONNX] = ledge_import_onnx, )
+    [NEITHER] = NULL};
+/* clang-format on */
 
 enum ledge_status ledge_import_model(const void *bytes, size_t size, struct ledge_graph *graph,
                                      struct ledge_error *err)
@@ -18,8 +31,9 @@ enum ledge_status ledge_import_model(const void *bytes, size_t size, struct ledg
     if (ledge_file_is(bytes, size)) {
         return ledge_file_read(bytes, size, graph, err);
     }
-    if (size >= 8 && memcmp((const char *)bytes + 4, "TFL3", 4) == 0) {
-        return ledge_import_tflite(bytes, size, graph, err);
-    }
-    return ledge_import_onnx(bytes, size, graph, err);
+    bool tflite = size >= 8 && memcmp((const char *)bytes + 4, "TFL3", 4) == 0;
+    read_fn read = readers[tflite ? TFLITE : ONNX];
+    return read != NULL ? read(bytes, size, graph, err)
+                        : ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "this build reads no %s files",
+                                     tflite ? "TFLite" : "ONNX");
 }

@@ -275,7 +275,6 @@ struct job {
     uint8_t *y;
     uint8_t *copy;
     uint8_t *scratch;
-    const uint8_t *table;
     int64_t pixels, chunk, parts;
 };
 
@@ -451,10 +450,6 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, int64
             finish.less = conv->one_zero ? row_sums + begin : NULL;
             finish.y = job->y + (at + begin) * finish.ldy + group * out + first * lanes;
             conv->isa->finish(&finish);
-            if (job->table != NULL) {
-                conv->isa->lookup(job->table, finish.y, finish.y, finish.rows, finish.n,
-                                  finish.ldy);
-            }
             finish.rows = 0;
         }
     }
@@ -517,7 +512,6 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
                       .x = call->in[conv->input]->data,
                       .padding = (const uint8_t *)call->packed + padding_at(conv),
                       .y = call->out[0]->data,
-                      .table = conv->table > 0 ? call->in[conv->table]->data : NULL,
                       .copy = call->scratch,
                       .scratch = (uint8_t *)call->scratch + conv->copy_bytes,
                       .pixels = ledge_volume(g->out)};

@@ -197,19 +197,6 @@ static void run_units(const struct ledge_units_i8 *u)
 }
 #endif
 
-#ifndef LOOKUP
-#define LOOKUP run_lookup
-static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows, int64_t n,
-                       int64_t ld)
-{
-    for (int64_t r = 0; r < rows; r++, x += ld, y += ld) {
-        for (int64_t i = 0; i < n; i++) {
-            y[i] = table[x[i]];
-        }
-    }
-}
-#endif
-
 #include "engine/kernels/i8_rows.tmpl.h"
 
 #include "engine/kernels/i8_each.tmpl.h"
@@ -223,7 +210,6 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     .tile = run_tile,                              \
                                                     .requant = run_requant,                        \
                                                     .units = run_units,                            \
-                                                    .lookup = LOOKUP,                              \
                                                     .row = run_row,                                \
                                                     .sub = SUB,                                    \
                                                     .taps_vectors = TAPS_VECTORS,                  \
@@ -242,5 +228,4 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     .gemm = "gemm_i8_" #isa,                       \
                                                     .binary_name = "binary_i8_" #isa,              \
                                                     .quantize_name = "quantize_i8_" #isa,          \
-                                                    .mean = "mean_i8_" #isa,                       \
-                                                    .table = "byte_table_" #isa}
+                                                    .mean = "mean_i8_" #isa}

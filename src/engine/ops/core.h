@@ -8,23 +8,23 @@
 
 /* X(domain, operator, function prefix) */
 #define LEDGE_CORE_LIST(X)                                                                         \
-    X("", "Conv", ledge_conv)                                                                      \
-    X("", "ConvTranspose", ledge_conv_transpose)                                                   \
-    X("", "Gemm", ledge_gemm)                                                                      \
-    X("", "MatMul", ledge_matmul)                                                                  \
-    X("", "MaxPool", ledge_max_pool)                                                               \
-    X("", "AveragePool", ledge_average_pool)                                                       \
-    X("", "GlobalAveragePool", ledge_global_average_pool)                                          \
-    X("", "GlobalMaxPool", ledge_global_max_pool)                                                  \
-    X("", "LpPool", ledge_lp_pool)                                                                 \
-    X("", "GlobalLpPool", ledge_global_lp_pool)                                                    \
-    X("", "QLinearConv", ledge_qlinear_conv)                                                       \
-    X("", "ConvInteger", ledge_conv_integer)                                                       \
-    X("", "MatMulInteger", ledge_matmul_integer)                                                   \
-    X("", "QLinearMatMul", ledge_qlinear_matmul)                                                   \
-    X("com.microsoft", "QGemm", ledge_qgemm)                                                       \
-    X("ledge", "ByteTable", ledge_byte_table)                                                      \
-    X("ledge", "ChannelShuffle", ledge_channel_shuffle)
+    X("", Conv, ledge_conv)                                                                        \
+    X("", ConvTranspose, ledge_conv_transpose)                                                     \
+    X("", Gemm, ledge_gemm)                                                                        \
+    X("", MatMul, ledge_matmul)                                                                    \
+    X("", MaxPool, ledge_max_pool)                                                                 \
+    X("", AveragePool, ledge_average_pool)                                                         \
+    X("", GlobalAveragePool, ledge_global_average_pool)                                            \
+    X("", GlobalMaxPool, ledge_global_max_pool)                                                    \
+    X("", LpPool, ledge_lp_pool)                                                                   \
+    X("", GlobalLpPool, ledge_global_lp_pool)                                                      \
+    X("", QLinearConv, ledge_qlinear_conv)                                                         \
+    X("", ConvInteger, ledge_conv_integer)                                                         \
+    X("", MatMulInteger, ledge_matmul_integer)                                                     \
+    X("", QLinearMatMul, ledge_qlinear_matmul)                                                     \
+    X("com.microsoft", QGemm, ledge_qgemm)                                                         \
+    X("ledge", ByteTable, ledge_byte_table)                                                        \
+    X("ledge", ChannelShuffle, ledge_channel_shuffle)
 
 #define LEDGE_CORE_DECLARE(domain, name, prefix)                                                   \
     enum ledge_status prefix##_infer(struct ledge_op_infer *infer);                                \

@@ -5,16 +5,18 @@
 
 #include "engine/kernels/onnx_number.h"
 #include "engine/ops/ml.h"
+#include "engine/port/select.h"
 
 #include "base/banned.h"
 
-#define ENTRY(domain_text, op, function)                                                           \
-    {domain_text, #op, ledge_ml_##function##_infer, ledge_ml_##function##_prepare},
+#define ENTRY(domain, op, function)                                                                \
+    LEDGE_KEEP(LEDGE_OP_##op)                                                                      \
+    ({domain, #op, ledge_ml_##function##_infer, ledge_ml_##function##_prepare}, )
 
-static const struct ledge_op ops[] = {LEDGE_ML_LIST(ENTRY)};
+static const struct ledge_op ops[] = {LEDGE_ML_LIST(ENTRY){NULL, NULL, NULL, NULL}};
 
 const struct ledge_op_table ledge_ops_ml = {
-    .ops = ops, .n = (int32_t)(sizeof ops / sizeof ops[0]), .next = NULL};
+    .ops = ops, .n = (int32_t)(sizeof ops / sizeof ops[0]) - 1, .next = NULL};
 
 enum ledge_status ledge_ml_shape(const struct ledge_op_infer *infer, int64_t *n, int64_t *c)
 {

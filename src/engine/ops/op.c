@@ -9,6 +9,7 @@
 #include "base/banned.h"
 #include "base/checked.h"
 #include "base/status.h"
+#include "engine/port/select.h"
 
 static const struct ledge_op *look_in(const struct ledge_op_table *table, const char *domain,
                                       const char *name)
@@ -26,9 +27,9 @@ static const struct ledge_op *look_in(const struct ledge_op_table *table, const 
 
 const struct ledge_op *ledge_op_find(const struct ledge_graph *graph, const struct ledge_node *node)
 {
-    static const struct ledge_op_table *const built_in[] = {&ledge_ops_core, &ledge_ops_onnx,
-                                                            &ledge_ops_tfl,  &ledge_ops_blocked,
-                                                            &ledge_ops_ml,   &ledge_ops_late};
+    static const struct ledge_op_table *const built_in[] = {
+        &ledge_ops_core, &ledge_ops_onnx, &ledge_ops_tfl,
+        &ledge_ops_ml,   &ledge_ops_late, LEDGE_KEEP(LEDGE_OP_BlockedConv)(&ledge_ops_blocked, )};
     const char *domain = strcmp(node->domain, "ai.onnx") == 0 ? "" : node->domain;
     const struct ledge_op *op = look_in(graph->extra_ops, domain, node->op);
     for (size_t i = 0; op == NULL && i < sizeof built_in / sizeof built_in[0]; i++) {

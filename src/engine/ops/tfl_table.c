@@ -1,51 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tfl_table.c -- the list of built-in operators: TFLite's quantised operators. */
 #include "engine/ops/tfl.h"
+#include "engine/port/select.h"
 
-static const struct ledge_op ops[] = {
-    {"tfl", "Add", ledge_tfl_infer_binary_any, ledge_tfl_prepare_binary_any},
-    {"tfl", "AveragePool2D", ledge_tfl_infer_pool, ledge_tfl_prepare_pool},
-    {"tfl", "BatchToSpaceND", ledge_tfl_infer_space, ledge_tfl_prepare_space},
-    {"tfl", "Conv2D", ledge_tfl_infer_conv_any, ledge_tfl_prepare_conv_any},
-    {"tfl", "DepthwiseConv2D", ledge_tfl_infer_depthwise_any, ledge_tfl_prepare_depthwise_any},
-    {"tfl", "Dequantize", ledge_tfl_infer_dequantize, ledge_tfl_prepare_dequantize},
-    {"tfl", "DetectionPostProcess", ledge_tfl_infer_detection, ledge_tfl_prepare_detection},
-    {"tfl", "FullyConnected", ledge_tfl_infer_fully_connected_any,
-     ledge_tfl_prepare_fully_connected_any},
-    {"tfl", "HardSwish", ledge_tfl_infer_same, ledge_tfl_prepare_table},
-    {"tfl", "LeakyRelu", ledge_tfl_infer_leaky, ledge_tfl_prepare_wide_rescale},
-    {"tfl", "Logistic", ledge_tfl_infer_curve, ledge_tfl_prepare_curve},
-    {"tfl", "MaxPool2D", ledge_tfl_infer_pool, ledge_tfl_prepare_pool},
-    {"tfl", "Mean", ledge_tfl_infer_mean, ledge_tfl_prepare_mean},
-    {"tfl", "Mul", ledge_tfl_infer_binary_any, ledge_tfl_prepare_binary_any},
-    {"tfl", "Quantize", ledge_tfl_infer_quantize, ledge_tfl_prepare_quantize},
-    {"tfl", "Relu", ledge_tfl_infer_same, ledge_tfl_prepare_rescale},
-    {"tfl", "Requantize", ledge_tfl_infer_quantize, ledge_tfl_prepare_rescale},
-    {"tfl", "Rescale", ledge_tfl_infer_same, ledge_tfl_prepare_table},
-    {"tfl", "ResizeBilinear", ledge_tfl_infer_resize, ledge_tfl_prepare_resize},
-    {"tfl", "ResizeNearest", ledge_tfl_infer_resize, ledge_tfl_prepare_resize},
-    {"tfl", "Rfft2D", ledge_tfl_infer_rfft2d, ledge_tfl_prepare_rfft2d},
-    {"tfl", "SVDF", ledge_tfl_infer_svdf, ledge_tfl_prepare_svdf},
-    {"tfl", "SequenceLstm", ledge_tfl_infer_lstm, ledge_tfl_prepare_lstm},
-    {"tfl", "SignalEnergy", ledge_tfl_infer_signal_energy, ledge_tfl_prepare_signal_energy},
-    {"tfl", "SignalFftAutoScale", ledge_tfl_infer_signal_auto_scale,
-     ledge_tfl_prepare_signal_auto_scale},
-    {"tfl", "SignalFilterBank", ledge_tfl_infer_signal_filter_bank,
-     ledge_tfl_prepare_signal_filter_bank},
-    {"tfl", "SignalFilterBankLog", ledge_tfl_infer_signal_log, ledge_tfl_prepare_signal_log},
-    {"tfl", "SignalFilterBankSpectralSubtraction", ledge_tfl_infer_signal_subtract,
-     ledge_tfl_prepare_signal_subtract},
-    {"tfl", "SignalFilterBankSquareRoot", ledge_tfl_infer_signal_square_root,
-     ledge_tfl_prepare_signal_square_root},
-    {"tfl", "SignalPCAN", ledge_tfl_infer_signal_pcan, ledge_tfl_prepare_signal_pcan},
-    {"tfl", "SignalRfft", ledge_tfl_infer_signal_rfft, ledge_tfl_prepare_signal_rfft},
-    {"tfl", "SignalWindow", ledge_tfl_infer_signal_window, ledge_tfl_prepare_signal_window},
-    {"tfl", "Softmax", ledge_tfl_infer_softmax, ledge_tfl_prepare_softmax},
-    {"tfl", "SpaceToBatchND", ledge_tfl_infer_space, ledge_tfl_prepare_space},
-    {"tfl", "Sub", ledge_tfl_infer_binary_any, ledge_tfl_prepare_binary_any},
-    {"tfl", "Tanh", ledge_tfl_infer_curve, ledge_tfl_prepare_curve},
-    {"tfl", "TransposeConv2D", ledge_tfl_infer_transpose_conv, ledge_tfl_prepare_transpose_conv},
-};
+/* X(operator, infer function, prepare function) */
+/* clang-format off */
+#define LEDGE_TFL_LIST(X) \
+    X(Add, binary_any, binary_any) \
+    X(AveragePool2D, pool, pool) \
+    X(BatchToSpaceND, space, space) \
+    X(Conv2D, conv_any, conv_any) \
+    X(DepthwiseConv2D, depthwise_any, depthwise_any) \
+    X(Dequantize, dequantize, dequantize) \
+    X(DetectionPostProcess, detection, detection) \
+    X(FullyConnected, fully_connected_any, fully_connected_any) \
+    X(HardSwish, same, table) \
+    X(LeakyRelu, leaky, wide_rescale) \
+    X(Logistic, curve, curve) \
+    X(MaxPool2D, pool, pool) \
+    X(Mean, mean, mean) \
+    X(Mul, binary_any, binary_any) \
+    X(Quantize, quantize, quantize) \
+    X(Relu, same, rescale) \
+    X(Requantize, quantize, rescale) \
+    X(Rescale, same, table) \
+    X(ResizeBilinear, resize, resize) \
+    X(ResizeNearest, resize, resize) \
+    X(Rfft2D, rfft2d, rfft2d) \
+    X(SVDF, svdf, svdf) \
+    X(SequenceLstm, lstm, lstm) \
+    X(SignalEnergy, signal_energy, signal_energy) \
+    X(SignalFftAutoScale, signal_auto_scale, signal_auto_scale) \
+    X(SignalFilterBank, signal_filter_bank, signal_filter_bank) \
+    X(SignalFilterBankLog, signal_log, signal_log) \
+    X(SignalFilterBankSpectralSubtraction, signal_subtract, signal_subtract) \
+    X(SignalFilterBankSquareRoot, signal_square_root, signal_square_root) \
+    X(SignalPCAN, signal_pcan, signal_pcan) \
+    X(SignalRfft, signal_rfft, signal_rfft) \
+    X(SignalWindow, signal_window, signal_window) \
+    X(Softmax, softmax, softmax) \
+    X(SpaceToBatchND, space, space) \
+    X(Sub, binary_any, binary_any) \
+    X(Tanh, curve, curve) \
+    X(TransposeConv2D, transpose_conv, transpose_conv)
+/* clang-format on */
+
+#define ENTRY(op, infer, prepare)                                                                  \
+    LEDGE_KEEP(LEDGE_OP_tfl_##op)                                                                  \
+    ({"tfl", #op, ledge_tfl_infer_##infer, ledge_tfl_prepare_##prepare}, )
+
+static const struct ledge_op ops[] = {LEDGE_TFL_LIST(ENTRY){NULL, NULL, NULL, NULL}};
 
 const struct ledge_op_table ledge_ops_tfl = {
-    .ops = ops, .n = (int32_t)(sizeof ops / sizeof ops[0]), .next = NULL};
+    .ops = ops, .n = (int32_t)(sizeof ops / sizeof ops[0]) - 1, .next = NULL};

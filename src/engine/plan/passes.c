@@ -3,20 +3,23 @@
 #include "engine/plan/passes.h"
 
 #include "base/status.h"
+#include "engine/port/select.h"
 
 typedef enum ledge_status (*pass_fn)(struct ledge_graph *graph, struct ledge_error *err);
 
+/* clang-format off */
 static const pass_fn passes[] = {
     ledge_pass_constants,
-    ledge_pass_subgraphs,
+    LEDGE_KEEP(LEDGE_PASS_SUBGRAPHS)(ledge_pass_subgraphs, )
     ledge_pass_cleanup,         /* first: Identity and Dropout would hide the patterns below */
-    ledge_pass_fold_batch_norm, /* before activations: Conv, BatchNormalization, Relu */
+    /* before activations: Conv, BatchNormalization, Relu */
+    LEDGE_KEEP(LEDGE_PASS_BATCH_NORM)(ledge_pass_fold_batch_norm, )
     ledge_pass_fold_activation, /* before qdq: the clamp becomes part of the integer range */
-    ledge_pass_qdq,
+    LEDGE_KEEP(LEDGE_PASS_QDQ)(ledge_pass_qdq, )
     ledge_pass_cleanup,
-    ledge_pass_epilogue, /* after cleanup: a value that only dead nodes read has one reader less */
-    ledge_pass_nhwc,     /* last: the others know ONNX's layout */
+    LEDGE_KEEP(LEDGE_PASS_NHWC)(ledge_pass_nhwc, ) /* last: the others know ONNX's layout */
 };
+/* clang-format on */
 
 enum ledge_status ledge_passes_run(struct ledge_graph *graph, struct ledge_error *err)
 {

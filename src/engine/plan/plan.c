@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "engine/plan/internal.h"
 #include "engine/port/port.h"
+#include "engine/port/select.h"
 
 /* An alias hands on the same bytes; anything else would read past them. */
 static enum ledge_status check_step(const struct ledge_plan *plan, const struct ledge_node *node,
@@ -84,7 +85,7 @@ enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
         status = ledge_plan_specialise(made, options, err);
     }
     if (status == LEDGE_OK) {
-        status = ledge_plan_layout(made, options, err);
+        LEDGE_KEEP(LEDGE_OP_BlockedConv)(status = ledge_plan_layout(made, options, err);)
     }
     if (status == LEDGE_OK) {
         status = ledge_plan_bands(made, options, err);

@@ -4,6 +4,7 @@
 
 #include "base/banned.h"
 #include "engine/ops/late.h"
+#include "engine/port/select.h"
 #include "engine/run/late_ops.h"
 
 ledge_late_fn ledge_late_find(const struct ledge_node *node)
@@ -12,11 +13,12 @@ ledge_late_fn ledge_late_find(const struct ledge_node *node)
         const char *domain, *op;
         ledge_late_fn run;
     } table[] = {
-#define ENTRY(domain_text, op_name, function) {domain_text, #op_name, ledge_late_##function},
-        LEDGE_LATE_LIST(ENTRY)
+#define ENTRY(domain_text, op_name, function)                                                      \
+    LEDGE_KEEP(LEDGE_OP_##op_name)({domain_text, #op_name, ledge_late_##function}, )
+        LEDGE_LATE_LIST(ENTRY){NULL, NULL, NULL}
 #undef ENTRY
     };
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    for (size_t i = 0; table[i].op != NULL; i++) {
         if (strcmp(table[i].op, node->op) == 0 && strcmp(table[i].domain, node->domain) == 0) {
             return table[i].run;
         }

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+# LEDGE_OPS: a build that has only what some models need. A list of
+#
+#   model files   any that Ledge reads; a `ledge` program that runs here (LEDGE_HOST_LEDGE, else one on the path or in
+#                 build/release) says what they need: `ledge check --needs MODEL`
+#   words         Conv, tfl.Conv2D, com.microsoft.QLinearAdd: operators;  pass:qdq: a pass of plan/passes.c;
+#                 import:onnx, import:tflite: readers beside that of .ledge
+#
+# becomes ledge_selection.h, which src/engine/port/select.h reads. Only .ledge files can be opened unless a reader is named.
+if(LEDGE_OPS)
+    if(NOT LEDGE_LIBRARY_ONLY)
+        message(FATAL_ERROR "LEDGE_OPS needs LEDGE_LIBRARY_ONLY: the programs and tests want every operator")
+    endif()
+    string(REPLACE "," ";" wanted "${LEDGE_OPS}")
+    set(words)
+    foreach(item ${wanted})
+        get_filename_component(path ${item} ABSOLUTE BASE_DIR ${CMAKE_SOURCE_DIR})
+        if(NOT EXISTS ${path} OR IS_DIRECTORY ${path})
+            if(item MATCHES "[/\\]|\\.(ledge|onnx|tflite)$")
+                message(FATAL_ERROR "LEDGE_OPS: there is no file ${path}")
+            endif()
+            list(APPEND words ${item})
+            continue()
+        endif()
+        if(NOT LEDGE_HOST_LEDGE)
+            find_program(LEDGE_FOUND ledge PATHS ${CMAKE_SOURCE_DIR}/build/release/bin)
+            set(LEDGE_HOST_LEDGE ${LEDGE_FOUND})
+        endif()
+        if(NOT EXISTS "${LEDGE_HOST_LEDGE}")
+            message(FATAL_ERROR "LEDGE_OPS: give -DLEDGE_HOST_LEDGE=path of a `ledge` program that runs here")
+        endif()
+        execute_process(COMMAND ${LEDGE_HOST_LEDGE} check --needs ${path} OUTPUT_VARIABLE needs ERROR_VARIABLE why
+                        RESULT_VARIABLE failed OUTPUT_STRIP_TRAILING_WHITESPACE)
+        if(failed)
+            message(FATAL_ERROR "LEDGE_OPS: ${path}: ${why}")
+        endif()
+        string(REPLACE "\n" ";" needs "${needs}")
+        list(APPEND words ${needs})
+        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
+    endforeach()
+    set(lines)
+    foreach(word ${words})
+        if(word MATCHES "^(pass|import):([a-z_]+)$")
+            string(TOUPPER "${CMAKE_MATCH_1}_${CMAKE_MATCH_2}" name)
+        elseif(word MATCHES "^tfl\\.([A-Za-z0-9]+)$")
+            set(name OP_tfl_${CMAKE_MATCH_1})
+        elseif(word MATCHES "^([a-z.]+\\.)?([A-Za-z0-9]+)$")
+            set(name OP_${CMAKE_MATCH_2})
+        else()
+            message(FATAL_ERROR "LEDGE_OPS: what is '${word}'?")
+        endif()
+        list(APPEND lines "#define LEDGE_${name} 1\n")
+    endforeach()
+    list(REMOVE_DUPLICATES lines)
+    list(SORT lines)
+    list(JOIN lines "" text)
+    file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/selection/ledge_selection.h CONTENT
+         "/* Made by cmake/LedgeSelect.cmake of -DLEDGE_OPS. */\n${text}" @ONLY)
+    include_directories(${CMAKE_BINARY_DIR}/selection)
+    add_compile_definitions(LEDGE_SELECTED)
+endif()
