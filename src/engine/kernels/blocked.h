@@ -19,7 +19,7 @@
 
 #include <stdbool.h>
 
-#include "engine/kernels/geometry.h"
+#include "engine/kernels/f32.h"
 #include "engine/kernels/pool.h"
 
 /* Output pixels in a row x output blocks, all input channels. */
@@ -169,10 +169,11 @@ struct ledge_blocked_conv {
     struct ledge_clamp clamp;
     struct ledge_blocked_activation activation;
     const struct ledge_blocked_kernels *isa;
-    bool planar;                   /* x is a plain tensor of few channels */
-    bool direct;                   /* x is read where it is: 1 x 1, no stride, no padding */
-    int64_t in_blocks, out_blocks; /* of a group; planar: in_blocks counts channels */
-    int64_t units;                 /* pairs of output blocks of a group */
+    bool planar; /* x is a plain tensor of few channels */
+    bool direct; /* x is read where it is: 1 x 1, no stride, no padding */
+    const struct ledge_f32_kernels *vector; /* direct, one pixel: a row times a matrix; or NULL */
+    int64_t in_blocks, out_blocks;          /* of a group; planar: in_blocks counts channels */
+    int64_t units;                          /* pairs of output blocks of a group */
     int64_t *tap_at;
     uint64_t used[2]; /* stride phases that some tap falls into */
     int64_t rows, pitch;

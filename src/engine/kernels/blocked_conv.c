@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/kernels/blocked.h"
+#include "engine/kernels/product_f32.h"
 
 enum { H = 1, W = 2 };
 
@@ -121,6 +122,8 @@ void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t threads, i
     }
     if (conv->direct) {
         tap_at[0] = 0;
+        bool vector = ledge_volume(g->out) == 1 && g->groups == 1;
+        conv->vector = vector ? ledge_f32_for(conv->isa->rung) : NULL;
         divide(conv, ledge_volume(g->out), g->in_channels / g->groups, threads);
         return;
     }
@@ -388,10 +391,39 @@ static void one_task(void *arg, int32_t index, int32_t worker)
     }
 }
 
+/* Pictures of one pixel: a pair's weights are a panel. */
+static void run_vectors(const struct ledge_blocked_job *job, struct ledge_pool *pool)
+{
+    const struct ledge_blocked_conv *conv = job->conv;
+    int64_t block = conv->isa->block, channels = conv->out_blocks * block;
+    for (int64_t picture = 0; picture < conv->g.batch; picture++) {
+        float *y = job->y + picture * channels;
+        struct ledge_vector_f32 vector = {.x = job->x + picture * conv->in_blocks * block,
+                                          .k = conv->g.in_channels,
+                                          .deep = conv->g.in_channels,
+                                          .w = job->packed,
+                                          .panels = conv->units,
+                                          .half = conv->out_blocks % 2 != 0,
+                                          .n = channels,
+                                          .bias = job->bias,
+                                          .y = y,
+                                          .low = conv->clamp.low,
+                                          .high = conv->clamp.high};
+        ledge_vector_f32_run(conv->vector, &vector, pool);
+        if (conv->activation.function != LEDGE_BLOCKED_NONE) {
+            conv->isa->activate(&conv->activation, y, conv->out_blocks, y);
+        }
+    }
+}
+
 void ledge_blocked_conv_all(struct ledge_blocked_job *job, struct ledge_pool *pool)
 {
     const struct ledge_blocked_conv *conv = job->conv;
     job->bias = job->packed + weight_floats(conv);
+    if (conv->vector != NULL && job->add == NULL) {
+        run_vectors(job, pool);
+        return;
+    }
     ledge_pool_run(pool, (int32_t)(conv->g.batch * conv->bands * conv->parts), one_task, job);
 }
 

@@ -33,6 +33,21 @@ struct ledge_tile_f32 {
     float low, high;
 };
 
+/* One row times a matrix in panels: y[c] = bias[c] + sum over k of x[k] * w[k][c]. Several panels
+ * go side by side, as one alone would wait for its own additions. */
+struct ledge_vector_f32 {
+    const float *x;
+    int64_t k, deep;     /* w comes in blocks of `deep` rows, each [panels][rows][nr] */
+    const float *w;      /* panel 0 */
+    int64_t panels;      /* of all of w */
+    bool half;           /* rows of the last panel are only one vector long */
+    int64_t first, last; /* panels to do */
+    int64_t n;           /* columns of y; those of w are padded to whole panels */
+    const float *bias;   /* n, or NULL */
+    float *y;            /* n */
+    float low, high;
+};
+
 /* Lanes from .. to - 1 of a vector are read at src + offset + lane. */
 struct ledge_span {
     int32_t from, to;
@@ -93,6 +108,7 @@ struct ledge_f32_kernels {
     enum ledge_rung rung;
     int32_t mr, nr, lanes;
     void (*tile)(const struct ledge_tile_f32 *tile);
+    void (*vector)(const struct ledge_vector_f32 *vector);
     void (*columns)(const struct ledge_columns_f32 *columns);
     /* Copy one NCHW channel: channel_floats. */
     void (*spread)(const struct ledge_spread *spread, const float *channel, float *to);

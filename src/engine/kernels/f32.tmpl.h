@@ -13,7 +13,7 @@
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
-enum { NR = 2 * LANES, BAND = 16 };
+enum { NR = 2 * LANES, BAND = 16, VECTOR_PANELS = 4 };
 
 /* Sums of a tile to the output, one by one: unrolled in each tile this would be most of the
  * library, and it is a small part of the time. */
@@ -120,6 +120,74 @@ static void run_tile(const struct ledge_tile_f32 *t)
 {
     static const tile_fn table[TILE_ROWS][2][2] = {ROW_COUNTS(ENTRY)};
     table[t->rows - 1][t->k_major ? 0 : 1][t->cols > LANES ? 1 : 0](t);
+}
+
+/* `panels` panels of two vectors from panel p on, or one of one vector. */
+INLINE void vector_panels(const struct ledge_vector_f32 *t, int64_t p, const int panels,
+                          const int vectors)
+{
+    vec acc[VECTOR_PANELS][2];
+    int64_t step = vectors == 1 && t->half ? LANES : NR;
+    UNROLL
+    for (int i = 0; i < panels; i++) {
+        UNROLL
+        for (int v = 0; v < vectors; v++) {
+            acc[i][v] = v_set1(0);
+        }
+    }
+    for (int64_t k0 = 0; k0 < t->k; k0 += t->deep) {
+        int64_t kc = t->k - k0 < t->deep ? t->k - k0 : t->deep;
+        const float *x = t->x + k0;
+        const float *w = t->w + (k0 * t->panels + p * kc) * NR;
+        for (int64_t k = 0; k < kc; k++) {
+            vec in = v_set1(x[k]);
+            UNROLL
+            for (int i = 0; i < panels; i++) {
+                UNROLL
+                for (int v = 0; v < vectors; v++) {
+                    acc[i][v] = v_fma(in, v_load(w + i * kc * NR + v * LANES), acc[i][v]);
+                }
+            }
+            w += step;
+        }
+    }
+    vec low = v_set1(t->low), high = v_set1(t->high);
+    UNROLL
+    for (int i = 0; i < panels; i++) {
+        UNROLL
+        for (int v = 0; v < vectors; v++) {
+            int64_t at = (p + i) * NR + v * LANES;
+            int32_t n = t->n - at < LANES ? (int32_t)(t->n - at) : LANES;
+            vec bias = t->bias == NULL ? v_set1(0)
+                       : n < LANES     ? v_load_lanes(t->bias + at, 0, n)
+                                       : v_load(t->bias + at);
+            vec sum = v_clamp(v_add(acc[i][v], bias), low, high);
+            if (n < LANES) {
+                v_store_first(t->y + at, n, sum);
+            } else {
+                v_store(t->y + at, sum);
+            }
+        }
+    }
+}
+
+static void run_vector(const struct ledge_vector_f32 *t)
+{
+    int64_t whole = (t->n + LANES - 1) / NR; /* panels with a second vector */
+    int64_t end = t->last < whole ? t->last : whole;
+    int64_t p = t->first;
+    for (; p + VECTOR_PANELS <= end; p += VECTOR_PANELS) {
+        vector_panels(t, p, VECTOR_PANELS, 2);
+    }
+    for (; p + 2 <= end; p += 2) {
+        vector_panels(t, p, 2, 2);
+    }
+    for (; p < end; p++) {
+        vector_panels(t, p, 1, 2);
+    }
+    for (; p < t->last; p++) {
+        vector_panels(t, p, 1, 1);
+    }
 }
 
 /* Most vectors are one span: a plain load. Lanes are moved as bits: the integer kernels use it,
@@ -431,6 +499,7 @@ static void run_pixels(const struct ledge_pixels_f32 *p)
                                                       .nr = NR,                                    \
                                                       .lanes = LANES,                              \
                                                       .tile = run_tile,                            \
+                                                      .vector = run_vector,                        \
                                                       .columns = run_columns,                      \
                                                       .spread = run_spread,                        \
                                                       .plane = run_plane,                          \

@@ -101,6 +101,7 @@ enum ledge_status ledge_gemm_f32_fast(const struct ledge_kernel_call *call)
     const float *c = call->n_in > 2 && call->in[2] != NULL ? call->in[2]->data : NULL;
     bool vector = c != NULL && params->beta == 1.0f && params->c_row == 0 && params->c_col == 1;
     bool constant = call->packed != NULL;
+    bool row = s->m == 1 && s->a_col == 1 && params->alpha == 1.0f && (c == NULL || vector);
     float *own = constant ? NULL : call->scratch;
     float *scratch = (float *)call->scratch + (constant ? 0 : fast->b_floats);
     const float *packed_from = NULL;
@@ -113,7 +114,25 @@ enum ledge_status ledge_gemm_f32_fast(const struct ledge_kernel_call *call)
             packed_from = b;
         }
         struct source source = {.params = params, .a = (const float *)call->in[0]->data + a_at};
+        const float *resident =
+            constant ? (const float *)call->packed +
+                           (size_t)(b_at / (s->k * s->n > 0 ? s->k * s->n : 1)) * fast->b_floats
+                     : own;
         float *y = (float *)call->out[0]->data + i * s->m * s->n;
+        if (row) {
+            struct ledge_vector_f32 one = {.x = source.a,
+                                           .k = s->k,
+                                           .deep = LEDGE_F32_KC,
+                                           .w = resident,
+                                           .panels = (s->n + fast->isa->nr - 1) / fast->isa->nr,
+                                           .n = s->n,
+                                           .bias = c,
+                                           .y = y,
+                                           .low = params->clamp.low,
+                                           .high = params->clamp.high};
+            ledge_vector_f32_run(fast->isa, &one, call->pool);
+            continue;
+        }
         if (c != NULL && !vector) {
             fill(params, c, y);
         }
@@ -123,10 +142,7 @@ enum ledge_status ledge_gemm_f32_fast(const struct ledge_kernel_call *call)
             .n = s->n,
             .k = s->k,
             .a_resident = false,
-            .resident =
-                constant ? (const float *)call->packed +
-                               (size_t)(b_at / (s->k * s->n > 0 ? s->k * s->n : 1)) * fast->b_floats
-                         : own,
+            .resident = resident,
             .stream = stream_rows,
             .arg = &source,
             .c = y,

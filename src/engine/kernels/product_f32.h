@@ -51,6 +51,10 @@ void ledge_product_f32_part(const struct ledge_product_f32 *p, int64_t s0, int64
 void ledge_product_f32_run(const struct ledge_product_f32 *p, struct ledge_pool *pool,
                            float *scratch);
 
+/* One row times packed panels: vector's first and last are worked out here. */
+void ledge_vector_f32_run(const struct ledge_f32_kernels *isa,
+                          const struct ledge_vector_f32 *vector, struct ledge_pool *pool);
+
 /* Floats of a packed resident side, and packing it. Element (row, k) of a is a[row * a_row + k *
  * a_k], element (k, col) of b is b[k * b_k + col * b_col]. */
 size_t ledge_product_f32_a_size(int64_t m, int64_t k);
