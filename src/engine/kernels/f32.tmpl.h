@@ -306,7 +306,7 @@ static void run_spread(const struct ledge_spread *s, const float *channel, float
 {
     for (int64_t ph = 0; ph < s->stride[0]; ph++) {
         for (int64_t pw = 0; pw < s->stride[1]; pw++) {
-            if ((s->used[0] >> ph & s->used[1] >> pw & 1) != 0) {
+            if (ledge_spread_uses(s, 0, ph) && ledge_spread_uses(s, 1, pw)) {
                 spread_phase(s, channel, ph, pw, to);
                 to += s->rows * s->pitch;
             }

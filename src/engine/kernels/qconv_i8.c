@@ -345,7 +345,7 @@ static void spread_plane(const struct job *job, int64_t picture, int64_t plane, 
     uint32_t *to = copy + plane * fast->plane_units;
     for (int64_t ph = 0; ph < s->stride[0]; ph++) {
         for (int64_t pw = 0; pw < s->stride[1]; pw++) {
-            if ((s->used[0] >> ph & s->used[1] >> pw & 1) != 0) {
+            if (ledge_spread_uses(s, 0, ph) && ledge_spread_uses(s, 1, pw)) {
                 spread_phase(fast, units, ph, pw, to);
                 to += s->rows * s->pitch;
             }

@@ -3,26 +3,23 @@
  * vectorised: f32.tmpl.h. */
 #include "engine/kernels/f32.h"
 
-#include <stdbool.h>
-
 enum { H = 1, W = 2 };
 
-/* Phases of dimension d that some tap falls into. */
-static uint64_t used(const struct ledge_geometry *g, int d)
+/* Note the phases of dimension d that some tap falls into. */
+static void note_used(struct ledge_spread *spread, const struct ledge_geometry *g, int d)
 {
-    uint64_t bits = 0;
     for (int64_t k = 0; k < g->kernel[d]; k++) {
-        bits |= (uint64_t)1 << (k * g->dilation[d] % g->stride[d]);
+        int64_t phase = k * g->dilation[d] % g->stride[d];
+        spread->used[d - H][phase / 64] |= (uint64_t)1 << phase % 64;
     }
-    return bits;
 }
 
 /* Number of phases in use below this one. */
-static int64_t number(uint64_t bits, int64_t phase)
+static int64_t number(const struct ledge_spread *spread, int d, int64_t phase)
 {
     int64_t n = 0;
     for (int64_t i = 0; i < phase; i++) {
-        n += (int64_t)(bits >> i & 1);
+        n += ledge_spread_uses(spread, d - H, i);
     }
     return n;
 }
@@ -34,13 +31,13 @@ void ledge_spread_init(struct ledge_spread *spread, const struct ledge_geometry 
     for (int d = H; d <= W; d++) {
         int64_t reach = (g->kernel[d] - 1) * g->dilation[d];
         plain = plain && g->stride[d] == 1 && g->pad[d] == 0 && g->out[d] + reach <= g->in[d];
-        spread->used[d - H] = used(g, d);
+        note_used(spread, g, d);
         spread->in[d - H] = g->in[d];
         spread->stride[d - H] = g->stride[d];
         spread->pad[d - H] = g->pad[d];
     }
-    int64_t columns = number(spread->used[1], g->stride[W]);
-    int64_t phases = number(spread->used[0], g->stride[H]) * columns;
+    int64_t columns = number(spread, W, g->stride[W]);
+    int64_t phases = number(spread, H, g->stride[H]) * columns;
     spread->rows = g->out[H] + (g->kernel[H] - 1) * g->dilation[H] / g->stride[H];
     spread->pitch =
         plain ? g->in[W] : g->out[W] + (g->kernel[W] - 1) * g->dilation[W] / g->stride[W];
@@ -51,8 +48,8 @@ void ledge_spread_init(struct ledge_spread *spread, const struct ledge_geometry 
         for (int64_t j = 0; j < g->kernel[W]; j++) {
             int64_t y = i * g->dilation[H];
             int64_t x = j * g->dilation[W];
-            int64_t phase = number(spread->used[0], y % g->stride[H]) * columns +
-                            number(spread->used[1], x % g->stride[W]);
+            int64_t phase =
+                number(spread, H, y % g->stride[H]) * columns + number(spread, W, x % g->stride[W]);
             tap_at[i * g->kernel[W] + j] = phase * spread->rows * spread->pitch +
                                            y / g->stride[H] * spread->pitch + x / g->stride[W];
         }

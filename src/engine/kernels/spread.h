@@ -16,14 +16,20 @@ struct ledge_spread {
     const int64_t *tap_at; /* BORROWED, taps entries */
     int64_t pitch;
     int64_t rows;           /* of one phase */
-    uint64_t used[2];       /* bit i: phase i of height or width is in use */
+    uint64_t used[2][8];    /* bit i: phase i of height or width is in use */
     int64_t channel_floats; /* of the copy with its slack; 0: no copy is needed */
     int64_t channel_stride; /* floats from one channel to the next, copied or not */
     int64_t in[2], stride[2], pad[2];
 };
 
 /* Whole vectors are stored, so a copied channel ends in this many floats of slack. */
-enum { LEDGE_SPREAD_SLACK = 16, LEDGE_SPREAD_MAX_STRIDE = 64 };
+enum { LEDGE_SPREAD_SLACK = 16, LEDGE_SPREAD_MAX_STRIDE = 512 };
+
+/* Does some tap fall into this phase of height (0) or width (1)? */
+static inline bool ledge_spread_uses(const struct ledge_spread *spread, int d, int64_t phase)
+{
+    return (spread->used[d][phase / 64] >> phase % 64 & 1) != 0;
+}
 
 /* Work out the spread of a 2-D window with strides of at most LEDGE_SPREAD_MAX_STRIDE. tap_at: room
  * for kernel_h * kernel_w, FILLED and BORROWED. */

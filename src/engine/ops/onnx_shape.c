@@ -163,6 +163,10 @@ enum ledge_status ledge_onnx_dropout_infer(struct ledge_op_infer *infer)
         if (training->data == NULL) {
             return ledge_infer_wait(infer, 2);
         }
+        if (known && *(const uint8_t *)training->data != 0 && ratio != NULL &&
+            ratio->data == NULL) {
+            return ledge_infer_wait(infer, 1);
+        }
         if (ratio != NULL && ratio->data != NULL && ledge_onnx_count(ratio) == 1) {
             ledge_load_real(ratio->data, ratio->dtype, 0, 1, &rate);
         }

@@ -140,6 +140,7 @@ enum ledge_status ledge_infer_wait(const struct ledge_op_infer *infer, int32_t i
 {
     if (infer->wait != NULL && ledge_infer_in(infer, i) != NULL) {
         *infer->wait = true;
+        infer->graph->values[infer->node->in[i]].awaited = true;
     }
     return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED, "input %d must be constant", (int)i);
 }

@@ -8,15 +8,18 @@
 #include "base/status.h"
 #include "engine/plan/internal.h"
 
+bool ledge_plan_has_branches(const struct ledge_node *node)
+{
+    return strcmp(node->op, "If") == 0 && node->domain[0] == '\0' && node->n_in >= 1 &&
+           node->in[0] >= 0 && ledge_node_graph(node, "then_branch") != NULL &&
+           ledge_node_graph(node, "else_branch") != NULL;
+}
+
 bool ledge_plan_takes_branch(const struct ledge_graph *graph, const struct ledge_node *node)
 {
-    if (strcmp(node->op, "If") != 0 || node->domain[0] != '\0' || node->n_in < 1 ||
-        node->in[0] < 0 || ledge_node_graph(node, "then_branch") == NULL ||
-        ledge_node_graph(node, "else_branch") == NULL) {
-        return false;
-    }
-    const struct ledge_value *condition = &graph->values[node->in[0]];
-    return condition->data != NULL && condition->dtype == LEDGE_BOOL &&
+    const struct ledge_value *condition =
+        ledge_plan_has_branches(node) ? &graph->values[node->in[0]] : NULL;
+    return condition != NULL && condition->data != NULL && condition->dtype == LEDGE_BOOL &&
            ledge_value_bytes(condition) == 1;
 }
 

@@ -77,7 +77,8 @@ enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
     }
     *made = (struct ledge_plan){.threads = options->threads > 1 ? options->threads : 1,
                                 .rung = options->rung,
-                                .max_trips = options->max_trips};
+                                .max_trips = options->max_trips,
+                                .depth = options->depth};
     ledge_graph_init(&made->graph, allocator);
     ledge_arena_init(&made->memory, allocator);
     enum ledge_status status = ledge_graph_copy(graph, &made->graph, err);

@@ -25,6 +25,7 @@ struct ledge_plan_options {
     enum ledge_plan_layout layout;
     const bool *input_constant; /* NULL or n_input_shapes: data of the shape is the input's value */
     int64_t max_trips;          /* of a Loop; 0: no limit */
+    int32_t depth;              /* plans around this one, whose late nodes it holds */
 };
 
 enum {
@@ -60,6 +61,7 @@ struct ledge_plan {
     int32_t n_outputs;
     enum ledge_rung rung;
     int64_t max_trips;
+    int32_t depth;
     struct ledge_arena memory;
     struct ledge_plan_step *steps;
     int32_t n_steps;
@@ -87,6 +89,9 @@ void ledge_plan_free(struct ledge_plan *plan);
  * once). */
 LEDGE_NODISCARD enum ledge_status ledge_plan_check_operators(const struct ledge_graph *graph,
                                                              struct ledge_error *err);
+
+/* Is this an If, whose condition decides what nodes there are? */
+bool ledge_plan_has_branches(const struct ledge_node *node);
 
 /* Bytes of a value whose shape is known. */
 size_t ledge_value_bytes(const struct ledge_value *value);

@@ -499,6 +499,9 @@ static enum ledge_status visit(const struct pass *pass, int32_t at)
         return ledge_fail(pass->err, LEDGE_ERR_INTERNAL, "no kernel for %s", node->op);
     }
     if (op->infer == NULL || reads_late(graph, node)) {
+        if (ledge_plan_has_branches(node)) {
+            graph->values[node->in[0]].awaited = true;
+        }
         make_late(graph, node);
         return LEDGE_OK;
     }

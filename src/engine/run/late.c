@@ -9,6 +9,10 @@
 #include "base/banned.h"
 #include "base/status.h"
 #include "engine/port/port.h"
+#include "engine/run/tail.h"
+
+/* Plans of plans: deeper, nodes run one by one. */
+enum { DEEPEST_TAIL = 12 };
 
 struct step {
     const struct ledge_node *node;
@@ -31,6 +35,13 @@ struct ledge_late {
     struct ledge_any *values; /* one per value of the plan's graph */
     struct step *steps;
     struct ledge_error err;
+    /* The nodes from tail_from on as one graph; tail_from -1: not built. */
+    struct ledge_tail tail;
+    struct ledge_nest *tail_nest;
+    int32_t tail_from;
+    const struct ledge_any **tail_in;
+    struct ledge_any *tail_out;
+    bool *tail_constant; /* none: they stand in the graph */
 };
 
 /* -- help for whole operators
@@ -207,6 +218,77 @@ static enum ledge_status run_ordinary(struct ledge_late *late, struct step *step
     return LEDGE_OK;
 }
 
+/* -- what is left, as one graph
+ * ---------------------------------------------------------------------------------------------
+ */
+
+bool ledge_may_be_key(const struct ledge_view *view)
+{
+    return view->dtype != LEDGE_STRING && ledge_view_bytes(view) <= LEDGE_NEST_VALUE_MAX;
+}
+
+/* Would a plan for this node and those after it, with the values known now, get on? Not when it is
+ * a whole operator, which no plan can hold, reads something that is no tensor, or waits for more
+ * than a key may hold. */
+static bool can_lead(const struct ledge_late *late, const struct step *step)
+{
+    const struct ledge_node *node = step->node;
+    bool can = step->whole == NULL || ledge_plan_has_branches(node);
+    for (int32_t i = 0; can && i < node->n_in; i++) {
+        if (node->in[i] < 0) {
+            continue;
+        }
+        const struct ledge_any *any = &late->values[node->in[i]];
+        can = any->kind == LEDGE_ANY_TENSOR && (!late->plan->graph.values[node->in[i]].awaited ||
+                                                step->constant[i] || ledge_may_be_key(&any->view));
+    }
+    return can;
+}
+
+static enum ledge_status build_tail(struct ledge_late *late, int32_t from)
+{
+    const struct ledge_allocator *allocator = &late->memory.allocator;
+    late->tail_from = from;
+    LEDGE_TRY(ledge_tail_build(&late->tail, late->plan, from, allocator, &late->err));
+    size_t n_in = (size_t)late->tail.graph.n_inputs, n_out = (size_t)late->tail.graph.n_outputs;
+    late->tail_nest = ledge_nest_create(late->plan, late->pool, LEDGE_NEST_TAIL, allocator);
+    late->tail_in = LEDGE_NEW_ARRAY(&late->memory, const struct ledge_any *, n_in);
+    late->tail_out = LEDGE_NEW_ARRAY(&late->memory, struct ledge_any, n_out);
+    late->tail_constant = LEDGE_NEW_ARRAY(&late->memory, bool, n_in);
+    if (late->tail_nest == NULL || late->tail_in == NULL || late->tail_out == NULL ||
+        late->tail_constant == NULL) {
+        return ledge_fail(&late->err, LEDGE_ERR_NOMEM, "no memory for late nodes");
+    }
+    return LEDGE_OK;
+}
+
+/* All nodes from number `from` on. */
+static enum ledge_status run_tail(struct ledge_late *late, int32_t from)
+{
+    if (late->tail_from < 0) {
+        LEDGE_TRY(build_tail(late, from));
+    }
+    const struct ledge_graph *graph = &late->tail.graph;
+    for (int32_t i = 0; i < graph->n_inputs; i++) {
+        late->tail_in[i] = &late->values[late->tail.in[i]];
+    }
+    LEDGE_TRY(ledge_nest_run(late->tail_nest, graph, late->tail_in, late->tail_constant,
+                             graph->n_inputs, late->tail_out, &late->err));
+    for (int32_t i = 0; i < graph->n_outputs; i++) {
+        late->values[late->tail.out[i]] = late->tail_out[i];
+    }
+    return LEDGE_OK;
+}
+
+/* May the nodes from number at on run as one graph? A tail is built once; where it stands elsewhere
+ * in this run, or is seldom planned to be used again, they run one by one. */
+static bool takes_tail(const struct ledge_late *late, int32_t at)
+{
+    bool free = late->tail_from < 0 || (late->tail_from == at && late->tail_nest != NULL &&
+                                        !ledge_nest_is_worn(late->tail_nest));
+    return free && late->plan->depth < DEEPEST_TAIL && can_lead(late, &late->steps[at]);
+}
+
 /* -- all late nodes
  * -------------------------------------------------------------------------------------------------
  */
@@ -269,13 +351,15 @@ enum ledge_status ledge_late_run(struct ledge_late *late, struct ledge_error *er
                                   : (struct ledge_any){.kind = LEDGE_ANY_NONE};
         }
     }
-    for (int32_t i = 0; i < late->plan->n_late; i++) {
-        enum ledge_status status = run_step(late, &late->steps[i]);
-        if (status != LEDGE_OK) {
-            return ledge_fail(err, status, "%s", late->err.text);
+    enum ledge_status status = LEDGE_OK;
+    for (int32_t i = 0; status == LEDGE_OK && i < late->plan->n_late; i++) {
+        if (takes_tail(late, i)) {
+            status = run_tail(late, i);
+            break;
         }
+        status = run_step(late, &late->steps[i]);
     }
-    return LEDGE_OK;
+    return status == LEDGE_OK ? LEDGE_OK : ledge_fail(err, status, "%s", late->err.text);
 }
 
 static bool has_bodies(const struct ledge_node *node)
@@ -315,8 +399,9 @@ static bool set_up(struct ledge_late *late)
             step->constant[k] = node->in[k] >= 0 && plan->graph.values[node->in[k]].data != NULL;
         }
         if (step->whole == NULL || has_bodies(node)) {
-            step->nest =
-                ledge_nest_create(plan, late->pool, step->whole == NULL, &memory->allocator);
+            step->nest = ledge_nest_create(
+                plan, late->pool, step->whole == NULL ? LEDGE_NEST_NODE : LEDGE_NEST_BODIES,
+                &memory->allocator);
             if (step->nest == NULL) {
                 return false;
             }
@@ -334,8 +419,9 @@ struct ledge_late *ledge_late_create(const struct ledge_plan *plan, const struct
     if (late == NULL) {
         return NULL;
     }
-    *late = (struct ledge_late){.plan = plan, .views = views, .pool = pool};
+    *late = (struct ledge_late){.plan = plan, .views = views, .pool = pool, .tail_from = -1};
     ledge_arena_init(&late->memory, allocator);
+    ledge_graph_init(&late->tail.graph, allocator);
     if (!set_up(late)) {
         ledge_late_free(late);
         return NULL;
@@ -356,6 +442,8 @@ void ledge_late_free(struct ledge_late *late)
             ledge_arena_done(&step->memory);
         }
     }
+    ledge_nest_free(late->tail_nest);
+    ledge_tail_done(&late->tail);
     struct ledge_allocator allocator = late->memory.allocator;
     ledge_arena_done(&late->memory);
     allocator.release(allocator.user, late, sizeof *late);
@@ -373,7 +461,8 @@ const struct ledge_any *ledge_late_value(const struct ledge_late *late, int32_t 
 
 size_t ledge_late_bytes(const struct ledge_late *late)
 {
-    size_t total = sizeof *late + late->memory.total;
+    size_t total = sizeof *late + late->memory.total + late->tail.graph.arena.total +
+                   (late->tail_nest != NULL ? ledge_nest_bytes(late->tail_nest) : 0);
     for (int32_t i = 0; i < late->plan->n_late; i++) {
         const struct step *step = &late->steps[i];
         total += step->memory.total + step->alone.arena.total +

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* late.h (private) -- run the late nodes of a plan (plan.h), one by one, with every input known.
+/* late.h (private) -- run the late nodes of a plan (plan.h) with every input known.
  *
- * A node with infer and prepare gets a plan of its own for the shapes it meets, kept as bodies are;
- * when infer must know values, it is planned, and thereby folded, in each run. The others are whole
- * operators: functions that see values of any kind (any.h).
+ * The late nodes are a graph, too (tail.h), whose inputs are now known: it gets a plan of its own
+ * for the shapes, and the small values waited for, that it meets. What is late in that plan has its
+ * turn in the same way, so a model whose shapes follow from a setting runs on a few static plans.
+ * Where that gains nothing, nodes run one by one: one with infer and prepare on a plan of its own,
+ * the others as whole operators: functions that see values of any kind (any.h).
  *
  * Threads: one at a time, as the run that owns it. Memory: allocates in the run; what a node makes
  * stays until it runs again.
@@ -69,11 +71,25 @@ LEDGE_NODISCARD enum ledge_status ledge_late_run(struct ledge_late *late, struct
 const struct ledge_any *ledge_late_value(const struct ledge_late *late, int32_t value);
 size_t ledge_late_bytes(const struct ledge_late *late);
 
-/* -- sub-graphs (nest.c): plans and runs of bodies, by the shapes they met, the latest few */
+/* -- graphs planned in a run (nest.c): plans and runs by the shapes and values they met, the latest
+ * few */
 
-/* single: bodies are one node, which is planned with values when shapes are not enough. */
+enum { LEDGE_NEST_VALUE_MAX = 4096 }; /* bytes of a value that may be a part of the key */
+
+enum ledge_nest_kind {
+    LEDGE_NEST_BODIES, /* sub-graphs of a node, by shapes alone */
+    LEDGE_NEST_NODE,   /* one late node: with every value that it waits for */
+    LEDGE_NEST_TAIL    /* the late nodes from one on: with small values that are waited for */
+};
+
+/* May the value be a part of a key? */
+bool ledge_may_be_key(const struct ledge_view *view);
+
 struct ledge_nest *ledge_nest_create(const struct ledge_plan *plan, struct ledge_pool *pool,
-                                     bool single, const struct ledge_allocator *allocator);
+                                     enum ledge_nest_kind kind,
+                                     const struct ledge_allocator *allocator);
+/* Plans are seldom found again: something else is cheaper. */
+bool ledge_nest_is_worn(const struct ledge_nest *nest);
 /* Drop all plans and runs. */
 void ledge_nest_forget(struct ledge_nest *nest);
 void ledge_nest_free(struct ledge_nest *nest);
