@@ -6,11 +6,12 @@
 #include "base/status.h"
 #include "engine/kernels/ml.h"
 #include "engine/kernels/onnx_number.h"
+#include "engine/kernels/real.h"
 
 /* Winitzki's approximation of the inverse error function (2008), as the standard's runtimes use. */
 static double probit(double p)
 {
-    double x = 2 * p - 1, lg = log((1 - x) * (1 + x));
+    double x = 2 * p - 1, lg = ledge_log((1 - x) * (1 + x));
     double v = 2 / (3.14159 * 0.147) + 0.5 * lg;
     double y = sqrt(-v + sqrt(v * v - lg / 0.147));
     return 1.41421356 * (x < 0 ? -y : y);
@@ -18,7 +19,7 @@ static double probit(double p)
 
 static double logistic(double x)
 {
-    return 1 / (1 + exp(-x));
+    return 1 / (1 + ledge_exp(-x));
 }
 
 static void softmax(double *row, int64_t n, bool keep_zero)
@@ -29,7 +30,7 @@ static void softmax(double *row, int64_t n, bool keep_zero)
     }
     for (int64_t i = 0; i < n; i++) {
         bool zero = keep_zero && fabs(row[i]) <= 1e-7;
-        row[i] = zero ? row[i] * exp(-most) : exp(row[i] - most);
+        row[i] = zero ? row[i] * ledge_exp(-most) : ledge_exp(row[i] - most);
         sum += row[i];
     }
     for (int64_t i = 0; i < n && sum > 0; i++) {
@@ -131,11 +132,11 @@ static double svm_kernel(const struct ledge_ml_svm *p, const double *x, const fl
     }
     switch (p->kernel) {
     case LEDGE_ML_POLY:
-        return pow((double)p->gamma * sum + (double)p->coef0, (double)p->degree);
+        return ledge_pow((double)p->gamma * sum + (double)p->coef0, (double)p->degree);
     case LEDGE_ML_RBF:
-        return exp(-(double)p->gamma * sum);
+        return ledge_exp(-(double)p->gamma * sum);
     case LEDGE_ML_SIGMOID:
-        return tanh((double)p->gamma * sum + (double)p->coef0);
+        return ledge_tanh((double)p->gamma * sum + (double)p->coef0);
     default:
         return sum;
     }

@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 #include "engine/kernels/quant.h"
+#include "engine/kernels/real.h"
 
 #include "base/banned.h"
 
@@ -82,8 +83,11 @@ static void softmax(float *row, int64_t n, bool open)
     for (int64_t j = 0; j < n; j++) {
         most = row[j] > most ? row[j] : most;
     }
+    most = open ? most : INFINITY; /* e^-inf is 0 */
     for (int64_t j = 0; j < n; j++) {
-        row[j] = open ? expf(row[j] - most) : 0;
+        row[j] = ledge_exp_f32(row[j] - most);
+    }
+    for (int64_t j = 0; j < n; j++) {
         sum += row[j];
     }
     for (int64_t j = 0; j < n && open; j++) {
@@ -114,7 +118,7 @@ static void one_query(const struct job *job, int64_t b, int64_t h, int64_t i, fl
     }
     keep(job, LEDGE_QK_RAW, row, b, h, i);
     for (int64_t j = 0; j < n && p->cap > 0; j++) {
-        row[j] = p->cap * tanhf(row[j] / p->cap);
+        row[j] = p->cap * ledge_tanh_f32(row[j] / p->cap);
     }
     keep(job, LEDGE_QK_CAPPED, row, b, h, i);
     for (int64_t j = 0; j < n; j++) {

@@ -9,6 +9,7 @@
 #include "base/banned.h"
 #include "engine/kernels/onnx.h"
 #include "engine/kernels/onnx_number.h"
+#include "engine/kernels/real.h"
 
 #define SAME(v) (v)
 
@@ -139,7 +140,7 @@ static void Pow_f32(const void *pa, const void *pb, void *po, int64_t n, int sa,
         return;
     }
     for (int64_t i = 0; i < n; i++) {
-        out[i] = powf(a[sa * i], b[sb * i]);
+        out[i] = ledge_pow_f32(a[sa * i], b[sb * i]);
     }
 }
 

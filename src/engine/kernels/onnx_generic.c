@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "engine/kernels/onnx.h"
 #include "engine/kernels/onnx_number.h"
+#include "engine/kernels/real.h"
 
 enum { CHUNK = 256 };
 
@@ -148,7 +149,7 @@ static void pow_one(const struct ledge_view *a, int64_t at_a, const struct ledge
     double x, y;
     ledge_load_real(a->data, a->dtype, at_a, 1, &x);
     ledge_load_real(b->data, b->dtype, at_b, 1, &y);
-    x = pow(x, y);
+    x = ledge_pow(x, y);
     ledge_store_real(&x, 1, out->data, out->dtype, at);
 }
 

@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "engine/kernels/onnx_number.h"
 #include "engine/kernels/quant.h"
+#include "engine/kernels/real.h"
 
 #include "base/banned.h"
 
@@ -18,9 +19,9 @@ static double log_sum(const float *x, int64_t c, int64_t step)
         most = (double)x[k * step] > most ? (double)x[k * step] : most;
     }
     for (int64_t k = 0; k < c; k++) {
-        sum += exp((double)x[k * step] - most);
+        sum += ledge_exp((double)x[k * step] - most);
     }
-    return most + log(sum);
+    return most + ledge_log(sum);
 }
 
 enum ledge_status ledge_loss_c(const struct ledge_kernel_call *call)

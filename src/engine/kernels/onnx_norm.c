@@ -5,6 +5,7 @@
 
 #include "engine/kernels/onnx.h"
 #include "engine/kernels/onnx_number.h"
+#include "engine/kernels/real.h"
 
 #include "base/banned.h"
 
@@ -146,7 +147,8 @@ enum ledge_status ledge_lrn_c(const struct ledge_kernel_call *call)
                     sum += v * v;
                 }
                 int64_t at = (n * p->c + c) * p->inner + i;
-                y[at] = x[at] / powf(p->bias + p->alpha / (float)p->size * (float)sum, p->beta);
+                y[at] = x[at] /
+                        ledge_pow_f32(p->bias + p->alpha / (float)p->size * (float)sum, p->beta);
             }
         }
     }

@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "engine/kernels/onnx.h"
 #include "engine/kernels/onnx_number.h"
+#include "engine/kernels/real.h"
 
 #include "base/banned.h"
 
@@ -69,10 +70,10 @@ static void fold_real(struct fold *f, const double *v, int64_t n)
             break;
         case LEDGE_REDUCE_LOG_SUM_EXP:
             if (x > f->peak) {
-                sum = (isinf(f->peak) ? 0 : sum * exp(f->peak - x)) + 1;
+                sum = (isinf(f->peak) ? 0 : sum * ledge_exp(f->peak - x)) + 1;
                 f->peak = x;
             } else if (!isinf(x)) {
-                sum += exp(x - f->peak);
+                sum += ledge_exp(x - f->peak);
             }
             break;
         default:
@@ -120,9 +121,9 @@ static double end_real(const struct fold *f)
     case LEDGE_REDUCE_L2:
         return sqrt(f->real);
     case LEDGE_REDUCE_LOG_SUM:
-        return log(f->real);
+        return ledge_log(f->real);
     case LEDGE_REDUCE_LOG_SUM_EXP:
-        return f->n == 0 ? -INFINITY : f->peak + log(f->real);
+        return f->n == 0 ? -INFINITY : f->peak + ledge_log(f->real);
     default:
         return f->real;
     }
@@ -141,7 +142,7 @@ static void end_whole(const struct fold *f, const struct ledge_view *out, int64_
         ledge_store_real(&real, 1, out->data, out->dtype, at);
         return;
     case LEDGE_REDUCE_LOG_SUM:
-        real = log(real);
+        real = ledge_log(real);
         ledge_store_real(&real, 1, out->data, out->dtype, at);
         return;
     default:
@@ -413,6 +414,20 @@ enum ledge_status ledge_topk_c(const struct ledge_kernel_call *call)
  * --------------------------------------------------------------------------------------------------------
  */
 
+/* A loop of its own: compilers make vectors of the first. */
+static void exponentials(const float *in, float peak, float *out, int64_t n, int64_t step)
+{
+    if (step == 1) {
+        for (int64_t k = 0; k < n; k++) {
+            out[k] = ledge_exp_f32(in[k] - peak);
+        }
+        return;
+    }
+    for (int64_t k = 0; k < n; k++) {
+        out[k * step] = ledge_exp_f32(in[k * step] - peak);
+    }
+}
+
 static void softmax_f32(const float *in, float *out, int64_t n, int64_t step, int flags)
 {
     float peak = -FLT_MAX;
@@ -430,15 +445,24 @@ static void softmax_f32(const float *in, float *out, int64_t n, int64_t step, in
         }
         return;
     }
-    for (int64_t k = 0; k < n; k++) {
-        float e = expf(in[k * step] - peak);
-        sum += (double)e;
-        out[k * step] = (flags & LEDGE_SOFTMAX_LOG) != 0 ? in[k * step] - peak : e;
+    if ((flags & LEDGE_SOFTMAX_LOG) != 0) { /* out may be in */
+        for (int64_t k = 0; k < n; k++) {
+            out[k * step] = in[k * step] - peak;
+            sum += (double)ledge_exp_f32(out[k * step]);
+        }
+        float log_sum = (float)ledge_log(sum);
+        for (int64_t k = 0; k < n; k++) {
+            out[k * step] -= log_sum;
+        }
+        return;
     }
-    float scale = (flags & LEDGE_SOFTMAX_LOG) != 0 ? (float)log(sum) : (float)(1 / sum);
+    exponentials(in, peak, out, n, step);
     for (int64_t k = 0; k < n; k++) {
-        out[k * step] =
-            (flags & LEDGE_SOFTMAX_LOG) != 0 ? out[k * step] - scale : out[k * step] * scale;
+        sum += (double)out[k * step];
+    }
+    float scale = (float)(1 / sum);
+    for (int64_t k = 0; k < n; k++) {
+        out[k * step] *= scale;
     }
 }
 
@@ -454,13 +478,13 @@ static void softmax_any(const struct ledge_view *in, const struct ledge_view *ou
     }
     for (int64_t k = 0; k < p->n; k++) {
         ledge_load_real(in->data, in->dtype, base + k * p->inner, 1, &x);
-        sum += exp(x - peak);
+        sum += ledge_exp(x - peak);
     }
     for (int64_t k = 0; k < p->n; k++) {
         ledge_load_real(in->data, in->dtype, base + k * p->inner, 1, &x);
         x = (p->flags & LEDGE_SOFTMAX_HARD) != 0  ? (double)(k == first)
-            : (p->flags & LEDGE_SOFTMAX_LOG) != 0 ? x - peak - log(sum)
-                                                  : exp(x - peak) / sum;
+            : (p->flags & LEDGE_SOFTMAX_LOG) != 0 ? x - peak - ledge_log(sum)
+                                                  : ledge_exp(x - peak) / sum;
         ledge_store_real(&x, 1, out->data, out->dtype, base + k * p->inner);
     }
 }

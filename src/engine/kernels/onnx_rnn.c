@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "engine/kernels/onnx.h"
+#include "engine/kernels/real.h"
 
 #include "base/banned.h"
 
@@ -38,9 +39,9 @@ static float activate(const struct cell *cell, int which, float x)
     }
     switch (cell->p->act[cell->d][which]) {
     case LEDGE_ACT_SIGMOID:
-        return 1 / (1 + expf(-x));
+        return 1 / (1 + ledge_exp_f32(-x));
     case LEDGE_ACT_TANH:
-        return tanhf(x);
+        return ledge_tanh_f32(x);
     case LEDGE_ACT_RELU:
         return x > 0 ? x : 0;
     case LEDGE_ACT_HARD_SIGMOID:
@@ -48,7 +49,7 @@ static float activate(const struct cell *cell, int which, float x)
     case LEDGE_ACT_SOFTSIGN:
         return x / (1 + fabsf(x));
     case LEDGE_ACT_SOFTPLUS:
-        return log1pf(expf(x));
+        return ledge_log1p_f32(ledge_exp_f32(x));
     case LEDGE_ACT_AFFINE:
         return a * x + b;
     case LEDGE_ACT_LEAKY_RELU:
@@ -56,9 +57,9 @@ static float activate(const struct cell *cell, int which, float x)
     case LEDGE_ACT_THRESHOLDED_RELU:
         return x > a ? x : 0;
     case LEDGE_ACT_SCALED_TANH:
-        return a * tanhf(b * x);
+        return a * ledge_tanh_f32(b * x);
     case LEDGE_ACT_ELU:
-        return x < 0 ? a * expm1f(x) : x;
+        return x < 0 ? a * ledge_expm1_f32(x) : x;
     }
     return x;
 }

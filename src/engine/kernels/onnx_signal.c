@@ -7,6 +7,7 @@
 
 #include "engine/kernels/onnx_number.h"
 #include "engine/kernels/quant.h"
+#include "engine/kernels/real.h"
 
 #include "base/banned.h"
 
@@ -36,7 +37,7 @@ void ledge_fft_roots(struct ledge_complex *roots, int64_t n)
 {
     for (int64_t k = 0; k < n; k++) {
         double angle = -2 * PI * (double)k / (double)n;
-        roots[k] = (struct ledge_complex){cos(angle), sin(angle)};
+        roots[k] = (struct ledge_complex){ledge_cos(angle), ledge_sin(angle)};
     }
 }
 
@@ -163,7 +164,7 @@ enum ledge_status ledge_window_c(const struct ledge_kernel_call *call)
     int64_t n = ledge_view_count(out);
     for (int64_t i = 0; i < n; i++) {
         double angle = 2 * PI * (double)i / p->period;
-        double v = p->a - p->b * cos(angle) + p->c * cos(2 * angle);
+        double v = p->a - p->b * ledge_cos(angle) + p->c * ledge_cos(2 * angle);
         ledge_store_real(&v, 1, out->data, out->dtype, i);
     }
     return LEDGE_OK;
@@ -179,9 +180,9 @@ static double scalar(const struct ledge_kernel_call *call, int32_t i)
 /* Row of the spectrum where edge number k of the filters lies; far out of it for silly edges. */
 static double edge_row(const struct ledge_kernel_call *call, double bins, double k)
 {
-    double low = 2595 * log10(1 + scalar(call, 3) / 700);
-    double high = 2595 * log10(1 + scalar(call, 4) / 700);
-    double hertz = 700 * (pow(10, (low + k * (high - low) / (bins + 2)) / 2595) - 1);
+    double low = 2595 * 0.4342944819032518 * ledge_log(1 + scalar(call, 3) / 700);
+    double high = 2595 * 0.4342944819032518 * ledge_log(1 + scalar(call, 4) / 700);
+    double hertz = 700 * (ledge_pow(10, (low + k * (high - low) / (bins + 2)) / 2595) - 1);
     double row = floor((scalar(call, 1) + 1) * hertz / scalar(call, 2));
     return row > -1e9 ? (row < 1e9 ? row : 1e9) : -1e9;
 }

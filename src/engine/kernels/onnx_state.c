@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "engine/kernels/onnx_attention.h"
 #include "engine/kernels/quant.h"
+#include "engine/kernels/real.h"
 
 #include "base/banned.h"
 
@@ -33,7 +34,7 @@ static void one_step(const struct job *job, int64_t b, int64_t h, int64_t t, flo
     const float *v = job->v + (row * p->kv_heads + h) * p->v_size;
     for (int64_t d = 0; d < p->size && p->decay_size > 0; d++) {
         int64_t at = (row * p->kv_heads + h) * p->decay_size + d % p->decay_size;
-        float fade = expf(job->decay[at]);
+        float fade = ledge_exp_f32(job->decay[at]);
         for (int64_t m = 0; m < p->v_size; m++) {
             state[d * p->v_size + m] *= fade;
         }
@@ -122,7 +123,7 @@ enum ledge_status ledge_causal_conv_c(const struct ledge_kernel_call *call)
             for (int64_t t = 0; t < p->taps; t++) {
                 sum += w[t] * at_or_past(x, past, p->taps, i + t - (p->taps - 1));
             }
-            y[i] = p->silu ? sum / (1 + expf(-sum)) : sum;
+            y[i] = p->silu ? sum / (1 + ledge_exp_f32(-sum)) : sum;
         }
         for (int64_t t = 0; state != NULL && t < p->taps - 1; t++) {
             state[row * (p->taps - 1) + t] =

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "engine/kernels/onnx_number.h"
+#include "engine/kernels/real.h"
 
 #include "base/banned.h"
 
@@ -22,7 +23,7 @@ static void adam(const struct ledge_step *p, struct state *s, double g, double r
 {
     s->a = p->alpha * s->a + (1 - p->alpha) * g;
     s->b = p->beta * s->b + (1 - p->beta) * g * g;
-    rate *= t > 0 ? sqrt(1 - pow(p->beta, t)) / (1 - pow(p->alpha, t)) : 1;
+    rate *= t > 0 ? sqrt(1 - ledge_pow(p->beta, t)) / (1 - ledge_pow(p->alpha, t)) : 1;
     s->x = (1 - p->norm_post) * (s->x - rate * s->a / (sqrt(s->b) + p->epsilon));
 }
 

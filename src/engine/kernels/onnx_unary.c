@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* onnx_unary.c -- y = f(x), one loop per operator and element type, made from one line each.
- * Expressions see x and the parameters p; <tgmath.h> picks the float or double function. Half
- * types are widened by the planner. */
+ * Expressions see x and the parameters p; <tgmath.h> and LEDGE_REAL (real.h) pick the float or
+ * double function. Half types are widened by the planner. */
 #include <math.h>
 #include <string.h>
 #include <tgmath.h>
@@ -9,51 +9,56 @@
 #include "base/banned.h"
 #include "engine/kernels/onnx.h"
 #include "engine/kernels/onnx_number.h"
+#include "engine/kernels/real.h"
 
-#define SIGMOID(v)  (1 / (1 + exp(-(v))))
-#define SOFTPLUS(v) (((v) > 0 ? (v) : 0) + log1p(exp(-fabs(v))))
+#define SIGMOID(v)  (1 / (1 + LEDGE_REAL(exp, -(v))))
+#define SOFTPLUS(v) (((v) > 0 ? (v) : 0) + LEDGE_REAL(log1p, LEDGE_REAL(exp, -fabs(v))))
+
+/* NaN stays. */
+#define RAMP(v) ((v) > 1 ? 1 : (v) < 0 ? 0 : (v))
 
 /* X(operator, expression): real numbers. */
 #define REAL_LIST(X)                                                                               \
     X(Abs, fabs(x))                                                                                \
-    X(Acos, acos(x))                                                                               \
-    X(Acosh, acosh(x))                                                                             \
-    X(Asin, asin(x))                                                                               \
-    X(Asinh, asinh(x))                                                                             \
-    X(Atan, atan(x))                                                                               \
-    X(Atanh, atanh(x))                                                                             \
+    X(Acos, LEDGE_REAL(acos, x))                                                                   \
+    X(Acosh, LEDGE_REAL(acosh, x))                                                                 \
+    X(Asin, LEDGE_REAL(asin, x))                                                                   \
+    X(Asinh, LEDGE_REAL(asinh, x))                                                                 \
+    X(Atan, LEDGE_REAL(atan, x))                                                                   \
+    X(Atanh, LEDGE_REAL(atanh, x))                                                                 \
     X(Ceil, ceil(x))                                                                               \
-    X(Celu, (x > 0 ? x : 0) + fmin(p[0] * expm1(x / p[0]), 0 * x))                                 \
-    X(Cos, cos(x))                                                                                 \
-    X(Cosh, cosh(x))                                                                               \
-    X(Elu, x < 0 ? p[0] * expm1(x) : x)                                                            \
-    X(Erf, erf(x))                                                                                 \
-    X(Exp, exp(x))                                                                                 \
+    X(Celu, x > 0 ? x : p[0] * LEDGE_REAL(expm1, x / p[0]))                                        \
+    X(Cos, LEDGE_REAL(cos, x))                                                                     \
+    X(Cosh, LEDGE_REAL(cosh, x))                                                                   \
+    X(Elu, x < 0 ? p[0] * LEDGE_REAL(expm1, x) : x)                                                \
+    X(Erf, LEDGE_REAL(erf, x))                                                                     \
+    X(Exp, LEDGE_REAL(exp, x))                                                                     \
     X(Floor, floor(x))                                                                             \
-    X(Gelu, x / 2 * (1 + erf(x * (float)0.70710678118654752)))                                     \
+    X(Gelu, x / 2 * (1 + LEDGE_REAL(erf, x * (float)0.70710678118654752)))                         \
     X(GeluTanh,                                                                                    \
-      x / 2 * (1 + tanh((float)0.79788456080286536 * (x + (float)0.044715 * x * x * x))))          \
-    X(HardSigmoid, fmax(fmin(p[0] * x + p[1], 1 + 0 * x), 0 * x))                                  \
-    X(HardSwish, x *fmax(fmin(x / 6 + (float)0.5, 1 + 0 * x), 0 * x))                              \
+      x / 2 *                                                                                      \
+          (1 + LEDGE_REAL(tanh, (float)0.79788456080286536 * (x + (float)0.044715 * x * x * x))))  \
+    X(HardSigmoid, RAMP(p[0] * x + p[1]))                                                          \
+    X(HardSwish, x *RAMP(x / 6 + (float)0.5))                                                      \
     X(LeakyRelu, x < 0 ? p[0] * x : x)                                                             \
-    X(Log, log(x))                                                                                 \
-    X(Mish, x *tanh(SOFTPLUS(x)))                                                                  \
+    X(Log, LEDGE_REAL(log, x))                                                                     \
+    X(Mish, x *LEDGE_REAL(tanh, SOFTPLUS(x)))                                                      \
     X(Neg, -x)                                                                                     \
     X(Reciprocal, 1 / x)                                                                           \
     X(Relu, x < 0 ? 0 : x)                                                                         \
     X(Round, rint(x))                                                                              \
-    X(Selu, p[1] * (x > 0 ? x : p[0] * expm1(x)))                                                  \
+    X(Selu, p[1] * (x > 0 ? x : p[0] * LEDGE_REAL(expm1, x)))                                      \
     X(Shrink, x<-p[0] ? x + p[1] : x> p[0] ? x - p[1] : 0)                                         \
     X(Sigmoid, SIGMOID(x))                                                                         \
     X(Sign, (x > 0) - (x < 0))                                                                     \
-    X(Sin, sin(x))                                                                                 \
-    X(Sinh, sinh(x))                                                                               \
+    X(Sin, LEDGE_REAL(sin, x))                                                                     \
+    X(Sinh, LEDGE_REAL(sinh, x))                                                                   \
     X(Softplus, SOFTPLUS(x))                                                                       \
     X(Softsign, x / (1 + fabs(x)))                                                                 \
     X(Sqrt, sqrt(x))                                                                               \
     X(Swish, x *SIGMOID(p[0] * x))                                                                 \
-    X(Tan, tan(x))                                                                                 \
-    X(Tanh, tanh(x))                                                                               \
+    X(Tan, LEDGE_REAL(tan, x))                                                                     \
+    X(Tanh, LEDGE_REAL(tanh, x))                                                                   \
     X(ThresholdedRelu, x > p[0] ? x : 0)
 
 #define DEFINE_REAL(NAME, EXPR)                                                                    \

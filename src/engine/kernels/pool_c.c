@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "engine/kernels/pool.h"
+#include "engine/kernels/real.h"
 
 struct job {
     const struct ledge_pool_params *params;
@@ -140,7 +141,7 @@ static void average(const struct job *job, int64_t n, int64_t c)
 
 static double power_of(double v, int32_t power)
 {
-    return power == 1 ? fabs(v) : power == 2 ? v * v : pow(fabs(v), (double)power);
+    return power == 1 ? fabs(v) : power == 2 ? v * v : ledge_pow(fabs(v), (double)power);
 }
 
 static void lp(const struct job *job, int64_t n, int64_t c)
@@ -162,7 +163,9 @@ static void lp(const struct job *job, int64_t n, int64_t c)
                 }
             }
         }
-        double root = power == 1 ? total : power == 2 ? sqrt(total) : pow(total, 1 / (double)power);
+        double root = power == 1   ? total
+                      : power == 2 ? sqrt(total)
+                                   : ledge_pow(total, 1 / (double)power);
         y[at * step] = ledge_clamp_f32((float)root, job->params->clamp);
     }
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/kernels/real.h"
 #include "engine/kernels/tfl_detection.h"
 
 #include <math.h>
@@ -68,8 +69,8 @@ static void decode(const struct ledge_kernel_call *call, struct corners *boxes)
         const float *anchor = (const float *)call->in[2]->data + i * 4;
         float y = code[0] / p->scale[0] * anchor[2] + anchor[0];
         float x = code[1] / p->scale[1] * anchor[3] + anchor[1];
-        float half_h = 0.5f * expf(code[2] / p->scale[2]) * anchor[2];
-        float half_w = 0.5f * expf(code[3] / p->scale[3]) * anchor[3];
+        float half_h = 0.5f * ledge_exp_f32(code[2] / p->scale[2]) * anchor[2];
+        float half_w = 0.5f * ledge_exp_f32(code[3] / p->scale[3]) * anchor[3];
         boxes[i] = (struct corners){y - half_h, x - half_w, y + half_h, x + half_w};
     }
 }

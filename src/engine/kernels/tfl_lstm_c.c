@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/kernels/real.h"
 #include "engine/kernels/tfl_fixed16.h"
 #include "engine/kernels/tfl_recurrent.h"
 
@@ -34,7 +35,7 @@ static void gate_f32(const struct ledge_kernel_call *call, int g, const float *x
         for (int64_t i = 0; i < p->units; i++) {
             sum += r[u * p->units + i] * h[i];
         }
-        gate[u] = g == CELL ? tanhf(sum) : 1.0f / (1.0f + expf(-sum));
+        gate[u] = g == CELL ? ledge_tanh_f32(sum) : 1.0f / (1.0f + ledge_exp_f32(-sum));
     }
 }
 
@@ -58,7 +59,7 @@ enum ledge_status ledge_tfl_lstm_f32_c(const struct ledge_kernel_call *call)
                 if (p->cell_clip > 0) {
                     c[u] = fminf(fmaxf(c[u], -p->cell_clip), p->cell_clip);
                 }
-                h[u] = gates[OUTPUT * p->units + u] * tanhf(c[u]);
+                h[u] = gates[OUTPUT * p->units + u] * ledge_tanh_f32(c[u]);
             }
             memcpy((float *)call->out[0]->data + row * p->units, h, (size_t)p->units * sizeof *h);
         }

@@ -5,6 +5,7 @@
 
 #include "base/banned.h"
 #include "base/status.h"
+#include "engine/kernels/real.h"
 #include "engine/kernels/tfl_activation.h"
 #include "engine/ops/tfl.h"
 
@@ -38,7 +39,7 @@ static enum ledge_status check_scales(const struct ledge_op_prepare *prepare, fl
 
 static double sigmoid_at(double i)
 {
-    return 65536.0 / (1.0 + exp(-i / 24.0));
+    return 65536.0 / (1.0 + ledge_exp(-i / 24.0));
 }
 
 enum ledge_status ledge_tfl_prepare_curve(struct ledge_op_prepare *prepare)
@@ -118,7 +119,7 @@ enum ledge_status ledge_tfl_prepare_softmax_i16(struct ledge_op_prepare *prepare
     p->depth = x->dims[x->rank - 1];
     LEDGE_TRY(
         ledge_tfl_factor_of(prepare, (double)scale * (double)beta / (10.0 / 65535.0), &p->factor));
-    fill_table(exp, -10.0, 10.0, p->exponential);
+    fill_table(ledge_exp, -10.0, 10.0, p->exponential);
     fill_table(reciprocal_of, 0.0, 1.0, p->reciprocal);
     prepare->params = p;
     prepare->run = ledge_tfl_softmax_i16_c;

@@ -7,6 +7,7 @@
 #include "base/banned.h"
 #include "base/status.h"
 #include "engine/kernels/each_i8.h"
+#include "engine/kernels/real.h"
 #include "engine/kernels/tfl_fixed16.h"
 #include "engine/kernels/tfl_wide.h"
 #include "engine/ops/spatial.h"
@@ -358,12 +359,12 @@ enum ledge_status ledge_tfl_prepare_rescale(struct ledge_op_prepare *prepare)
 
 static float logistic(float x)
 {
-    return 1.0f / (1.0f + (float)exp(-(double)x));
+    return 1.0f / (1.0f + (float)ledge_exp(-(double)x));
 }
 
 static float hyperbolic(float x)
 {
-    return (float)tanh((double)x);
+    return (float)ledge_tanh((double)x);
 }
 
 /* x relu6(x + 3) / 6 in 16 bits: x with 7 more bits on the output's scale, times the ramp. */

@@ -7,6 +7,7 @@
 
 #include "base/banned.h"
 #include "base/status.h"
+#include "engine/kernels/real.h"
 #include "engine/kernels/tfl_signal.h"
 #include "engine/ops/tfl.h"
 
@@ -145,8 +146,8 @@ enum ledge_status ledge_tfl_infer_signal_rfft(struct ledge_op_infer *infer)
 
 static void twiddle_16(double phase, int16_t *to)
 {
-    to[0] = (int16_t)floor(0.5 + 32767.0 * cos(phase));
-    to[1] = (int16_t)floor(0.5 + 32767.0 * sin(phase));
+    to[0] = (int16_t)floor(0.5 + 32767.0 * ledge_cos(phase));
+    to[1] = (int16_t)floor(0.5 + 32767.0 * ledge_sin(phase));
 }
 
 enum ledge_status ledge_tfl_prepare_signal_rfft(struct ledge_op_prepare *prepare)
@@ -360,8 +361,8 @@ enum ledge_status ledge_tfl_prepare_rfft2d(struct ledge_op_prepare *prepare)
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
     for (int64_t i = 0; i < m / 2; i++) {
-        twiddles[2 * i] = cos(-2 * PI * (double)i / (double)m);
-        twiddles[2 * i + 1] = sin(-2 * PI * (double)i / (double)m);
+        twiddles[2 * i] = ledge_cos(-2 * PI * (double)i / (double)m);
+        twiddles[2 * i + 1] = ledge_sin(-2 * PI * (double)i / (double)m);
     }
     p->twiddles = twiddles;
     return use(prepare, ledge_tfl_rfft2d_c, "tfl_rfft2d_c", p);
