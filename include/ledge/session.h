@@ -18,6 +18,12 @@ extern "C" {
 
 struct ledge_session;
 
+/* What float answers depend on (docs/numerics.md). */
+enum ledge_numerics {
+    LEDGE_NUMERICS_FAST = 0, /* the processor, within a tolerance; never the number of threads */
+    LEDGE_NUMERICS_CONSISTENT = 1, /* nothing: the same bytes on every processor */
+};
+
 struct ledge_session_options {
     /* The calling one included; 0 or 1: no other. No more are started than the process may use CPUs
      * (affinity mask, cgroup quota). */
@@ -36,6 +42,7 @@ struct ledge_session_options {
     /* Non-zero: the caller takes and gives tensors of struct ledge_string. Without it a model that
      * has them is refused, so that no program hands out pointers as numbers. */
     int32_t strings;
+    int32_t numerics; /* enum ledge_numerics */
 };
 
 /* One step of the plan, for inspect and profile. */

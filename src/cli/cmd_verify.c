@@ -120,6 +120,8 @@ int cli_cmd_verify(int argc, char **argv)
         {"rtol", 0, CLI_NUMBER, &w.options.rtol, "X", "relative tolerance (1e-3)"},
         {"atol", 0, CLI_NUMBER, &w.options.atol, "X", "absolute tolerance (1e-7)"},
         {"raw", 0, CLI_FLAG, &w.options.raw, NULL, "run the graph of the file, without passes"},
+        {"consistent", 0, CLI_FLAG, &w.options.consistent, NULL,
+         "with float answers that are the same bytes on every processor"},
         {"verbose", 'v', CLI_FLAG, &w.verbose, NULL, "a line for every case, also what is right"},
         {"json", 0, CLI_FLAG, &json, NULL, "everything as JSON"},
     };

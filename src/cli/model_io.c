@@ -120,11 +120,13 @@ enum ledge_status cli_session_open(const char *path, const struct cli_session_op
     }
     int32_t n = ledge_model_n_inputs(*model);
     struct ledge_tensor *shapes = calloc((size_t)n + 1, sizeof *shapes);
-    struct ledge_session_options wanted = {.threads = (int32_t)options->threads,
-                                           .batch = (int32_t)options->batch,
-                                           .profile = options->profile,
-                                           .input_shapes = shapes,
-                                           .n_input_shapes = n};
+    struct ledge_session_options wanted = {
+        .threads = (int32_t)options->threads,
+        .batch = (int32_t)options->batch,
+        .profile = options->profile,
+        .numerics = options->consistent ? LEDGE_NUMERICS_CONSISTENT : LEDGE_NUMERICS_FAST,
+        .input_shapes = shapes,
+        .n_input_shapes = n};
     enum ledge_status status = shapes != NULL ? wanted_shapes(*model, options, inputs, shapes, err)
                                               : ledge_fail(err, LEDGE_ERR_NOMEM, "no memory");
     if (status == LEDGE_OK) {

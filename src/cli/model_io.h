@@ -26,11 +26,14 @@ struct cli_session_options {
     int64_t batch;
     struct cli_list shapes; /* NAME:1x3x224x224, or 1x3x224x224 for the only input */
     bool profile;
+    bool consistent;
 };
 
 #define CLI_SESSION_OPTIONS(o)                                                                     \
     {"threads", 't', CLI_INT, &(o)->threads, "N", "threads (1)"},                                  \
         {"batch", 'b', CLI_INT, &(o)->batch, "N", "value of free dimensions (1)"},                 \
+        {"consistent",     0,    CLI_FLAG,                                                         \
+         &(o)->consistent, NULL, "float answers that are the same bytes on every processor"},      \
     {                                                                                              \
         "shape", 0, CLI_LIST, &(o)->shapes, "NAME:DIMS", "shape of an input, e.g. x:1x3x224x224"   \
     }

@@ -28,7 +28,8 @@ struct cli_case {
 
 struct cli_verify_options {
     double rtol, atol;
-    bool raw; /* run the graph as it stands in the file: no passes */
+    bool raw;        /* run the graph as it stands in the file: no passes */
+    bool consistent; /* with the numerics that are the same everywhere */
 };
 
 /* Run all data sets of one folder. */

@@ -2,11 +2,12 @@
 /* identity.c -- run models on inputs made from a seed and print a digest of every output, so that
  * the answers of two processors or two rungs can be laid side by side.
  *
- * Usage: identity THREADS DUMP_DIR|- MODEL...
+ * Usage: identity [--consistent] THREADS DUMP_DIR|- MODEL...
  * One line for each output: MODEL OUTPUT DTYPE ELEMENTS DIGEST (FNV-1a, 64 bits). With a folder
  * the bytes of outputs that are not 8 bits wide are written there, too. Needs libledge only. */
 #include <inttypes.h>
 #include <ledge/ledge.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,12 +99,12 @@ static int run(struct ledge_session *session, const char *path, const char *fold
     return rc;
 }
 
-static int one(const char *path, int32_t threads, const char *folder)
+static int one(const char *path, int32_t threads, int32_t numerics, const char *folder)
 {
     struct ledge_error err = {.text = ""};
     struct ledge_model *model = NULL;
     struct ledge_session *session = NULL;
-    struct ledge_session_options options = {.threads = threads};
+    struct ledge_session_options options = {.threads = threads, .numerics = numerics};
     int rc = 1;
     if (ledge_model_open(path, NULL, &model, &err) == LEDGE_OK) {
         int32_t n_in = ledge_model_n_inputs(model);
@@ -123,12 +124,15 @@ static int one(const char *path, int32_t threads, const char *folder)
 
 int main(int argc, char **argv)
 {
-    if (argc < 4) {
-        fprintf(stderr, "usage: identity THREADS DUMP_DIR|- MODEL...\n");
+    bool consistent = argc > 1 && strcmp(argv[1], "--consistent") == 0;
+    int at = consistent ? 2 : 1;
+    if (argc < at + 3) {
+        fprintf(stderr, "usage: identity [--consistent] THREADS DUMP_DIR|- MODEL...\n");
         return 2;
     }
-    for (int i = 3; i < argc; i++) {
-        if (one(argv[i], (int32_t)atoi(argv[1]), argv[2]) != 0) {
+    for (int i = at + 2; i < argc; i++) {
+        if (one(argv[i], (int32_t)atoi(argv[at]),
+                consistent ? LEDGE_NUMERICS_CONSISTENT : LEDGE_NUMERICS_FAST, argv[at + 1]) != 0) {
             return 1;
         }
     }

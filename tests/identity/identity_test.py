@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The same integer answers on every instruction set, to the byte; float answers within a tolerance.
+"""The same integer answers on every instruction set, to the byte; float answers within a tolerance, and to the byte in
+the consistent mode.
 
     identity_test.py --x86 PROGRAM [--arm PROGRAM] [--outputs N] [--data DIR]
 
@@ -15,10 +16,12 @@ import subprocess
 import sys
 import tempfile
 
+import float_nets
 import nets
 
 SKIPPED = 77
 RUNGS = {"x86": ["c", "avx2", "avx512", "avx512vnni"], "arm": ["c", "neon", "neon_dotprod", "neon_i8mm"]}
+FLOAT_RUNGS = {"x86": ["c", "avx2", "avx512"], "arm": ["c", "neon"]}  # those with float kernels of their own
 BATCH = 40  # models a process
 
 
@@ -33,11 +36,12 @@ def has(rung):
     return set(need.get(rung, [])) <= flags()
 
 
-def answers(program, rung, threads, models, dump):
+def answers(program, rung, threads, models, dump, consistent=False):
     """{model and output: (dtype, elements, digest)}"""
+    mode = ["--consistent"] if consistent else []
     found = {}
     for at in range(0, len(models), BATCH):
-        done = subprocess.run([*program, str(threads), str(dump or "-"), *map(str, models[at:at + BATCH])],
+        done = subprocess.run([*program, *mode, str(threads), str(dump or "-"), *map(str, models[at:at + BATCH])],
                               capture_output=True, text=True, env={**os.environ, "LEDGE_CPU": rung})
         if done.returncode != 0:
             raise SystemExit(f"{rung}: {' '.join(program)} ended with {done.returncode}: {done.stderr.strip()[-400:]}")
@@ -113,6 +117,41 @@ def check_float(options, folder, runners):
     return failed
 
 
+def float_models(options, folder):
+    models = float_nets.write(folder) + nets.write(folder, options.seed + 2, min(options.outputs, 400000), nets.FLOAT)
+    for name in ("onnx/dtln_model_1.onnx", "onnx/dtln_model_2.onnx", "onnx/fastestdet.onnx", "onnx/yunet_n_320_320.onnx",
+                 "tflite/mobilenet_v1_0.25_224_float.tflite", "tflite/tflm_mnist_lstm.tflite",
+                 "tflite/mlperf_ic_resnet8_float.tflite"):
+        path = pathlib.Path(options.data) / "models" / name
+        models += [path] if path.exists() else []
+    return models
+
+
+def check_consistent(options, folder, runners):
+    models = float_models(options, folder)
+    judge, failed = None, 0
+    for cpu, program in runners.items():
+        for rung in FLOAT_RUNGS[cpu]:
+            if cpu == "x86" and not has(rung):
+                continue
+            for threads in (1, 2) if rung == FLOAT_RUNGS[cpu][-1] else (1,):
+                found = answers(program, rung, threads, models, None, consistent=True)
+                judge = judge or found
+                wrong = [name for name in judge if found.get(name) != judge[name]]
+                failed += len(wrong)
+                print(f"consistent, {cpu} {rung}, {threads} threads: "
+                      + (f"DIFFERENT: {', '.join(wrong[:8])}" if wrong else
+                         f"{sum(n for _, n, _ in found.values())} floats of {len(models)} models, the same bytes"))
+    return failed
+
+
+def check_all(options, folder, runners):
+    return check_integer(options, folder, runners) + check_float(options, folder, runners)
+
+
+CHECKS = {"all": check_all, "consistent": check_consistent}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--x86")
@@ -120,6 +159,7 @@ def main():
     parser.add_argument("--outputs", type=int, default=400000)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--data", default=os.environ.get("LEDGE_DATA", "../shared/data"))
+    parser.add_argument("--only", choices=sorted(CHECKS), default="all")
     options = parser.parse_args()
     runners = programs(options)
     if not runners:
@@ -127,7 +167,7 @@ def main():
         return SKIPPED
     with tempfile.TemporaryDirectory(prefix="ledge-identity-") as place:
         folder = pathlib.Path(place)
-        return 1 if check_integer(options, folder, runners) + check_float(options, folder, runners) else 0
+        return 1 if CHECKS[options.only](options, folder, runners) else 0
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ static ledge::Result<ledge::Session> open(const char *path)
     CHECK(moved.metadata("no such key") == nullptr);
     ledge_session_options options = {};
     options.threads = 2;
+    options.numerics = LEDGE_NUMERICS_CONSISTENT;
     return ledge::Session::open(moved, options);
 }
 

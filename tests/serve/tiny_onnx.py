@@ -43,11 +43,11 @@ def value_info(name, dims, dtype=1):
     return nested(1, name) + nested(2, nested(1, number(1, dtype) + nested(2, shape)))
 
 
-def model(nodes, inputs, outputs, constants, metadata=None):
+def model(nodes, inputs, outputs, constants, metadata=None, opset=13):
     graph = (b"".join(nested(1, n) for n in nodes) + nested(2, "g") + b"".join(nested(5, c) for c in constants)
              + b"".join(nested(11, i) for i in inputs) + b"".join(nested(12, o) for o in outputs))
     pairs = b"".join(nested(14, nested(1, k) + nested(2, v)) for k, v in (metadata or {}).items())
-    return number(1, 8) + nested(2, "ledge-test") + nested(7, graph) + nested(8, nested(1, "") + number(2, 13)) + pairs
+    return number(1, 8) + nested(2, "ledge-test") + nested(7, graph) + nested(8, nested(1, "") + number(2, opset)) + pairs
 
 
 def conv_of(scale, offset, side=3, batch="n", layers=1, metadata=None):

@@ -193,7 +193,8 @@ enum ledge_status ledge_model_metadata_at(const struct ledge_model *model, int32
 static bool matches(const struct ledge_model *model, const struct ledge_plan *plan,
                     const struct ledge_plan_options *options)
 {
-    if (plan == NULL || plan->threads != (options->threads > 1 ? options->threads : 1)) {
+    if (plan == NULL || plan->threads != (options->threads > 1 ? options->threads : 1) ||
+        plan->consistent != options->consistent) {
         return false;
     }
     for (int32_t i = 0; i < plan->graph.n_inputs; i++) {

@@ -36,6 +36,7 @@ struct ledge_session {
     void *arena; /* the caller's, or NULL */
     size_t arena_bytes;
     int32_t threads;
+    int32_t numerics;
     bool profile;
     bool strings; /* the caller knows tensors of strings */
 };
@@ -47,8 +48,11 @@ static enum ledge_status take_plan(struct ledge_model *model,
 {
     struct ledge_arena scratch;
     ledge_arena_init(&scratch, &model->allocator);
-    struct ledge_plan_options wanted = {
-        .rung = ledge_port_rung(), .threads = options->threads, .batch = options->batch};
+    struct ledge_plan_options wanted = {.rung = ledge_port_rung(),
+                                        .threads = options->threads,
+                                        .batch = options->batch,
+                                        .consistent =
+                                            options->numerics == LEDGE_NUMERICS_CONSISTENT};
     if (options->input_shapes != NULL) {
         struct ledge_view *views =
             LEDGE_NEW_ARRAY(&scratch, struct ledge_view, (size_t)options->n_input_shapes);
@@ -133,6 +137,7 @@ static enum ledge_status build(struct ledge_session *session,
 {
     struct ledge_plan *plan = NULL;
     session->threads = options->threads;
+    session->numerics = options->numerics;
     session->profile = options->profile != 0;
     session->strings = options->strings != 0;
     session->arena = options->arena;
@@ -151,6 +156,10 @@ static enum ledge_status check_options(const struct ledge_session_options *optio
     if (options->threads < 0 || options->batch < 0) {
         return ledge_fail(err, LEDGE_ERR_ARG, "threads %d, batch %d: not negative",
                           (int)options->threads, (int)options->batch);
+    }
+    if (options->numerics != LEDGE_NUMERICS_FAST &&
+        options->numerics != LEDGE_NUMERICS_CONSISTENT) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "numerics %d: no such mode", (int)options->numerics);
     }
     if (options->input_shapes == NULL) {
         return LEDGE_OK;
@@ -328,8 +337,10 @@ static enum ledge_status follow_shapes(struct ledge_session *session,
         }
     }
     struct ledge_plan *plan = NULL;
-    const struct ledge_session_options options = {
-        .threads = session->threads, .input_shapes = inputs, .n_input_shapes = n};
+    const struct ledge_session_options options = {.threads = session->threads,
+                                                  .numerics = session->numerics,
+                                                  .input_shapes = inputs,
+                                                  .n_input_shapes = n};
     LEDGE_TRY(take_plan(session->model, &options, &plan, err));
     return use(session, plan, err);
 }

@@ -134,7 +134,8 @@ struct ledge_blocked_activation {
 struct ledge_blocked_kernels {
     enum ledge_rung rung;
     int32_t block;
-    int32_t pixels; /* of a tile */
+    int32_t pixels;                      /* of a tile */
+    const struct ledge_f32_kernels *f32; /* loops on plain tensors with the same vectors */
     void (*tile)(const struct ledge_blocked_tile *tile);
     void (*row)(const struct ledge_blocked_row *row);
     void (*narrow)(const struct ledge_blocked_narrow *plane); /* or NULL */
@@ -154,11 +155,14 @@ struct ledge_blocked_kernels {
 };
 
 #define LEDGE_KERNELS_F32(isa, rung) extern const struct ledge_blocked_kernels ledge_blocked_##isa;
+#define LEDGE_KERNELS_WIDE           LEDGE_KERNELS_F32
 #include "engine/kernels/kernels.inc"
+#undef LEDGE_KERNELS_WIDE
 #undef LEDGE_KERNELS_F32
 
-/* The highest table that may be used. */
-const struct ledge_blocked_kernels *ledge_blocked_for(enum ledge_rung rung);
+/* The highest table that may be used; consistent: of those with 16 lanes, which all give the same
+ * bytes. */
+const struct ledge_blocked_kernels *ledge_blocked_for(enum ledge_rung rung, bool consistent);
 
 /* -- dense convolution: blocked_conv.c. in {x, weights, bias or NULL, addend or NULL}
  * --------------

@@ -569,6 +569,7 @@ static void run_gather(const float *from, int64_t step, int64_t n, float *to)
         .rung = (its_rung),                                                                        \
         .block = LANES,                                                                            \
         .pixels = TILE_ROWS,                                                                       \
+        .f32 = &ledge_f32_##isa,                                                                   \
         .tile = run_tile,                                                                          \
         .row = run_row,                                                                            \
         .narrow = run_narrow,                                                                      \

@@ -123,7 +123,7 @@ void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t threads, i
     if (conv->direct) {
         tap_at[0] = 0;
         bool vector = ledge_volume(g->out) == 1 && g->groups == 1;
-        conv->vector = vector ? ledge_f32_for(conv->isa->rung) : NULL;
+        conv->vector = vector ? conv->isa->f32 : NULL;
         divide(conv, ledge_volume(g->out), g->in_channels / g->groups, threads);
         return;
     }

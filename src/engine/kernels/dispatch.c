@@ -4,29 +4,43 @@
 #include "engine/kernels/f32.h"
 #include "engine/kernels/i8.h"
 
-const struct ledge_f32_kernels *ledge_f32_for(enum ledge_rung rung)
+const struct ledge_f32_kernels *ledge_f32_for(enum ledge_rung rung, bool consistent)
 {
-    static const struct ledge_f32_kernels *const list[] = {
+    static const struct ledge_f32_kernels *const fast[] = {
 #define LEDGE_KERNELS_F32(isa, its_rung) &ledge_f32_##isa,
 #include "engine/kernels/kernels.inc"
 #undef LEDGE_KERNELS_F32
     };
+    static const struct ledge_f32_kernels *const wide[] = {
+#define LEDGE_KERNELS_WIDE(isa, its_rung) &ledge_f32_##isa,
+#include "engine/kernels/kernels.inc"
+#undef LEDGE_KERNELS_WIDE
+    };
+    const struct ledge_f32_kernels *const *list = consistent ? wide : fast;
+    size_t n = consistent ? sizeof wide / sizeof wide[0] : sizeof fast / sizeof fast[0];
     const struct ledge_f32_kernels *best = list[0];
-    for (size_t i = 1; i < sizeof list / sizeof list[0]; i++) {
+    for (size_t i = 1; i < n; i++) {
         best = list[i]->rung <= rung ? list[i] : best;
     }
     return best;
 }
 
-const struct ledge_blocked_kernels *ledge_blocked_for(enum ledge_rung rung)
+const struct ledge_blocked_kernels *ledge_blocked_for(enum ledge_rung rung, bool consistent)
 {
-    static const struct ledge_blocked_kernels *const list[] = {
+    static const struct ledge_blocked_kernels *const fast[] = {
 #define LEDGE_KERNELS_F32(isa, its_rung) &ledge_blocked_##isa,
 #include "engine/kernels/kernels.inc"
 #undef LEDGE_KERNELS_F32
     };
+    static const struct ledge_blocked_kernels *const wide[] = {
+#define LEDGE_KERNELS_WIDE(isa, its_rung) &ledge_blocked_##isa,
+#include "engine/kernels/kernels.inc"
+#undef LEDGE_KERNELS_WIDE
+    };
+    const struct ledge_blocked_kernels *const *list = consistent ? wide : fast;
+    size_t n = consistent ? sizeof wide / sizeof wide[0] : sizeof fast / sizeof fast[0];
     const struct ledge_blocked_kernels *best = list[0];
-    for (size_t i = 1; i < sizeof list / sizeof list[0]; i++) {
+    for (size_t i = 1; i < n; i++) {
         best = list[i]->rung <= rung ? list[i] : best;
     }
     return best;

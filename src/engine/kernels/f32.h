@@ -118,10 +118,13 @@ struct ledge_f32_kernels {
 };
 
 #define LEDGE_KERNELS_F32(isa, rung) extern const struct ledge_f32_kernels ledge_f32_##isa;
+#define LEDGE_KERNELS_WIDE           LEDGE_KERNELS_F32
 #include "engine/kernels/kernels.inc"
+#undef LEDGE_KERNELS_WIDE
 #undef LEDGE_KERNELS_F32
 
-/* The highest table that may be used. */
-const struct ledge_f32_kernels *ledge_f32_for(enum ledge_rung rung);
+/* The highest table that may be used; consistent: of those with 16 lanes, which all give the same
+ * bytes. */
+const struct ledge_f32_kernels *ledge_f32_for(enum ledge_rung rung, bool consistent);
 
 #endif

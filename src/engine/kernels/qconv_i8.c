@@ -42,7 +42,7 @@ void ledge_qconv_i8_plan(struct ledge_qconv_fast *fast, enum ledge_rung rung, in
     int64_t taps = ledge_volume(g->kernel);
     int64_t pixels = ledge_volume(g->out);
     fast->isa = ledge_i8_for(rung);
-    fast->f32 = ledge_f32_for(rung);
+    fast->f32 = ledge_f32_for(rung, false);
     fast->threads = threads;
     fast->depthwise = is_depthwise(g);
     fast->copies = 0;

@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* simd_c.h -- f32 vectors without instructions of their own: four lanes that compilers know how to
  * map. The same names as simd_avx2.h and simd_avx512.h; included by f32_<isa>.c before f32.tmpl.h.
+ * With SIMD_C_WIDE: sixteen lanes and one rounding for each product and sum (see simd_wide.h).
  */
 #ifndef LEDGE_ENGINE_KERNELS_SIMD_C_H
 #define LEDGE_ENGINE_KERNELS_SIMD_C_H
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
+#ifdef SIMD_C_WIDE
+enum { LANES = 16, TILE_ROWS = 2, PLANE_ROWS = 2, ROW_WIDE = 3, ROW_NARROW = 2 };
+#define MULTIPLY_ADD(a, b, c) fmaf(a, b, c)
+#else
 enum { LANES = 4, TILE_ROWS = 4, PLANE_ROWS = 2, ROW_WIDE = 4, ROW_NARROW = 2 };
+#define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
+#endif
 
 typedef struct {
     float lane[LANES];
@@ -58,7 +66,7 @@ static inline vec v_fma(vec a, vec b, vec c)
 {
     EACH(i)
     {
-        c.lane[i] += a.lane[i] * b.lane[i];
+        c.lane[i] = MULTIPLY_ADD(a.lane[i], b.lane[i], c.lane[i]);
     }
     return c;
 }

@@ -205,7 +205,7 @@ static struct ledge_bands *new_bands(const struct part parts[LEDGE_BANDS_PARTS],
 
 bool ledge_blocked_bands_pay(const struct ledge_graph *graph,
                              const struct ledge_node *const nodes[LEDGE_BANDS_PARTS],
-                             enum ledge_rung rung, int32_t threads, bool force)
+                             const struct ledge_blocked_kernels *isa, int32_t threads, bool force)
 {
     struct part parts[LEDGE_BANDS_PARTS];
     struct ledge_error ignored = {.status = LEDGE_OK};
@@ -225,11 +225,8 @@ bool ledge_blocked_bands_pay(const struct ledge_graph *graph,
     }
     struct ledge_arena memory;
     ledge_arena_init(&memory, &graph->arena.allocator);
-    struct setting setting = {.memory = &memory,
-                              .isa = ledge_blocked_for(rung),
-                              .threads = threads,
-                              .planar = x->rank == 4,
-                              .force = force};
+    struct setting setting = {
+        .memory = &memory, .isa = isa, .threads = threads, .planar = x->rank == 4, .force = force};
     bool pays = false;
     pays = new_bands(parts, &setting, &pays) != NULL && pays;
     ledge_arena_done(&memory);
@@ -280,7 +277,7 @@ enum ledge_status ledge_blocked_bands_prepare(struct ledge_op_prepare *prepare)
     struct ledge_value y;
     const struct ledge_value *x = ledge_prepare_in(prepare, 0);
     struct setting setting = {.memory = prepare->memory,
-                              .isa = ledge_blocked_for(prepare->rung),
+                              .isa = ledge_blocked_for(prepare->rung, prepare->consistent),
                               .threads = prepare->threads,
                               .planar = x->rank == 4,
                               .force = true};

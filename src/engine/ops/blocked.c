@@ -164,7 +164,7 @@ static enum ledge_status prepare_dense(struct ledge_op_prepare *prepare,
     conv->g = *g;
     conv->clamp = ledge_node_clamp(prepare->node);
     conv->activation = ledge_blocked_activation_of(prepare->node);
-    conv->isa = ledge_blocked_for(prepare->rung);
+    conv->isa = ledge_blocked_for(prepare->rung, prepare->consistent);
     conv->planar = ledge_prepare_in(prepare, 0)->rank == 4;
     ledge_blocked_conv_plan(conv, prepare->threads, tap_at);
     prepare->packed_bytes = ledge_blocked_conv_floats(conv) * sizeof(float);
@@ -184,7 +184,7 @@ static struct ledge_blocked_rows *new_rows(struct ledge_op_prepare *prepare,
         rows->g = *g;
         rows->clamp = ledge_node_clamp(prepare->node);
         rows->activation = ledge_blocked_activation_of(prepare->node);
-        rows->isa = ledge_blocked_for(prepare->rung);
+        rows->isa = ledge_blocked_for(prepare->rung, prepare->consistent);
         rows->blocks = ledge_prepare_in(prepare, 0)->dims[1];
         rows->g.batch = g->batch * rows->blocks;
         ledge_blocked_rows_plan(rows, prepare->threads);
@@ -217,7 +217,7 @@ static enum ledge_status blocked_conv_prepare(struct ledge_op_prepare *prepare)
     struct ledge_geometry g;
     const struct ledge_value *x = ledge_prepare_in(prepare, 0), *w = ledge_prepare_in(prepare, 1);
     const struct ledge_value *bias = ledge_prepare_in(prepare, 2);
-    const struct ledge_blocked_kernels *isa = ledge_blocked_for(prepare->rung);
+    const struct ledge_blocked_kernels *isa = ledge_blocked_for(prepare->rung, prepare->consistent);
     LEDGE_TRY(ledge_blocked_geometry(prepare->node, x, w, bias, &g, prepare->err));
     prepare->macs = ledge_conv_macs(&g);
     if (ledge_node_int(prepare->node, "block", 0) == isa->block) {
@@ -337,7 +337,7 @@ static enum ledge_status prepare_elements(struct ledge_op_prepare *prepare, ledg
     if (e == NULL) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
-    e->isa = ledge_blocked_for(prepare->rung);
+    e->isa = ledge_blocked_for(prepare->rung, prepare->consistent);
     e->activation = ledge_blocked_activation_of(prepare->node);
     e->planes = x->dims[0] * x->dims[1];
     e->pixels = x->dims[2] * x->dims[3];

@@ -46,7 +46,7 @@ extern const char *const ledge_bands_attributes[]; /* of a BlockedConv, ended by
 /* Does joining these BlockedConv nodes (NULL: absent) pay? force: wherever it can be done. */
 bool ledge_blocked_bands_pay(const struct ledge_graph *graph,
                              const struct ledge_node *const parts[LEDGE_BANDS_PARTS],
-                             enum ledge_rung rung, int32_t threads, bool force);
+                             const struct ledge_blocked_kernels *isa, int32_t threads, bool force);
 enum ledge_status ledge_blocked_bands_infer(struct ledge_op_infer *infer);
 enum ledge_status ledge_blocked_bands_prepare(struct ledge_op_prepare *prepare);
 

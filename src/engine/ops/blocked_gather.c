@@ -87,7 +87,7 @@ enum ledge_status ledge_blocked_gather_prepare(struct ledge_op_prepare *prepare)
         }
     }
     first[blocks] = used;
-    *g = (struct ledge_blocked_gather){.isa = ledge_blocked_for(prepare->rung),
+    *g = (struct ledge_blocked_gather){.isa = ledge_blocked_for(prepare->rung, prepare->consistent),
                                        .batch = out->dims[0],
                                        .pixels = out->dims[2] * out->dims[3],
                                        .blocks = blocks,

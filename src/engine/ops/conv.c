@@ -90,7 +90,7 @@ static void pack(const struct ledge_op_prepare *prepare, void *packed)
 static enum ledge_status choose_fast(struct ledge_op_prepare *prepare, struct ledge_conv_fast *fast)
 {
     const struct ledge_value *w = ledge_prepare_in(prepare, 1);
-    const struct ledge_f32_kernels *isa = ledge_f32_for(prepare->rung);
+    const struct ledge_f32_kernels *isa = ledge_f32_for(prepare->rung, prepare->consistent);
     int64_t *tap_at =
         LEDGE_NEW_ARRAY(prepare->memory, int64_t, (size_t)ledge_volume(fast->base.g.kernel));
     if (tap_at == NULL) {

@@ -159,7 +159,7 @@ static enum ledge_status choose(struct ledge_op_prepare *prepare, struct ledge_g
         prepare->kernel = "gemm_f32_direct";
         return LEDGE_OK;
     }
-    const struct ledge_f32_kernels *isa = ledge_f32_for(prepare->rung);
+    const struct ledge_f32_kernels *isa = ledge_f32_for(prepare->rung, prepare->consistent);
     ledge_gemm_f32_plan(fast, isa, prepare->threads);
     if (b->data != NULL && fast->packed_floats > 0) {
         prepare->packed_bytes = fast->packed_floats * sizeof(float);

@@ -32,6 +32,7 @@ struct ledge_op_prepare {
     const struct ledge_node *node;
     struct ledge_arena *memory; /* for params and packed: lives as long as the plan */
     enum ledge_rung rung;       /* highest rung that may be used */
+    bool consistent;            /* the same bytes on every rung: see plan.h */
     int32_t threads;
     struct ledge_error *err;
     /* FILLED by prepare: */

@@ -124,8 +124,9 @@ static bool find_chain(const struct ledge_plan *plan, const struct ledge_plan_op
         for (int k = 0; k < LEDGE_BANDS_PARTS; k++) {
             parts[k] = chain[k] >= 0 ? &graph->nodes[chain[k]] : NULL;
         }
-        if (ledge_blocked_bands_pay(graph, parts, options->rung, plan->threads,
-                                    options->layout == LEDGE_PLAN_BLOCKED)) {
+        if (ledge_blocked_bands_pay(graph, parts,
+                                    ledge_blocked_for(options->rung, options->consistent),
+                                    plan->threads, options->layout == LEDGE_PLAN_BLOCKED)) {
             return true;
         }
     }

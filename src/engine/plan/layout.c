@@ -360,8 +360,11 @@ enum ledge_status ledge_plan_layout(struct ledge_plan *plan,
     if (options->layout == LEDGE_PLAN_PLAIN) {
         return LEDGE_OK;
     }
-    struct ledge_layout_step step = {
-        .graph = &plan->graph, .rung = options->rung, .n_values = plan->graph.n_values, .err = err};
+    struct ledge_layout_step step = {.graph = &plan->graph,
+                                     .rung = options->rung,
+                                     .consistent = options->consistent,
+                                     .n_values = plan->graph.n_values,
+                                     .err = err};
     ledge_arena_init(&step.scratch, &plan->memory.allocator);
     enum ledge_status status = run(&step, options->layout == LEDGE_PLAN_BLOCKED);
     ledge_arena_done(&step.scratch);

@@ -30,6 +30,7 @@ struct ledge_layout_value {
 struct ledge_layout_step {
     struct ledge_graph *graph;
     enum ledge_rung rung;
+    bool consistent;
     struct ledge_arena scratch;
     struct ledge_layout_value *values; /* n_values entries: values made by the step have none */
     int32_t n_values;

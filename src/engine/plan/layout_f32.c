@@ -80,7 +80,7 @@ static bool conv_fit(const struct ledge_layout_step *step, const struct ledge_no
     }
     const struct ledge_layout_value *in = ledge_layout_in(step, node, 0);
     fit->layout = g.layout;
-    fit->block = ledge_blocked_for(step->rung)->block;
+    fit->block = ledge_blocked_for(step->rung, step->consistent)->block;
     fit->macs = ledge_conv_macs(&g);
     if (in != NULL && (in->layout != g.layout || in->block != fit->block)) {
         return false;

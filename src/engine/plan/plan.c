@@ -44,6 +44,7 @@ static enum ledge_status prepare_steps(struct ledge_plan *plan,
                                                 .node = node,
                                                 .memory = &plan->memory,
                                                 .rung = options->rung,
+                                                .consistent = options->consistent,
                                                 .threads = plan->threads,
                                                 .err = &local,
                                                 .in_place = -1,
@@ -62,6 +63,20 @@ static enum ledge_status prepare_steps(struct ledge_plan *plan,
     return LEDGE_OK;
 }
 
+/* What is folded is computed as in a run. */
+static enum ledge_status specialise(struct ledge_plan *plan,
+                                    const struct ledge_plan_options *options,
+                                    struct ledge_error *err)
+{
+    if (!options->consistent) {
+        return ledge_plan_specialise(plan, options, err);
+    }
+    unsigned before = ledge_denormals_on();
+    enum ledge_status status = ledge_plan_specialise(plan, options, err);
+    ledge_denormals_restore(before);
+    return status;
+}
+
 enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
                                     const struct ledge_plan_options *options,
                                     const struct ledge_allocator *allocator,
@@ -77,13 +92,14 @@ enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
     }
     *made = (struct ledge_plan){.threads = options->threads > 1 ? options->threads : 1,
                                 .rung = options->rung,
+                                .consistent = options->consistent,
                                 .max_trips = options->max_trips,
                                 .depth = options->depth};
     ledge_graph_init(&made->graph, allocator);
     ledge_arena_init(&made->memory, allocator);
     enum ledge_status status = ledge_graph_copy(graph, &made->graph, err);
     if (status == LEDGE_OK) {
-        status = ledge_plan_specialise(made, options, err);
+        status = specialise(made, options, err);
     }
     if (status == LEDGE_OK) {
         LEDGE_KEEP(LEDGE_OP_BlockedConv)(status = ledge_plan_layout(made, options, err);)

@@ -26,6 +26,9 @@ struct ledge_plan_options {
     const bool *input_constant; /* NULL or n_input_shapes: data of the shape is the input's value */
     int64_t max_trips;          /* of a Loop; 0: no limit */
     int32_t depth;              /* plans around this one, whose late nodes it holds */
+    /* Float answers are the same bytes on every rung and CPU: only kernels whose sums have the
+     * order of 16 lanes, denormal numbers kept (docs/numerics.md). */
+    bool consistent;
 };
 
 enum {
@@ -60,6 +63,7 @@ struct ledge_plan {
     int32_t n_late;
     int32_t n_outputs;
     enum ledge_rung rung;
+    bool consistent;
     int64_t max_trips;
     int32_t depth;
     struct ledge_arena memory;

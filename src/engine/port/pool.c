@@ -51,6 +51,7 @@ struct ledge_pool {
     void *arg;
     atomic_bool stop;
     bool spin;
+    bool denormals; /* are kept; set between jobs */
     int32_t threads;
     int32_t started; /* workers whose thread exists */
     pid_t process;   /* that they are threads of */
@@ -156,6 +157,9 @@ static void *work(void *arg)
         if (atomic_load(&pool->stop)) {
             return NULL;
         }
+        if (pool->denormals) {
+            (void)ledge_denormals_on();
+        }
         take_part(pool, self->index);
     }
 }
@@ -225,6 +229,13 @@ void ledge_pool_free(struct ledge_pool *pool)
     }
     struct ledge_allocator allocator = pool->allocator;
     allocator.release(allocator.user, pool, pool->bytes);
+}
+
+void ledge_pool_keep_denormals(struct ledge_pool *pool)
+{
+    if (pool != NULL) {
+        pool->denormals = true;
+    }
 }
 
 int32_t ledge_pool_threads(const struct ledge_pool *pool)

@@ -24,6 +24,9 @@ void ledge_pool_free(struct ledge_pool *pool);
 /* Threads that work, the caller included: 1 for NULL. */
 int32_t ledge_pool_threads(const struct ledge_pool *pool);
 
+/* Workers keep denormal numbers from the next job on (port.h), instead of taking them as zero. */
+void ledge_pool_keep_denormals(struct ledge_pool *pool);
+
 /* task(arg, index, worker) for index 0 .. n - 1, in any order; worker is 0 .. threads - 1, for
  * memory of one's own: which one gets an index is left to chance, and no result may depend on it.
  * Returns when all are done. */

@@ -242,20 +242,35 @@ int32_t ledge_port_cpus(void)
 #define FPCR_FZ ((uint64_t)1 << 24) /* flush to zero, inputs too: Arm ARM, FPCR */
 #endif
 
-unsigned ledge_denormals_off(void)
+#if defined(__x86_64__)
+#define FTZ_DAZ 0x8040u /* Intel SDM volume 1, section 10.2.3 */
+#endif
+
+static unsigned set_denormals(bool on)
 {
 #if defined(__x86_64__)
     unsigned before = _mm_getcsr();
-    _mm_setcsr(before | 0x8040u); /* FTZ, DAZ: Intel SDM volume 1, section 10.2.3 */
+    _mm_setcsr(on ? before & ~FTZ_DAZ : before | FTZ_DAZ);
     return before;
 #elif defined(__aarch64__)
     uint64_t before;
     __asm__ volatile("mrs %0, fpcr" : "=r"(before));
-    __asm__ volatile("msr fpcr, %0" ::"r"(before | FPCR_FZ));
+    __asm__ volatile("msr fpcr, %0" ::"r"(on ? before & ~FPCR_FZ : before | FPCR_FZ));
     return (unsigned)before;
 #else
+    (void)on;
     return 0;
 #endif
+}
+
+unsigned ledge_denormals_off(void)
+{
+    return set_denormals(false);
+}
+
+unsigned ledge_denormals_on(void)
+{
+    return set_denormals(true);
 }
 
 void ledge_denormals_restore(unsigned before)

@@ -44,6 +44,8 @@ int32_t ledge_quota_cpus(const char *cpu_max);
 /* Treat denormal numbers as zero on the calling thread: they cost 100x on some CPUs. Returns what
  * to restore. */
 unsigned ledge_denormals_off(void);
+/* The other way round: keep them, as IEEE 754 has it. */
+unsigned ledge_denormals_on(void);
 void ledge_denormals_restore(unsigned before);
 
 /* Mutual exclusion. The storage is the caller's. */

@@ -111,6 +111,7 @@ static enum ledge_status plan_body(const struct ledge_nest *nest, struct nested 
                                    struct ledge_error *err)
 {
     struct ledge_plan_options options = {.rung = nest->plan->rung,
+                                         .consistent = nest->plan->consistent,
                                          .threads = nest->plan->threads,
                                          .input_shapes = entry->shapes,
                                          .n_input_shapes = n,

@@ -190,6 +190,9 @@ enum ledge_status ledge_run_create_in(const struct ledge_plan *plan, struct ledg
     }
     *made = (struct ledge_run){.plan = plan};
     ledge_arena_init(&made->memory, allocator);
+    if (plan->consistent) {
+        ledge_pool_keep_denormals(pool);
+    }
     if (!set_up(made, pool, arena)) {
         ledge_run_free(made);
         return ledge_fail(err, LEDGE_ERR_NOMEM,
@@ -286,7 +289,7 @@ enum ledge_status ledge_run_once(struct ledge_run *run, struct ledge_error *err)
 {
     LEDGE_TRY(check_bound(run, err));
     bind_states(run);
-    unsigned before = ledge_denormals_off();
+    unsigned before = run->plan->consistent ? ledge_denormals_on() : ledge_denormals_off();
     enum ledge_status status = walk(run, err);
     if (status == LEDGE_OK && run->late != NULL) {
         status = ledge_late_run(run->late, err);

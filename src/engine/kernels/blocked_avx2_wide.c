@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* blocked_avx2_wide.c -- the loops on blocked tensors for AVX2 in the order of 16 lanes: the
+ * consistent mode. */
+#if defined(__x86_64__)
+#include "engine/kernels/simd_avx2.h"
+#include "engine/kernels/simd_wide.h"
+
+#define TILE_COUNTS TILE_COUNTS_3
+#include "engine/kernels/blocked.tmpl.h"
+
+BLOCKED_KERNELS(avx2_wide, LEDGE_RUNG_AVX2);
+#else
+typedef int ledge_blocked_avx2_wide_empty;
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* blocked_c_wide.c -- the loops on blocked tensors in plain C in the order of 16 lanes, with fused
+ * products: the consistent mode of every CPU without vectors of its own for it (aarch64, too:
+ * compilers map it). */
+#define SIMD_C_WIDE
+#include "engine/kernels/simd_c.h"
+
+#define TILE_COUNTS(X) X(1) X(2)
+#include "engine/kernels/blocked.tmpl.h"
+
+BLOCKED_KERNELS(c_wide, LEDGE_RUNG_C);
