@@ -285,12 +285,13 @@ static void copy_units(const struct ledge_conv_i8 *conv, const uint8_t *from, in
     const int32_t group = conv->isa->group;
     struct ledge_units_i8 units = {.step = step, .n = n, .flip = conv->flip, .zero = conv->x_zero};
     units.to_step = conv->pixel_bytes / 4;
+    int64_t in_group = conv->group_bytes / 4, channels = per_group(&conv->g);
     for (int64_t u = 0; u < units.to_step; u++) {
         units.units = (uint32_t *)(void *)to + u;
         for (int32_t i = 0; i < 4; i++) {
-            int64_t c = u * group + i;
-            bool real = i < group && c < conv->g.in_channels;
-            units.src[i] = real ? from + c * channel_step : NULL;
+            int64_t c = u % in_group * group + i;
+            bool real = i < group && c < channels;
+            units.src[i] = real ? from + (u / in_group * channels + c) * channel_step : NULL;
         }
         conv->isa->units(&units);
     }
@@ -408,6 +409,39 @@ static const uint32_t *weights_ahead(const struct ledge_rows_i8 *rows, int64_t t
     return rows->vectors > 2 && at < panel ? rows->w + panel + at : rows->w;
 }
 
+static void put(const struct ledge_conv_i8 *conv, int32_t sum, int64_t position, void *y,
+                int64_t at)
+{
+    const float *scale = conv->epilogue.scale;
+    if (conv->out == LEDGE_I32) {
+        ((int32_t *)y)[at] = sum;
+    } else if (conv->out == LEDGE_F32) {
+        ((float *)y)[at] = ledge_clamp_f32((float)sum * scale[position], conv->clamp);
+    } else {
+        ((uint8_t *)y)[at] = (uint8_t)ledge_requant(sum, scale[position], conv->range);
+    }
+}
+
+/* What finish does, for other outputs: rows are pixels from number pixel on, channels those from
+ * number channel on. */
+static void store_single(const struct job *job, const struct ledge_finish_i8 *f, int64_t pixel,
+                         int64_t channel)
+{
+    const struct ledge_conv_i8 *conv = job->conv;
+    const int32_t width = f->vectors * conv->isa->lanes;
+    int64_t step = conv->out_planes ? 1 : conv->g.out_channels;
+    for (int32_t p = 0; p < width; p++) {
+        int64_t c = ledge_i8_channel_at(conv->isa, f->vectors, p);
+        int64_t at = conv->out_planes ? (channel + c) * job->pixels + pixel
+                                      : pixel * conv->g.out_channels + channel + c;
+        for (int32_t r = 0; r < f->rows && c < f->n; r++) {
+            uint32_t less = f->less != NULL ? (uint32_t)f->less[r] : 0;
+            int32_t sum = (int32_t)((uint32_t)f->sums[r * width + p] - less);
+            put(conv, sum, f->at + p, job->y, at + r * step);
+        }
+    }
+}
+
 /* One panel of channels for n pixels from number at on. */
 static void run_panel(const struct job *job, int64_t group, int64_t panel, int64_t at, int64_t n,
                       const uint8_t *const *table, const int32_t *row_sums)
@@ -448,8 +482,12 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, int64
         if (tile + 1 == tiles || finish.rows + rows.rows + 1 > batch) {
             int64_t begin = row - finish.rows;
             finish.less = conv->one_zero ? row_sums + begin : NULL;
-            finish.y = job->y + (at + begin) * finish.ldy + group * out + first * lanes;
-            conv->isa->finish(&finish);
+            if (conv->single) {
+                store_single(job, &finish, at + begin, group * out + first * lanes);
+            } else {
+                finish.y = job->y + (at + begin) * finish.ldy + group * out + first * lanes;
+                conv->isa->finish(&finish);
+            }
             finish.rows = 0;
         }
     }
@@ -515,6 +553,7 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
                       .copy = call->scratch,
                       .scratch = (uint8_t *)call->scratch + conv->copy_bytes,
                       .pixels = ledge_volume(g->out)};
+    int64_t element = (int64_t)ledge_dtype_size(call->out[0]->dtype);
     divide(&job);
     int64_t tasks = ceil_div(job.pixels, job.chunk) * g->groups * job.parts;
     for (int64_t n = 0; n < g->batch; n++) {
@@ -525,7 +564,7 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
         }
         ledge_pool_run(call->pool, (int32_t)tasks, one_part, &job);
         job.x += ledge_volume(g->in) * g->in_channels;
-        job.y += job.pixels * g->out_channels;
+        job.y += job.pixels * g->out_channels * element;
     }
     return LEDGE_OK;
 }

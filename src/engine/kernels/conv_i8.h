@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conv_i8.h -- convolutions of 8-bit NHWC pictures with constant weights, exact on every rung;
- * behind QLinearConv, QGemm and TFLite's Conv2D, DepthwiseConv2D and FullyConnected alike. They
- * differ in the epilogue only.
+ * behind QLinearConv, ConvInteger, QLinearMatMul, MatMulInteger, QGemm and TFLite's Conv2D,
+ * DepthwiseConv2D and FullyConnected alike. They differ in the epilogue only.
  *
  * Flow:    operator's prepare: _plan, _pack -> run: ledge_conv_i8, ledge_depthwise_i8
  * Design:  A row of the product is an output pixel: a list of pointers to the pixels under its
@@ -38,8 +38,14 @@ struct ledge_conv_i8 {
     uint8_t flip;   /* 0x80: activations are i8 */
     int32_t x_zero; /* of the activation read as u8 */
     struct ledge_epilogue_i8 epilogue;
-    const int32_t *zeros; /* by position; NULL when none matters */
-    bool one_zero;        /* all of them are zeros[0] */
+    /* Sums that do not become bytes of an NHWC picture are stored one by one. */
+    bool single;
+    bool out_planes;           /* then: of an NCHW output */
+    enum ledge_dtype out;      /* u8, i8: requantised; i32: as they are; f32: times the scale */
+    struct ledge_qrange range; /* of u8 and i8 */
+    struct ledge_clamp clamp;  /* of f32 */
+    const int32_t *zeros;      /* by position; NULL when none matters */
+    bool one_zero;             /* all of them are zeros[0] */
     /* worked out by ledge_conv_i8_plan() */
     bool copy;
     int64_t taps, units;              /* pointers of a pixel; units behind each */

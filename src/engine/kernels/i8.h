@@ -14,31 +14,6 @@
 #include "engine/kernels/quant.h"
 #include "engine/kernels/tfl_fixed.h"
 
-enum { LEDGE_I8_KC = 256 }; /* units of k in a block of a streamed row */
-
-/* sums[rows][nr] = a * b over k units. */
-struct ledge_tile_i8 {
-    const uint32_t *a; /* k_major: [k][rows]; else blocks of [rows][LEDGE_I8_KC] */
-    const uint32_t *b; /* [k][nr] */
-    int32_t *sums;
-    int64_t k;
-    int32_t rows;    /* 1 .. mr */
-    int32_t vectors; /* 1 or 2 */
-    bool k_major;
-    bool a_weights; /* group 4: a is signed, else b */
-};
-
-/* One row of sums to bytes: requantised as quant.h says. */
-struct ledge_requant_i8 {
-    const int32_t *sums;
-    int64_t n;
-    const int32_t *offset; /* added first; n of them, or one */
-    const float *scale;    /* likewise */
-    bool one;              /* offset and scale are the same for all */
-    struct ledge_qrange range;
-    uint8_t *y; /* or i8 */
-};
-
 /* Rows of up to `group` channels, made one row of units: activations as the products want them.
  * Element x of channel c is src[c][x * step]. */
 struct ledge_units_i8 {
@@ -150,9 +125,7 @@ struct ledge_fixed_binary_i8 {
 
 struct ledge_i8_kernels {
     enum ledge_rung rung;
-    int32_t mr, nr, lanes, group;
-    void (*tile)(const struct ledge_tile_i8 *tile);
-    void (*requant)(const struct ledge_requant_i8 *requant);
+    int32_t lanes, group;
     void (*units)(const struct ledge_units_i8 *units);
     /* n neighbours along k of one activation row */
     void (*row)(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, void *to);

@@ -6,11 +6,10 @@
 #include "engine/kernels/i8.h"
 #include "engine/kernels/simd_avx2.h"
 
-enum { I8_ROWS = 6, SUB = 4, TAPS_VECTORS = 2 };
+enum { SUB = 4, TAPS_VECTORS = 2 };
 #define ROWS_MAX      8, 6, 0, 0
 #define ROWS_TABLE(F) ROWS_1_8(F, 1) ROWS_1_6(F, 2)
 #define I8_GROUP      2
-#define ROW_COUNTS    ROW_COUNTS_6
 
 typedef __m256i ivec;
 

@@ -6,11 +6,10 @@
 
 #include "engine/kernels/i8.h"
 
-enum { I8_ROWS = 4, SUB = LANES, TAPS_VECTORS = 2 };
+enum { SUB = LANES, TAPS_VECTORS = 2 };
 #define ROWS_MAX      4, 4, 0, 0
 #define ROWS_TABLE(F) ROWS_1_4(F, 1) ROWS_1_4(F, 2)
 #define I8_GROUP      2
-#define ROW_COUNTS    ROW_COUNTS_4
 
 typedef struct {
     uint32_t lane[LANES];

@@ -3,12 +3,11 @@
 #if defined(__aarch64__)
 #include "engine/kernels/simd_neon.h"
 
-enum { I8_ROWS = 6, SUB = LANES, TAPS_VECTORS = 2 };
+enum { SUB = LANES, TAPS_VECTORS = 2 };
 #define ROWS_MAX      8, 8, 0, 0
 #define ROWS_TABLE(F) ROWS_1_8(F, 1) ROWS_1_8(F, 2)
 #define I8_GROUP      2
 #define ROW_SUMS      NULL
-#define ROW_COUNTS    ROW_COUNTS_6
 #define quads         pairs_of
 
 static inline ivec iv_dot(ivec acc, ivec a, ivec b)

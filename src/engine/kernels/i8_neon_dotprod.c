@@ -6,12 +6,11 @@
 #if defined(__aarch64__)
 #include "engine/kernels/simd_neon.h"
 
-enum { I8_ROWS = 6, SUB = LANES, TAPS_VECTORS = 4 };
+enum { SUB = LANES, TAPS_VECTORS = 4 };
 #define ROWS_MAX      8, 8, 0, 0
 #define ROWS_TABLE(F) ROWS_1_8(F, 1) ROWS_1_8(F, 2)
 #define I8_GROUP      4
 #define ROW_SUMS      sums_of_rows
-#define ROW_COUNTS    ROW_COUNTS_6
 #define quads         quads_of
 
 static inline ivec iv_dot(ivec acc, ivec u8, ivec i8)

@@ -8,8 +8,6 @@
 #include "engine/kernels/i8.h"
 #include "engine/kernels/simd_avx512.h"
 
-enum { I8_ROWS = 14 };
-#define ROW_COUNTS ROW_COUNTS_14
 enum { SUB = 4 };
 #define ROWS_MAX      12, 12, 8, 6
 #define ROWS_TABLE(F) ROWS_1_12(F, 1) ROWS_1_12(F, 2) ROWS_1_8(F, 3) ROWS_1_6(F, 4)

@@ -4,7 +4,6 @@
 #include "engine/kernels/quant.h"
 
 #include "base/status.h"
-#include "engine/kernels/quant_i8.h"
 #include "engine/ops/conv_i8.h"
 #include "engine/ops/core.h"
 #include "engine/ops/matmul_shape.h"
@@ -200,189 +199,100 @@ static int32_t zero_at(const struct ledge_op_prepare *prepare, int32_t at, int64
     return ledge_zero_at(&view, c);
 }
 
-/* Room for what is known per channel, and all of it but the packed weights. */
+/* What the constant inputs say: weights' zeros and bias, scales, and the activations' sign and zero
+ * point. The steps of weights are the caller's. */
 static enum ledge_status gather(struct ledge_op_prepare *prepare,
                                 const struct ledge_quant_inputs *in, int64_t channels, float alpha,
-                                struct ledge_clamp clamp, struct ledge_view *b,
-                                struct ledge_q8_weights *weights,
-                                struct ledge_q8_constants *constants)
+                                struct ledge_clamp clamp, struct ledge_weights_i8 *weights,
+                                struct ledge_scales_i8 *scales, struct ledge_conv_i8 *conv)
 {
     float *scale = LEDGE_NEW_ARRAY(prepare->memory, float, (size_t)channels);
-    int32_t *b_zeros = LEDGE_NEW_ARRAY(prepare->memory, int32_t, (size_t)channels);
-    if (scale == NULL || b_zeros == NULL) {
+    int32_t *zeros = LEDGE_NEW_ARRAY(prepare->memory, int32_t, (size_t)channels);
+    if (scale == NULL || zeros == NULL) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
+    const struct ledge_value *b = ledge_prepare_in(prepare, in->b);
     const struct ledge_value *bias = ledge_prepare_in(prepare, in->bias);
     float y_scale = scale_at(prepare, in->y_scale, 0);
-    *b = ledge_value_view(ledge_prepare_in(prepare, in->b));
     for (int64_t c = 0; c < channels; c++) {
         float real = alpha * scale_at(prepare, in->a_scale, 0) * scale_at(prepare, in->b_scale, c);
         scale[c] = real / y_scale;
-        b_zeros[c] = zero_at(prepare, in->b_zero, c);
+        zeros[c] = zero_at(prepare, in->b_zero, c);
     }
     bool is_i8 = ledge_prepare_in(prepare, in->a)->dtype == LEDGE_I8;
-    *weights = (struct ledge_q8_weights){.b = b,
-                                         .b_zeros = b_zeros,
-                                         .bias = bias != NULL ? bias->data : NULL,
-                                         .bias_step = bias != NULL && count(bias) == 1 ? 0 : 1};
-    *constants = (struct ledge_q8_constants){
-        .flip = is_i8 ? 0x80 : 0,
-        .a_zero = zero_at(prepare, in->a_zero, 0) + (is_i8 ? 128 : 0),
-        .scale = scale,
-        .range = ledge_qrange_of(ledge_prepare_out(prepare, 0)->dtype, y_scale,
-                                 zero_at(prepare, in->y_zero, 0), clamp)};
+    enum ledge_dtype out = ledge_prepare_out(prepare, 0)->dtype;
+    int32_t shift = out == LEDGE_I8 ? 128 : 0;
+    weights->data = b->data;
+    weights->is_u8 = b->dtype == LEDGE_U8;
+    weights->zeros = zeros;
+    weights->bias = bias != NULL ? bias->data : NULL;
+    weights->bias_step = bias != NULL && count(bias) == 1 ? 0 : 1;
+    scales->scale = scale;
+    conv->input = in->a;
+    conv->flip = is_i8 ? 0x80 : 0;
+    conv->x_zero = zero_at(prepare, in->a_zero, 0) + (is_i8 ? 128 : 0);
+    conv->out = out;
+    conv->single = out != LEDGE_U8 && out != LEDGE_I8;
+    conv->clamp = clamp;
+    conv->range = ledge_qrange_of(out, y_scale, zero_at(prepare, in->y_zero, 0), clamp);
+    conv->epilogue = (struct ledge_epilogue_i8){.zero = conv->range.zero + shift,
+                                                .low = conv->range.low + shift,
+                                                .high = conv->range.high + shift,
+                                                .flip = shift != 0 ? 0x80 : 0};
     return LEDGE_OK;
 }
 
-/* The params come first: a kernel knows only them. Lists follow the packed weights: offset and
- * zeros by channel, and whether zeros matter. */
-struct prepared_qconv {
-    struct ledge_qconv_fast fast;
-    struct ledge_q8_weights weights;
-    struct ledge_view b;
-};
-
-struct prepared_qmatmul {
-    struct ledge_qmatmul_fast fast;
-    struct ledge_q8_weights weights;
-    struct ledge_view b;
-};
-
-static size_t with_lists(size_t units, int64_t channels)
-{
-    return (units + 2 * (size_t)channels + 1) * sizeof(uint32_t);
-}
-
-/* weights, but what is found out goes to `lists`. */
-static struct ledge_q8_weights into(const struct ledge_q8_weights *weights, int32_t *lists,
-                                    int64_t channels)
-{
-    struct ledge_q8_weights made = *weights;
-    made.offset = lists;
-    made.zeros = lists + channels;
-    return made;
-}
-
-static void bind_lists(const void *packed, size_t units, int64_t channels,
-                       struct ledge_q8_constants *constants)
-{
-    const int32_t *lists = (const int32_t *)packed + units;
-    constants->offset = lists;
-    constants->zeros = lists[2 * channels] != 0 ? lists + channels : NULL;
-}
-
-static void pack_conv(const struct ledge_op_prepare *prepare, void *packed)
-{
-    const struct prepared_qconv *made = prepare->params;
-    int64_t channels = made->fast.base.g.out_channels;
-    int32_t *lists = (int32_t *)packed + ledge_qconv_i8_packed(&made->fast);
-    const struct ledge_q8_weights weights = into(&made->weights, lists, channels);
-    lists[2 * channels] = ledge_qconv_i8_pack(&made->fast, &weights, packed);
-}
-
-static void bind_conv(const struct ledge_op_prepare *prepare, const void *packed)
-{
-    struct prepared_qconv *made = (struct prepared_qconv *)prepare->params;
-    bind_lists(packed, ledge_qconv_i8_packed(&made->fast), made->fast.base.g.out_channels,
-               &made->fast.constants);
-}
-
-static enum ledge_status choose_conv(struct ledge_op_prepare *prepare, struct prepared_qconv *made)
-{
-    struct ledge_qconv_fast *fast = &made->fast;
-    const struct ledge_geometry *g = &fast->base.g;
-    int64_t *tap_at = LEDGE_NEW_ARRAY(prepare->memory, int64_t, (size_t)ledge_volume(g->kernel));
-    if (tap_at == NULL) {
-        return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
-    }
-    LEDGE_TRY(gather(prepare, &fast->base.in, g->out_channels, 1.0f, fast->base.clamp, &made->b,
-                     &made->weights, &fast->constants));
-    ledge_qconv_i8_plan(fast, prepare->rung, prepare->threads, tap_at);
-    prepare->packed_bytes = with_lists(ledge_qconv_i8_packed(fast), g->out_channels);
-    prepare->scratch_bytes = ledge_qconv_i8_scratch(fast) * sizeof(uint32_t);
-    prepare->pack = pack_conv;
-    prepare->bind = bind_conv;
-    prepare->run = ledge_qconv_i8;
-    prepare->kernel = fast->depthwise ? fast->isa->depthwise : fast->isa->conv;
-    return LEDGE_OK;
-}
-
-static bool goes_by_rows(const struct ledge_op_prepare *prepare, const struct ledge_geometry *g)
-{
-    enum ledge_dtype dtype = ledge_prepare_out(prepare, 0)->dtype;
-    return g->layout == LEDGE_NHWC && (dtype == LEDGE_U8 || dtype == LEDGE_I8) &&
-           ledge_conv_i8_is_fast(g);
-}
-
-/* NHWC: conv_i8.h. */
+/* conv_i8.h; depthwise_i8.h for bytes in NHWC. */
 static enum ledge_status choose_rows(struct ledge_op_prepare *prepare,
                                      const struct ledge_qconv_params *params)
 {
-    struct ledge_q8_weights read;
-    struct ledge_q8_constants constants;
-    struct ledge_view b;
     const struct ledge_geometry *g = &params->g;
-    LEDGE_TRY(
-        gather(prepare, &params->in, g->out_channels, 1.0f, params->clamp, &b, &read, &constants));
-    bool is_i8 = ledge_prepare_out(prepare, 0)->dtype == LEDGE_I8;
+    bool nchw = g->layout == LEDGE_NCHW;
     int64_t per_group = g->in_channels / g->groups;
     int64_t taps = ledge_volume(g->kernel);
-    const struct ledge_weights_i8 weights = {.data = b.data,
-                                             .is_u8 = b.dtype == LEDGE_U8,
-                                             .channel_step = taps * per_group,
-                                             .tap_step = per_group,
-                                             .c_step = 1,
-                                             .zeros = read.b_zeros,
-                                             .bias = read.bias,
-                                             .bias_step = read.bias_step};
-    const struct ledge_scales_i8 scales = {.scale = constants.scale};
-    const int32_t shift = is_i8 ? 128 : 0;
-    const struct ledge_epilogue_i8 epilogue = {.zero = constants.range.zero + shift,
-                                               .low = constants.range.low + shift,
-                                               .high = constants.range.high + shift,
-                                               .flip = is_i8 ? 0x80 : 0};
-    if (ledge_depthwise_i8_is_fast(g) && g->groups > 1) {
+    struct ledge_weights_i8 weights = {.channel_step = taps * per_group,
+                                       .tap_step = nchw ? 1 : per_group,
+                                       .c_step = nchw ? taps : 1};
+    struct ledge_scales_i8 scales = {.scale = NULL};
+    struct ledge_conv_i8 conv = {.judge = params,
+                                 .g = *g,
+                                 .planes = nchw || reads_planes(prepare->node),
+                                 .out_planes = nchw};
+    LEDGE_TRY(gather(prepare, &params->in, g->out_channels, 1.0f, params->clamp, &weights, &scales,
+                     &conv));
+    conv.single = conv.single || nchw;
+    conv.g.layout = LEDGE_NHWC;
+    if (!conv.single && ledge_depthwise_i8_is_fast(g) && g->groups > 1) {
         const struct ledge_depthwise_i8 dw = {.judge = params,
                                               .g = *g,
                                               .input = params->in.a,
-                                              .flip = constants.flip,
-                                              .x_zero = constants.a_zero,
-                                              .epilogue = epilogue};
+                                              .flip = conv.flip,
+                                              .x_zero = conv.x_zero,
+                                              .epilogue = conv.epilogue};
         return ledge_prepare_depthwise_i8(prepare, &dw, &weights, &scales);
     }
-    const struct ledge_conv_i8 conv = {.judge = params,
-                                       .g = *g,
-                                       .input = params->in.a,
-                                       .planes = reads_planes(prepare->node),
-                                       .flip = constants.flip,
-                                       .x_zero = constants.a_zero,
-                                       .epilogue = epilogue};
     return ledge_prepare_conv_i8(prepare, &conv, &weights, &scales);
 }
 
 static enum ledge_status prepare_conv(struct ledge_op_prepare *prepare,
                                       const struct ledge_quant_inputs *in)
 {
-    struct prepared_qconv *made = LEDGE_NEW(prepare->memory, struct prepared_qconv);
-    if (made == NULL) {
+    struct ledge_qconv_params *params = LEDGE_NEW(prepare->memory, struct ledge_qconv_params);
+    if (params == NULL) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
-    struct ledge_qconv_params *params = &made->fast.base;
     LEDGE_TRY(read_geometry(prepare->node, ledge_prepare_in(prepare, in->a),
                             ledge_prepare_in(prepare, in->b), ledge_prepare_in(prepare, in->bias),
                             &params->g, prepare->err));
     params->in = *in;
     params->clamp = ledge_node_clamp(prepare->node);
-    prepare->params = made;
+    prepare->params = params;
     prepare->macs = ledge_conv_macs(&params->g);
-    if (all_constant(prepare, in) && goes_by_rows(prepare, &params->g)) {
+    if (all_constant(prepare, in) && ledge_conv_i8_is_fast(&params->g)) {
         return choose_rows(prepare, params);
     }
     if (reads_planes(prepare->node)) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_UNSUPPORTED, "planes of such a window");
-    }
-    if (all_constant(prepare, in) && ledge_qconv_i8_is_fast(&params->g)) {
-        return choose_conv(prepare, made);
     }
     prepare->run = ledge_qconv_c;
     prepare->kernel = "conv_i8_direct";
@@ -425,49 +335,56 @@ static enum ledge_status infer_product(struct ledge_op_infer *infer,
     return ledge_infer_out(infer, 0, dtype, rank, dims);
 }
 
-static void pack_product(const struct ledge_op_prepare *prepare, void *packed)
+/* A product with one dense b is a convolution of 1 x 1 over a picture of one row. */
+static bool as_picture(const struct ledge_matmul_shape *s, struct ledge_geometry *g)
 {
-    const struct prepared_qmatmul *made = prepare->params;
-    int64_t channels = made->fast.base.shape.n;
-    int32_t *lists = (int32_t *)packed + made->fast.packed_units;
-    const struct ledge_q8_weights weights = into(&made->weights, lists, channels);
-    lists[2 * channels] = ledge_qmatmul_i8_pack(&made->fast, &weights, packed);
-}
-
-static void bind_product(const struct ledge_op_prepare *prepare, const void *packed)
-{
-    struct prepared_qmatmul *made = (struct prepared_qmatmul *)prepare->params;
-    bind_lists(packed, made->fast.packed_units, made->fast.base.shape.n, &made->fast.constants);
+    bool dense = s->a_col == 1 && s->a_row == s->k;
+    int64_t rows = s->m * ledge_matmul_count(s);
+    int64_t step = s->m * s->k;
+    for (int32_t i = s->n_dims - 1; i >= 0; i--) {
+        dense = dense && s->b_step[i] == 0 && (s->dims[i] == 1 || s->a_step[i] == step);
+        step *= s->dims[i];
+    }
+    *g = (struct ledge_geometry){.layout = LEDGE_NHWC,
+                                 .batch = 1,
+                                 .groups = 1,
+                                 .in_channels = s->k,
+                                 .out_channels = s->n,
+                                 .in = {1, 1, rows},
+                                 .out = {1, 1, rows},
+                                 .kernel = {1, 1, 1},
+                                 .stride = {1, 1, 1},
+                                 .dilation = {1, 1, 1}};
+    return dense && ledge_conv_i8_is_fast(g);
 }
 
 static enum ledge_status choose_product(struct ledge_op_prepare *prepare,
-                                        struct prepared_qmatmul *made)
+                                        const struct ledge_qmatmul_params *params,
+                                        const struct ledge_geometry *g)
 {
-    struct ledge_qmatmul_fast *fast = &made->fast;
-    LEDGE_TRY(gather(prepare, &fast->base.in, fast->base.shape.n, fast->base.alpha,
-                     fast->base.clamp, &made->b, &made->weights, &fast->constants));
-    ledge_qmatmul_i8_plan(fast, prepare->rung, prepare->threads);
-    prepare->packed_bytes = with_lists(fast->packed_units, fast->base.shape.n);
-    prepare->scratch_bytes = ledge_qmatmul_i8_scratch(fast) * sizeof(uint32_t);
-    prepare->pack = pack_product;
-    prepare->bind = bind_product;
-    prepare->run = ledge_qmatmul_i8;
-    prepare->kernel = fast->isa->gemm;
+    struct ledge_weights_i8 weights = {.channel_step = params->shape.b_col,
+                                       .c_step = params->shape.b_row};
+    struct ledge_scales_i8 scales = {.scale = NULL};
+    struct ledge_conv_i8 conv = {.judge = params, .g = *g};
+    LEDGE_TRY(gather(prepare, &params->in, g->out_channels, params->alpha, params->clamp, &weights,
+                     &scales, &conv));
+    LEDGE_TRY(ledge_prepare_conv_i8(prepare, &conv, &weights, &scales));
+    prepare->kernel = ledge_i8_for(prepare->rung)->gemm;
     return LEDGE_OK;
 }
 
 static enum ledge_status prepare_product(struct ledge_op_prepare *prepare,
                                          const struct ledge_quant_inputs *in, bool gemm)
 {
-    struct prepared_qmatmul *made = LEDGE_NEW(prepare->memory, struct prepared_qmatmul);
+    struct ledge_qmatmul_params *params = LEDGE_NEW(prepare->memory, struct ledge_qmatmul_params);
     const struct ledge_value *a = ledge_prepare_in(prepare, in->a);
     const struct ledge_value *b = ledge_prepare_in(prepare, in->b);
     int32_t rank;
     int64_t dims[LEDGE_MAX_RANK];
-    if (made == NULL) {
+    struct ledge_geometry g;
+    if (params == NULL) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
-    struct ledge_qmatmul_params *params = &made->fast.base;
     LEDGE_TRY(gemm ? ledge_gemm_shape_read(prepare->node, a, b, &params->shape, prepare->err)
                    : ledge_matmul_shape_read(prepare->node, a, b, &params->shape, &rank, dims,
                                              prepare->err));
@@ -477,12 +394,11 @@ static enum ledge_status prepare_product(struct ledge_op_prepare *prepare,
     params->in = *in;
     params->alpha = gemm ? ledge_node_float(prepare->node, "alpha", 1.0f) : 1.0f;
     params->clamp = ledge_node_clamp(prepare->node);
-    prepare->params = made;
+    prepare->params = params;
     prepare->macs =
         ledge_matmul_count(&params->shape) * params->shape.m * params->shape.n * params->shape.k;
-    if (all_constant(prepare, in) && params->bias_row == 0 &&
-        ledge_qmatmul_i8_is_fast(&params->shape)) {
-        return choose_product(prepare, made);
+    if (all_constant(prepare, in) && params->bias_row == 0 && as_picture(&params->shape, &g)) {
+        return choose_product(prepare, params, &g);
     }
     prepare->run = ledge_qmatmul_c;
     prepare->kernel = "gemm_i8_direct";
