@@ -3,18 +3,21 @@
  * the plain kernels of onnx_quant.c, tfl_elementwise_c.c and tfl_pool_c.c are their judges. */
 #include "engine/kernels/each_i8.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { CHUNK = 8192, CHANNELS = 256 };
 
-/* Two operands whose last dimensions are dense: rows in pieces that threads share. */
+/* Two operands whose last dimensions are dense: rows in pieces that threads share; short rows go
+ * together as far as one step leads from one to the next. */
 struct pieces {
     const struct ledge_kernel_call *call;
     int32_t rank;
     const int64_t *dims, *step[2];
     const uint8_t *x[2];
     uint8_t *y;
-    int64_t per_row;
+    int64_t rows, together;     /* in the last dimension but one; of them in a piece */
+    int64_t per_row, per_block; /* pieces */
     const void *loop;
     void (*run)(const struct pieces *pieces, const uint8_t *a, const uint8_t *b, int64_t n,
                 uint8_t *y);
@@ -24,28 +27,42 @@ static void one_piece(void *arg, int32_t index, int32_t worker)
 {
     (void)worker;
     const struct pieces *p = arg;
-    int64_t row = index / p->per_row;
+    const int32_t inner = p->rank - 2;
+    int64_t block = index / p->per_block, left = block;
+    int64_t row = index % p->per_block / p->per_row * p->together;
     int64_t first = index % p->per_row * CHUNK;
     int64_t n = p->dims[p->rank - 1];
-    int64_t left = row;
-    int64_t at[2] = {first, first};
-    for (int32_t i = p->rank - 2; i >= 0; i--) {
+    int64_t count = n - first < CHUNK ? n - first : CHUNK;
+    int64_t end = row + p->together < p->rows ? row + p->together : p->rows;
+    int64_t step[2] = {inner >= 0 ? p->step[0][inner] : 0, inner >= 0 ? p->step[1][inner] : 0};
+    int64_t at[2] = {first + row * step[0], first + row * step[1]};
+    for (int32_t i = inner - 1; i >= 0; i--) {
         at[0] += left % p->dims[i] * p->step[0][i];
         at[1] += left % p->dims[i] * p->step[1][i];
         left /= p->dims[i];
     }
-    p->run(p, p->x[0] + at[0], p->x[1] + at[1], n - first < CHUNK ? n - first : CHUNK,
-           p->y + row * n + first);
+    uint8_t *y = p->y + (block * p->rows + row) * n + first;
+    for (; row < end; row++, y += n) {
+        p->run(p, p->x[0] + at[0], p->x[1] + at[1], count, y);
+        at[0] += step[0];
+        at[1] += step[1];
+    }
 }
 
 static void run_pieces(struct pieces *p)
 {
-    int64_t rows = 1;
-    for (int32_t i = 0; i < p->rank - 1; i++) {
-        rows *= p->dims[i];
+    int64_t blocks = 1, n = p->dims[p->rank - 1];
+    for (int32_t i = 0; i < p->rank - 2; i++) {
+        blocks *= p->dims[i];
     }
-    p->per_row = (p->dims[p->rank - 1] + CHUNK - 1) / CHUNK;
-    ledge_pool_run(p->call->pool, (int32_t)(rows * p->per_row), one_piece, p);
+    p->rows = p->rank > 1 ? p->dims[p->rank - 2] : 1;
+    if (n == 0 || p->rows == 0 || blocks == 0) {
+        return;
+    }
+    p->per_row = (n + CHUNK - 1) / CHUNK;
+    p->together = p->per_row == 1 ? CHUNK / n : 1;
+    p->per_block = (p->rows + p->together - 1) / p->together * p->per_row;
+    ledge_pool_run(p->call->pool, (int32_t)(blocks * p->per_block), one_piece, p);
 }
 
 /* -- QLinearAdd, QLinearMul -- */
@@ -68,6 +85,36 @@ static struct ledge_range_i8 range_of(const struct ledge_view *y, const struct l
                                    .flip = is_i8 ? 0x80 : 0};
 }
 
+static int32_t limit_of(const struct ledge_binary_i8 *p, float real)
+{
+    float q = rintf(real / p->scale) + (float)p->out.zero;
+    return q > 0 ? (q < 255 ? (int32_t)q : 255) : 0;
+}
+
+/* Every rounding on either way is off by less than 2^-22 of the terms, a product's by less than 6 *
+ * 2^-24 of it: 2^-11 when those stay below 2^11 in all. The loop takes that for what is nearer to a
+ * half than 2^-10. Products beyond 2^11 saturate whatever they are. */
+static struct ledge_near_i8 near_of(const struct ledge_binary_i8 *p)
+{
+    const struct ledge_term_i8 *t = p->term;
+    double scale = (double)p->scale, constant = 0, largest;
+    double a = (double)t[0].scale / scale, b = (double)t[1].scale / scale;
+    if (p->multiply) {
+        a *= (double)t[1].scale;
+        largest = 255.0 * 255.0 * fabs(a);
+    } else {
+        constant = -a * t[0].zero - b * t[1].zero;
+        largest = 255 * fabs(a) + 255 * fabs(b) + fabs(constant);
+    }
+    struct ledge_near_i8 near = {
+        .a = (float)a, .b = (float)b, .constant = (float)constant, .out = p->out};
+    near.use = p->scale > 1e-30f && p->scale < 1e30f && fabs(a) > 1e-30 &&
+               largest < (p->multiply ? 1e9 : 2048) && p->clamp.low <= p->clamp.high;
+    near.out.low = near.use ? limit_of(p, p->clamp.low) : 0;
+    near.out.high = near.use ? limit_of(p, p->clamp.high) : 0;
+    return near;
+}
+
 static void run_float(const struct pieces *p, const uint8_t *a, const uint8_t *b, int64_t n,
                       uint8_t *y)
 {
@@ -78,13 +125,14 @@ static void run_float(const struct pieces *p, const uint8_t *a, const uint8_t *b
 enum ledge_status ledge_qlinear_binary_i8(const struct ledge_kernel_call *call)
 {
     const struct ledge_qbinary *params = call->params;
-    const struct ledge_binary_i8 loop = {
+    struct ledge_binary_i8 loop = {
         .term = {term_of(call, 0), term_of(call, 3)},
         .multiply = params->multiply != 0,
         .clamp = params->clamp,
         .scale = ledge_scale_at(call->in[6], 0),
         .out = range_of(call->out[0], ledge_call_in(call, 7)),
     };
+    loop.near = near_of(&loop);
     struct pieces p = {.call = call,
                        .rank = params->step.rank,
                        .dims = params->step.dims,

@@ -70,70 +70,56 @@ static inline ivec exact_binary(const struct ledge_binary_i8 *p, const uint8_t *
     return divide(v_clamp(x, v_set1(p->clamp.low), v_set1(p->clamp.high)), divisor);
 }
 
-/* Sums in two steps: a * scale_a / scale + b * scale_b / scale + constant. Every rounding on either
- * way is off by less than 2^-22 of the terms, 2^-11 when those stay below 2^11 in all; so only
- * results that are nearer than that to a half are worked out exactly. */
-struct near_sum {
-    vec a, b, constant;
-    struct ledge_range_i8 out; /* the clamp of real values in it */
-    bool use;
-};
-
-static int32_t limit_of(const struct ledge_binary_i8 *p, float real)
+/* Near: results that are nearer to a half than the error are worked out exactly. */
+INLINE ivec near_one(const struct ledge_binary_i8 *p, const bool multiply, const uint8_t *a,
+                     const uint8_t *b, const struct divisor *divisor)
 {
-    float q = rintf(real / p->scale) + (float)p->out.zero;
-    return q > 0 ? (q < 255 ? (int32_t)q : 255) : 0;
+    ivec q = iv_xor(iv_load_bytes(a), iv_set1(p->term[0].flip));
+    ivec r = iv_xor(iv_load_bytes(b), iv_set1(p->term[1].flip));
+    vec t;
+    if (multiply) {
+        vec x = iv_to_float(iv_sub(q, iv_set1((uint32_t)p->term[0].zero)));
+        vec z = iv_to_float(iv_sub(r, iv_set1((uint32_t)p->term[1].zero)));
+        t = v_mul(v_mul(x, z), v_set1(p->near.a));
+    } else {
+        vec x = v_fma(iv_to_float(q), v_set1(p->near.a), v_set1(p->near.constant));
+        t = v_fma(iv_to_float(r), v_set1(p->near.b), x);
+    }
+    ivec whole = iv_round(t);
+    return v_unsure(t, iv_to_float(whole)) ? exact_binary(p, a, b, divisor) : whole;
 }
 
-static struct near_sum near_sum_of(const struct ledge_binary_i8 *p)
+INLINE void near_vectors(const struct ledge_binary_i8 *p, const bool multiply, const uint8_t *a,
+                         const uint8_t *b, int64_t n, uint8_t *y)
 {
-    double a = (double)p->term[0].scale / (double)p->scale;
-    double b = (double)p->term[1].scale / (double)p->scale;
-    double constant = -a * p->term[0].zero - b * p->term[1].zero;
-    struct near_sum sum = {.a = v_set1((float)a),
-                           .b = v_set1((float)b),
-                           .constant = v_set1((float)constant),
-                           .out = p->out};
-    sum.use = !p->multiply && p->scale > 1e-30f && p->scale < 1e30f &&
-              255 * fabs(a) + 255 * fabs(b) + fabs(constant) < 2048 &&
-              p->clamp.low <= p->clamp.high;
-    sum.out.low = sum.use ? limit_of(p, p->clamp.low) : 0;
-    sum.out.high = sum.use ? limit_of(p, p->clamp.high) : 0;
-    return sum;
-}
-
-INLINE int64_t near_vectors(const struct ledge_binary_i8 *p, const uint8_t *a, const uint8_t *b,
-                            int64_t n, uint8_t *y)
-{
-    const struct near_sum sum = near_sum_of(p);
     const struct divisor divisor = divisor_of(p->scale);
-    const ivec flip_a = iv_set1(p->term[0].flip);
-    const ivec flip_b = iv_set1(p->term[1].flip);
     int64_t i = 0;
-    for (; sum.use && i + TOGETHER * LANES <= n; i += TOGETHER * LANES) {
+    for (; i + TOGETHER * LANES <= n; i += TOGETHER * LANES) {
         ivec whole[TOGETHER];
         UNROLL
         for (int v = 0; v < TOGETHER; v++) {
-            const uint8_t *from = a + i + v * LANES;
-            const uint8_t *other = b + i + v * LANES;
-            vec x = iv_to_float(iv_xor(iv_load_bytes(from), flip_a));
-            vec z = iv_to_float(iv_xor(iv_load_bytes(other), flip_b));
-            vec t = v_fma(z, sum.b, v_fma(x, sum.a, sum.constant));
-            whole[v] = iv_round(t);
-            if (v_unsure(t, iv_to_float(whole[v]))) {
-                whole[v] = exact_binary(p, from, other, &divisor);
-            }
+            whole[v] = near_one(p, multiply, a + i + v * LANES, b + i + v * LANES, &divisor);
         }
-        store_together(y + i, whole, &sum.out);
+        store_together(y + i, whole, &p->near.out);
     }
-    return i;
+    for (; i < n; i += LANES) {
+        store_each(y + i, near_one(p, multiply, a + i, b + i, &divisor), &p->near.out);
+    }
 }
 
-INLINE void binary_vectors(const struct ledge_binary_i8 *p, const uint8_t *a, const uint8_t *b,
+static void binary_vectors(const struct ledge_binary_i8 *p, const uint8_t *a, const uint8_t *b,
                            int64_t n, uint8_t *y)
 {
+    if (p->near.use) {
+        if (p->multiply) {
+            near_vectors(p, true, a, b, n, y);
+        } else {
+            near_vectors(p, false, a, b, n, y);
+        }
+        return;
+    }
     const struct divisor divisor = divisor_of(p->scale);
-    for (int64_t i = near_vectors(p, a, b, n, y); i < n; i += LANES) {
+    for (int64_t i = 0; i < n; i += LANES) {
         store_each(y + i, exact_binary(p, a + i, b + i, &divisor), &p->out);
     }
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pool_max.c -- 2-D max pooling without indices, in loops that compilers turn into vectors.
  *
- * NCHW: the rows under a window are folded into one, that row then into outputs. NHWC: the taps of
- * a window are folded channel by channel. Windows are clipped to the picture, so padding never
+ * The rows under a window are folded into one, that row then into outputs; NHWC: all channels of a
+ * pixel together. Windows are clipped to the picture, so padding never
  * wins.
  */
 #include <math.h>
+#include <string.h>
 
 #include "engine/kernels/pool.h"
 
@@ -15,7 +16,7 @@ struct job {
     const struct ledge_pool_params *params;
     const void *x;
     void *y;
-    void *scratch; /* a row for each worker */
+    void *scratch; /* a row of pixels or of one plane for each worker */
     void (*task)(const struct job *job, int64_t index, int32_t worker);
 };
 
@@ -36,6 +37,13 @@ static void clip(const struct ledge_geometry *g, int d, int64_t o, int64_t *firs
     {                                                                                              \
         for (int64_t i = 0; i < n; i++) {                                                          \
             to[i] = from[i] > to[i] ? from[i] : to[i];                                             \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static void copy_##suffix(type *restrict to, const type *restrict from, int64_t n)             \
+    {                                                                                              \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            to[i] = from[i];                                                                       \
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
@@ -85,22 +93,35 @@ static void clip(const struct ledge_geometry *g, int d, int64_t o, int64_t *firs
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
+    /* The rows under the window are folded into one of all pixels, its pixels then into outputs.  \
+     */                                                                                            \
     static void pixels_##suffix(const struct job *job, int64_t index, int32_t worker)              \
     {                                                                                              \
-        (void)worker;                                                                              \
         const struct ledge_geometry *g = &job->params->g;                                          \
-        int64_t c = g->in_channels;                                                                \
-        const type *x = (const type *)job->x + index / g->out[H] * ledge_volume(g->in) * c;        \
+        int64_t c = g->in_channels, n = g->in[W] * c;                                              \
+        const type *x = (const type *)job->x + index / g->out[H] * g->in[H] * n;                   \
         type *y = (type *)job->y + index * g->out[W] * c;                                          \
+        type *row = (type *)job->scratch + worker * n;                                             \
         int64_t h0, h1, h, w0, w1, w;                                                              \
         clip(g, H, index % g->out[H], &h0, &h1, &h);                                               \
+        fill_##suffix(row, h0 < h1 ? 0 : n);                                                       \
+        for (int64_t i = h0; i < h1; i++) {                                                        \
+            const type *from = x + (h + i * g->dilation[H]) * n;                                   \
+            if (i == h0) {                                                                         \
+                memcpy(row, from, (size_t)n * sizeof *row);                                        \
+            } else {                                                                               \
+                fold_##suffix(row, from, n);                                                       \
+            }                                                                                      \
+        }                                                                                          \
         for (int64_t o = 0; o < g->out[W]; o++, y += c) {                                          \
             clip(g, W, o, &w0, &w1, &w);                                                           \
-            fill_##suffix(y, c);                                                                   \
-            for (int64_t i = h0; i < h1; i++) {                                                    \
-                for (int64_t j = w0; j < w1; j++) {                                                \
-                    int64_t at = (h + i * g->dilation[H]) * g->in[W] + w + j * g->dilation[W];     \
-                    fold_##suffix(y, x + at * c, c);                                               \
+            fill_##suffix(y, w0 < w1 ? 0 : c);                                                     \
+            for (int64_t j = w0; j < w1; j++) {                                                    \
+                const type *from = row + (w + j * g->dilation[W]) * c;                             \
+                if (j == w0) {                                                                     \
+                    copy_##suffix(y, from, c);                                                     \
+                } else {                                                                           \
+                    fold_##suffix(y, from, c);                                                     \
                 }                                                                                  \
             }                                                                                      \
             limit(y, c, job->params->clamp);                                                       \
@@ -136,7 +157,8 @@ bool ledge_max_pool_is_fast(const struct ledge_geometry *g)
 
 size_t ledge_max_pool_scratch(const struct ledge_geometry *g, int32_t threads)
 {
-    return g->layout == LEDGE_NCHW ? (size_t)threads * (size_t)g->in[W] * sizeof(float) : 0;
+    size_t pixel = g->layout == LEDGE_NCHW ? 1 : (size_t)g->in_channels;
+    return (size_t)threads * (size_t)g->in[W] * pixel * sizeof(float);
 }
 
 enum ledge_status ledge_max_pool_fast(const struct ledge_kernel_call *call)
