@@ -43,6 +43,11 @@ struct ledge_session_options {
      * has them is refused, so that no program hands out pointers as numbers. */
     int32_t strings;
     int32_t numerics; /* enum ledge_numerics */
+    /* What runs of this session may hold at most: activations, scratch and state of the shapes that
+     * are kept ready, and whatever is made in a run where shapes depend on values. More is
+     * ERR_NOMEM, in a run or when it is opened. 0: no limit. (An arena of your own and the model's
+     * weights do not count.) */
+    size_t max_bytes;
 };
 
 /* One step of the plan, for inspect and profile. */
@@ -66,8 +71,8 @@ struct ledge_step_info {
 /* Open a session on a model.
  *   options  NULL for defaults
  *   session  OWNED: ledge_session_close()
- * Errors: ERR_SHAPE (err names the node), ERR_UNSUPPORTED, ERR_NOMEM, ERR_ARG (an arena that is too
- * small or at an odd address). */
+ * Errors: ERR_SHAPE (err names the node), ERR_UNSUPPORTED, ERR_NOMEM (also: more than max_bytes),
+ * ERR_ARG (an arena that is too small or at an odd address). */
 LEDGE_NODISCARD LEDGE_API enum ledge_status
 ledge_session_open(struct ledge_model *model, const struct ledge_session_options *options,
                    struct ledge_session **session, struct ledge_error *err);

@@ -110,9 +110,9 @@ enum ledge_status cli_session_open(const char *path, const struct cli_session_op
                                    const struct cli_tensors *inputs, struct ledge_model **model,
                                    struct ledge_session **session, struct ledge_error *err)
 {
-    if (options->threads < 0 || options->threads > 4096 || options->batch < 0 ||
-        options->batch > INT32_MAX) {
-        return ledge_fail(err, LEDGE_ERR_ARG, "--threads or --batch is out of range");
+    if (options->max_bytes < 0 || options->threads < 0 || options->threads > 4096 ||
+        options->batch < 0 || options->batch > INT32_MAX) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "--threads, --batch or --max-bytes is out of range");
     }
     bool opened = *model == NULL;
     if (opened) {
@@ -124,6 +124,7 @@ enum ledge_status cli_session_open(const char *path, const struct cli_session_op
         .threads = (int32_t)options->threads,
         .batch = (int32_t)options->batch,
         .profile = options->profile,
+        .max_bytes = (size_t)options->max_bytes,
         .numerics = options->consistent ? LEDGE_NUMERICS_CONSISTENT : LEDGE_NUMERICS_FAST,
         .input_shapes = shapes,
         .n_input_shapes = n};

@@ -27,6 +27,7 @@ struct cli_session_options {
     struct cli_list shapes; /* NAME:1x3x224x224, or 1x3x224x224 for the only input */
     bool profile;
     bool consistent;
+    int64_t max_bytes;
 };
 
 #define CLI_SESSION_OPTIONS(o)                                                                     \
@@ -34,6 +35,7 @@ struct cli_session_options {
         {"batch", 'b', CLI_INT, &(o)->batch, "N", "value of free dimensions (1)"},                 \
         {"consistent",     0,    CLI_FLAG,                                                         \
          &(o)->consistent, NULL, "float answers that are the same bytes on every processor"},      \
+        {"max-bytes", 0, CLI_INT, &(o)->max_bytes, "N", "memory that a run may take (no limit)"},  \
     {                                                                                              \
         "shape", 0, CLI_LIST, &(o)->shapes, "NAME:DIMS", "shape of an input, e.g. x:1x3x224x224"   \
     }

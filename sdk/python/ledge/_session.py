@@ -60,13 +60,14 @@ class Session:
     model    path of an .onnx, .tflite or .ledge file, or its bytes
     threads  that work on one run, the calling one included
     consistent  float answers are the same bytes on every processor (docs/numerics.md), at a price in speed
+    max_bytes  that runs may hold for each set of input shapes; more raises ERR_NOMEM. 0: no limit
 
     A session may be used by several threads: runs wait for each other. Sessions run side by side.
     Raises ledge.Error with the library's one line.
     """
 
     def __init__(self, model: Union[str, os.PathLike, bytes, bytearray, memoryview], *, threads: int = 1,
-                 consistent: bool = False):
+                 consistent: bool = False, max_bytes: int = 0):
         handle = c_void_p()
         model = bytes(model) if isinstance(model, (bytearray, memoryview)) else model
         if isinstance(model, bytes):
@@ -78,6 +79,7 @@ class Session:
         self._sessions: collections.OrderedDict[tuple, c_void_p] = collections.OrderedDict()
         self._lock = threading.Lock()
         self._threads = threads
+        self._max_bytes = max_bytes
         self._numerics = 1 if consistent else 0  # enum ledge_numerics
         self._close = weakref.finalize(self, Session._free, handle, self._sessions, model)
         self._numbers: list[list[int]] = [[], []]
@@ -204,7 +206,8 @@ class Session:
         if session is not None:
             self._sessions.move_to_end(shapes)
             return session
-        options = Options(threads=self._threads, numerics=self._numerics, input_shapes=given, n_input_shapes=len(given))
+        options = Options(threads=self._threads, numerics=self._numerics, max_bytes=self._max_bytes, input_shapes=given,
+                          n_input_shapes=len(given))
         session = c_void_p()
         call("ledge_session_open", self._model, byref(options), byref(session))
         self._sessions[shapes] = session

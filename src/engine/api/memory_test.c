@@ -350,9 +350,53 @@ static void nothing_is_left_behind(void **state)
     }
 }
 
+/* ConstantOfShape(n): as many floats as the run's input says. */
+static void a_limit_holds(void **state)
+{
+    (void)state;
+    struct ledge_graph graph;
+    size_t size;
+    ledge_graph_init(&graph, NULL);
+    int32_t n = ledge_graph_add_value(&graph, "n", LEDGE_I64, TEST_SHAPE(1));
+    int32_t made = ledge_graph_add_value(&graph, NULL, LEDGE_DTYPE_NONE, -1, NULL);
+    int32_t y = ledge_graph_add_value(&graph, "y", LEDGE_DTYPE_NONE, -1, NULL);
+    (void)ledge_graph_add_node(&graph, "", "ConstantOfShape", 13, NULL, &n, 1, &made, 1);
+    (void)ledge_graph_add_node(&graph, "", "Exp", 13, NULL, &made, 1, &y, 1);
+    assert_int_equal(ledge_graph_add_input(&graph, n), 0);
+    assert_int_equal(ledge_graph_add_output(&graph, y), 0);
+    uint8_t *bytes = file_of(&graph, &size);
+    struct ledge_model *model = NULL;
+    struct ledge_session *session = NULL;
+    struct ledge_error err = {.text = ""};
+    struct ledge_session_options options = {.max_bytes = 1 << 20};
+    assert_int_equal(ledge_model_open_memory(bytes, size, NULL, &model, NULL), LEDGE_OK);
+    assert_int_equal(ledge_session_open(model, &options, &session, NULL), LEDGE_OK);
+    const int64_t counts[] = {1000, (int64_t)1 << 33, 2000, 1 << 20, 3000};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        int64_t count = counts[i];
+        struct ledge_tensor out,
+            in = {
+                .data = &count, .bytes = sizeof count, .dtype = LEDGE_I64, .rank = 1, .dims = {1}};
+        enum ledge_status status = ledge_session_run(session, &in, 1, &out, 1, &err);
+        assert_int_equal(status, i % 2 == 0 ? LEDGE_OK : LEDGE_ERR_NOMEM);
+        if (i % 2 == 0) {
+            assert_int_equal(out.dims[0], count);
+        } else {
+            assert_non_null(strstr(err.text, "max_bytes 1048576"));
+        }
+    }
+    ledge_session_close(session);
+    options.max_bytes = 16; /* not even the tables of a run */
+    assert_int_equal(ledge_session_open(model, &options, &session, &err), LEDGE_ERR_NOMEM);
+    assert_non_null(strstr(err.text, "max_bytes 16"));
+    ledge_model_close(model);
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_limit_holds),
         cmocka_unit_test(outputs_go_where_they_are_wanted),
         cmocka_unit_test(bad_outputs_are_refused),
         cmocka_unit_test(a_session_works_in_the_callers_arena),

@@ -25,8 +25,17 @@ struct shaped {
     bool into; /* outputs were bound to the caller's memory */
 };
 
+/* The model's allocator with a limit. */
+struct budget {
+    struct ledge_allocator from;
+    size_t limit, used;
+    size_t refused; /* bytes of the allocation that would have gone beyond it; 0: none */
+};
+
 struct ledge_session {
     struct ledge_model *model;
+    struct budget budget;
+    struct ledge_allocator allocator; /* of runs */
     struct ledge_pool *pool;
     struct shaped shaped[SHAPES];
     struct shaped *now; /* of the shapes in use, as are plan and run */
@@ -74,6 +83,48 @@ static enum ledge_status take_plan(struct ledge_model *model,
     return status;
 }
 
+static void *spend(void *user, size_t bytes, size_t alignment)
+{
+    struct budget *budget = user;
+    if (bytes > budget->limit - budget->used) {
+        budget->refused = bytes;
+        return NULL;
+    }
+    void *made = budget->from.alloc(budget->from.user, bytes, alignment);
+    budget->used += made != NULL ? bytes : 0;
+    return made;
+}
+
+static void give_back(void *user, void *memory, size_t bytes)
+{
+    struct budget *budget = user;
+    budget->used -= memory != NULL ? bytes : 0;
+    budget->from.release(budget->from.user, memory, bytes);
+}
+
+static void set_budget(struct ledge_session *session, size_t limit)
+{
+    session->allocator = session->model->allocator;
+    if (limit > 0) {
+        session->budget = (struct budget){.from = session->allocator, .limit = limit};
+        session->allocator = (struct ledge_allocator){
+            .alloc = spend, .release = give_back, .user = &session->budget};
+    }
+}
+
+/* What ran out was the caller's limit: say so. */
+static enum ledge_status over_budget(struct ledge_session *session, enum ledge_status status,
+                                     struct ledge_error *err)
+{
+    size_t refused = session->budget.refused;
+    session->budget.refused = 0;
+    return refused == 0 || status != LEDGE_ERR_NOMEM
+               ? status
+               : ledge_fail(err, status,
+                            "%zu bytes more than the %zu in use are beyond max_bytes %zu", refused,
+                            session->budget.used, session->budget.limit);
+}
+
 static void drop(struct ledge_session *session, struct shaped *entry)
 {
     ledge_run_free(entry->run);
@@ -117,8 +168,9 @@ static enum ledge_status use(struct ledge_session *session, struct ledge_plan *p
     entry->plan = plan;
     enum ledge_status status = only_tensors(plan, session->strings, err);
     if (status == LEDGE_OK) {
-        status = ledge_run_create_in(plan, session->pool, &session->model->allocator,
-                                     session->arena, session->arena_bytes, &entry->run, err);
+        status = ledge_run_create_in(plan, session->pool, &session->allocator, session->arena,
+                                     session->arena_bytes, &entry->run, err);
+        status = over_budget(session, status, err);
     }
     if (status != LEDGE_OK) {
         drop(session, entry);
@@ -136,6 +188,7 @@ static enum ledge_status build(struct ledge_session *session,
                                const struct ledge_session_options *options, struct ledge_error *err)
 {
     struct ledge_plan *plan = NULL;
+    set_budget(session, options->max_bytes);
     session->threads = options->threads;
     session->numerics = options->numerics;
     session->profile = options->profile != 0;
@@ -448,7 +501,7 @@ enum ledge_status ledge_session_run(struct ledge_session *session,
     if (session->now->into) {
         bind_outputs(session, NULL);
     }
-    LEDGE_TRY(ledge_run_once(session->run, err));
+    LEDGE_TRY(over_budget(session, ledge_run_once(session->run, err), err));
     for (int32_t i = 0; i < n_outputs; i++) {
         LEDGE_TRY(made(session, i, &outputs[i], err));
     }
@@ -479,7 +532,7 @@ enum ledge_status ledge_session_run_into(struct ledge_session *session,
         LEDGE_TRY(check_room(session, i, bytes, &outputs[i], err));
     }
     bind_outputs(session, outputs);
-    LEDGE_TRY(ledge_run_once(session->run, err));
+    LEDGE_TRY(over_budget(session, ledge_run_once(session->run, err), err));
     for (int32_t i = 0; i < n_outputs; i++) {
         struct ledge_tensor tensor;
         LEDGE_TRY(made(session, i, &tensor, err));
