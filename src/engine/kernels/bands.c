@@ -174,6 +174,11 @@ static void depth_rows(const struct place *p, int64_t b0, int64_t b1, int64_t r0
     int64_t turn = top - top % p->ring + p->ring; /* from here on rows stand in front again */
     for (int64_t b = b0; b < b1; b++) {
         const float *x = p->in + (b - b0) * p->ring * row;
+        if (depth->narrow && p->ring >= g->in[H] && p->out_row == 0) {
+            ledge_blocked_depthwise_narrow(depth, packed, b, x, r0, r1, NULL,
+                                           p->out + b * p->out_block);
+            continue;
+        }
         for (int64_t r = r0; r < r1; r++) {
             const float *list[LEDGE_BLOCKED_MAX_KERNEL];
             for (int64_t k = 0; k < g->kernel[H]; k++) {

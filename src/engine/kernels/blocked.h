@@ -254,6 +254,10 @@ enum { LEDGE_BLOCKED_MAX_KERNEL = 32 };
 void ledge_blocked_depthwise_row(const struct ledge_blocked_rows *rows, const float *packed,
                                  int64_t block, const float *const *list, const float *add,
                                  float *y);
+/* Rows from .. to - 1 of the outputs of one plane where rows->narrow; y and add are the plane. */
+void ledge_blocked_depthwise_narrow(const struct ledge_blocked_rows *rows, const float *packed,
+                                    int64_t block, const float *x, int64_t from, int64_t to,
+                                    const float *add, float *y);
 enum ledge_status ledge_blocked_depthwise_run(const struct ledge_kernel_call *call);
 enum ledge_status ledge_blocked_pool_run(const struct ledge_kernel_call *call);
 

@@ -175,34 +175,45 @@ static void each_row(const struct job *job, int32_t index,
     }
 }
 
-static void narrow_rows(const struct job *job, int32_t index)
+void ledge_blocked_depthwise_narrow(const struct ledge_blocked_rows *rows, const float *packed,
+                                    int64_t block, const float *x, int64_t from, int64_t to,
+                                    const float *add, float *y)
 {
-    const struct ledge_blocked_rows *rows = job->rows;
     const struct ledge_geometry *g = &rows->g;
-    int64_t plane = index / rows->bands, band = index % rows->bands, block = rows->isa->block;
-    int64_t at = plane * ledge_volume(g->out) * block;
-    const float *w = job->packed + plane % rows->blocks * plane_weights(rows);
+    const float *w = packed + block * plane_weights(rows);
     struct ledge_blocked_narrow narrow = {
-        .x = job->x + plane * ledge_volume(g->in) * block,
+        .x = x,
         .zeros = rows->zeros,
         .in = {g->in[H], g->in[W]},
         .width = g->out[W],
         .stride = g->stride[W],
         .pad = {g->pad[H], g->pad[W]},
-        .from = band * g->out[H] / rows->bands,
-        .to = (band + 1) * g->out[H] / rows->bands,
+        .from = from,
+        .to = to,
         .w = w,
-        .bias = w + 9 * block,
-        .add = job->add != NULL ? job->add + at : NULL,
-        .y = job->y + at,
+        .bias = w + 9 * rows->isa->block,
+        .add = add,
+        .y = y,
         .low = rows->clamp.low,
         .high = rows->clamp.high,
     };
     rows->isa->narrow(&narrow);
     if (rows->activation.function != LEDGE_BLOCKED_NONE) {
-        float *y = narrow.y + narrow.from * g->out[W] * block;
-        rows->isa->activate(&rows->activation, y, (narrow.to - narrow.from) * g->out[W], y);
+        y += from * g->out[W] * rows->isa->block;
+        rows->isa->activate(&rows->activation, y, (to - from) * g->out[W], y);
     }
+}
+
+static void narrow_rows(const struct job *job, int32_t index)
+{
+    const struct ledge_blocked_rows *rows = job->rows;
+    const struct ledge_geometry *g = &rows->g;
+    int64_t plane = index / rows->bands, band = index % rows->bands;
+    int64_t at = plane * ledge_volume(g->out) * rows->isa->block;
+    ledge_blocked_depthwise_narrow(
+        rows, job->packed, plane % rows->blocks,
+        job->x + plane * ledge_volume(g->in) * rows->isa->block, band * g->out[H] / rows->bands,
+        (band + 1) * g->out[H] / rows->bands, job->add != NULL ? job->add + at : NULL, job->y + at);
 }
 
 static void depthwise_task(void *arg, int32_t index, int32_t worker)

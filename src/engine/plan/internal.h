@@ -43,6 +43,9 @@ LEDGE_NODISCARD enum ledge_status ledge_plan_bands(struct ledge_plan *plan,
                                                    const struct ledge_plan_options *options,
                                                    struct ledge_error *err);
 
+/* share.c: set `shared` of all steps that are prepared. */
+void ledge_plan_share(struct ledge_plan *plan, const struct ledge_plan_options *options);
+
 /* place.c: fill plan->places, arena_bytes. */
 LEDGE_NODISCARD enum ledge_status ledge_plan_place(struct ledge_plan *plan,
                                                    struct ledge_error *err);

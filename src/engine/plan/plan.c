@@ -26,39 +26,54 @@ static enum ledge_status check_step(const struct ledge_plan *plan, const struct 
     return LEDGE_OK;
 }
 
+static enum ledge_status prepare_step(struct ledge_plan *plan, struct ledge_plan_step *step,
+                                      const struct ledge_plan_options *options, int32_t threads,
+                                      struct ledge_error *err)
+{
+    struct ledge_error local = {.status = LEDGE_OK};
+    step->ready = (struct ledge_op_prepare){.graph = &plan->graph,
+                                            .node = step->node,
+                                            .memory = &plan->memory,
+                                            .rung = options->rung,
+                                            .consistent = options->consistent,
+                                            .threads = threads,
+                                            .err = &local,
+                                            .in_place = -1,
+                                            .alias = -1};
+    enum ledge_status status = ledge_op_find(&plan->graph, step->node)->prepare(&step->ready);
+    step->ready.err = NULL;
+    if (status != LEDGE_OK) {
+        return ledge_fail(err, status, "%s", local.text);
+    }
+    return check_step(plan, step->node, &step->ready, err);
+}
+
 static enum ledge_status prepare_steps(struct ledge_plan *plan,
                                        const struct ledge_plan_options *options,
                                        struct ledge_error *err)
 {
     const struct ledge_graph *graph = &plan->graph;
-    struct ledge_error local = {.status = LEDGE_OK};
     plan->steps = LEDGE_NEW_ARRAY(&plan->memory, struct ledge_plan_step, (size_t)graph->n_nodes);
     if (plan->steps == NULL) {
         return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for %d steps", (int)graph->n_nodes);
     }
     for (int32_t i = 0; i < graph->n_nodes && !graph->nodes[i].dead; i++) {
-        const struct ledge_node *node = &graph->nodes[i];
-        struct ledge_plan_step *step = &plan->steps[plan->n_steps];
-        step->node = node;
-        step->ready = (struct ledge_op_prepare){.graph = graph,
-                                                .node = node,
-                                                .memory = &plan->memory,
-                                                .rung = options->rung,
-                                                .consistent = options->consistent,
-                                                .threads = plan->threads,
-                                                .err = &local,
-                                                .in_place = -1,
-                                                .alias = -1};
-        enum ledge_status status = ledge_op_find(graph, node)->prepare(&step->ready);
-        step->ready.err = NULL;
-        if (status != LEDGE_OK) {
-            return ledge_fail(err, status, "%s", local.text);
+        struct ledge_plan_step *step = &plan->steps[plan->n_steps++];
+        step->node = &graph->nodes[i];
+        LEDGE_TRY(prepare_step(plan, step, options, plan->threads, err));
+    }
+    if (plan->threads > 1) {
+        ledge_plan_share(plan, options);
+    }
+    for (int32_t s = 0; s < plan->n_steps; s++) {
+        struct ledge_plan_step *step = &plan->steps[s];
+        /* What was cut in pieces for threads is made whole again. */
+        if (plan->threads > 1 && !step->shared && step->ready.macs > 0) {
+            LEDGE_TRY(prepare_step(plan, step, options, 1, err));
         }
-        LEDGE_TRY(check_step(plan, node, &step->ready, err));
         if (step->ready.scratch_bytes > plan->scratch_bytes) {
             plan->scratch_bytes = step->ready.scratch_bytes;
         }
-        plan->n_steps++;
     }
     return LEDGE_OK;
 }

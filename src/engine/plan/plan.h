@@ -29,6 +29,7 @@ struct ledge_plan_options {
     /* Float answers are the same bytes on every rung and CPU: only kernels whose sums have the
      * order of 16 lanes, denormal numbers kept (docs/numerics.md). */
     bool consistent;
+    bool share_all; /* threads share steps that are too short for it, too: for tests */
 };
 
 enum {
@@ -51,6 +52,7 @@ struct ledge_place {
 struct ledge_plan_step {
     const struct ledge_node *node;
     struct ledge_op_prepare ready; /* kernel, params, packed, scratch, macs */
+    bool shared;                   /* by the threads of a pool; else the caller does it alone */
 };
 
 /* Late nodes: what cannot be planned because a shape depends on values of the run, or because it is

@@ -270,9 +270,42 @@ static void empty_values_are_known(void **state)
     test_done(&net);
 }
 
+/* Threads share large products, and nothing of a plan of small ones. */
+static void small_steps_are_not_shared(void **state)
+{
+    (void)state;
+    enum { SMALL = 8, LARGE = 512 };
+    static float b[LARGE * LARGE];
+    for (int large = 0; large <= 1; large++) {
+        int64_t n = large != 0 ? LARGE : SMALL;
+        struct test_net net;
+        struct ledge_plan *plan = NULL;
+        struct ledge_error err;
+        test_init(&net);
+        int32_t x = test_input(&net, LEDGE_F32, TEST_SHAPE(4, n), b);
+        int32_t w = test_constant(&net, LEDGE_F32, TEST_SHAPE(n, n), b);
+        int32_t v = test_constant(&net, LEDGE_F32, TEST_SHAPE(n, 2), b);
+        int32_t y = test_node(&net, "", "MatMul", 2, TEST_VALUES(x, w));
+        test_output(&net, test_node(&net, "", "MatMul", 2, TEST_VALUES(y, v)));
+        assert_int_equal(ledge_graph_sort(&net.graph, &err), LEDGE_OK);
+        struct ledge_plan_options options = {.rung = LEDGE_RUNG_C, .threads = 2};
+        assert_int_equal(ledge_plan_create(&net.graph, &options, NULL, &plan, &err), LEDGE_OK);
+        assert_int_equal(plan->n_steps, 2);
+        assert_int_equal(plan->steps[0].shared, large);
+        assert_true(large != 0 || !plan->steps[1].shared);
+        ledge_plan_free(plan);
+        options.share_all = true;
+        assert_int_equal(ledge_plan_create(&net.graph, &options, NULL, &plan, &err), LEDGE_OK);
+        assert_true(plan->steps[0].shared && plan->steps[1].shared);
+        ledge_plan_free(plan);
+        test_done(&net);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(small_steps_are_not_shared),
         cmocka_unit_test(live_values_never_overlap),
         cmocka_unit_test(missing_operators_are_all_named),
         cmocka_unit_test(constants_fold),

@@ -50,7 +50,7 @@ static bool bind_steps(struct ledge_run *run, struct ledge_pool *pool, void *scr
                                        .packed = step->ready.packed,
                                        .scratch = scratch,
                                        .scratch_bytes = step->ready.scratch_bytes,
-                                       .pool = pool,
+                                       .pool = step->shared ? pool : NULL,
                                        .err = &run->err};
         if (call->in == NULL || call->out == NULL) {
             return false;

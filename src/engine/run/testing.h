@@ -109,7 +109,8 @@ static inline void test_output(struct test_net *net, int32_t value)
 static inline enum ledge_status test_try(struct test_net *net, enum ledge_rung rung,
                                          int32_t threads)
 {
-    struct ledge_plan_options options = {.rung = rung, .threads = threads, .layout = net->layout};
+    struct ledge_plan_options options = {
+        .rung = rung, .threads = threads, .layout = net->layout, .share_all = true};
     enum ledge_status status =
         ledge_plan_create(&net->graph, &options, NULL, &net->plan, &net->err);
     if (status == LEDGE_OK) {
