@@ -378,9 +378,19 @@ struct ledge_rnn {
     float clip;               /* 0: none */
     enum ledge_activation_kind act[2][3];
     float alpha[2][3], beta[2][3];
+    const struct ledge_f32_kernels *isa; /* of packed weights; NULL: they are read as they come */
+    int32_t threads;
+    size_t w_floats, r_floats; /* packed weights of one direction: of x, of h */
+    size_t gate_floats;        /* and of the gate of h alone (GRU) */
+    size_t worker_floats;      /* scratch of one thread's products */
 };
+/* Fill what is known of packed weights, for weights that are constant. */
+void ledge_rnn_plan(struct ledge_rnn *rnn, const struct ledge_f32_kernels *isa, int32_t threads);
+/* Floats of the packed weights of all directions, and packing them. */
+size_t ledge_rnn_packed_floats(const struct ledge_rnn *rnn);
+void ledge_rnn_pack(const struct ledge_rnn *rnn, const float *w, const float *r, float *packed);
 /* Scratch bytes the kernel needs. */
 size_t ledge_rnn_scratch(const struct ledge_rnn *rnn);
-enum ledge_status ledge_rnn_c(const struct ledge_kernel_call *call);
+enum ledge_status ledge_rnn_f32(const struct ledge_kernel_call *call);
 
 #endif

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* onnx_rnn.c -- RNN, GRU, LSTM of ai.onnx, f32. Inputs: X, W [d, G*h, i], R [d, G*h, h], B [d,
  * 2*G*h], sequence_lens, initial_h, initial_c, P [d, 3*h] (LSTM). Outputs Y, Y_h, Y_c. Gate order:
- * LSTM i o f c, GRU z r h. Source: onnx/docs/Operators.md, LSTM and GRU, "Equations". */
+ * LSTM i o f c, GRU z r h. Source: onnx/docs/Operators.md, LSTM and GRU, "Equations".
+ *
+ * Constant weights are packed: what a block of steps takes from x is one product, then each step
+ * multiplies h. Weights that a run brings are read row by row. */
 #include <math.h>
 #include <string.h>
 
 #include "base/status.h"
 #include "engine/kernels/onnx.h"
+#include "engine/kernels/product_f32.h"
 #include "engine/kernels/real.h"
 
 #include "base/banned.h"
@@ -16,18 +20,71 @@ static int64_t gates_of(enum ledge_rnn_kind kind)
     return kind == LEDGE_LSTM ? 4 : kind == LEDGE_GRU ? 3 : 1;
 }
 
-/* Per direction and batch row: x part of all gates, h part of all gates, state h, cell c, work row.
- */
+/* Steps whose part of x is worked out at once. */
+enum { BLOCK = 16 };
+
+static size_t round_up(size_t floats)
+{
+    return (floats + 15) & ~(size_t)15;
+}
+
+void ledge_rnn_plan(struct ledge_rnn *rnn, const struct ledge_f32_kernels *isa, int32_t threads)
+{
+    int64_t all = gates_of(rnn->kind) * rnn->hidden;
+    bool alone = rnn->kind == LEDGE_GRU && !rnn->linear_before_reset;
+    rnn->isa = isa;
+    rnn->threads = threads;
+    rnn->w_floats = round_up(ledge_product_f32_b_size(isa, rnn->inputs, all));
+    rnn->r_floats = round_up(ledge_product_f32_b_size(isa, rnn->hidden, all));
+    rnn->gate_floats =
+        alone ? round_up(ledge_product_f32_b_size(isa, rnn->hidden, rnn->hidden)) : 0;
+    rnn->worker_floats = round_up(ledge_product_f32_scratch(isa));
+}
+
+static size_t direction_floats(const struct ledge_rnn *rnn)
+{
+    return rnn->w_floats + rnn->r_floats + rnn->gate_floats;
+}
+
+size_t ledge_rnn_packed_floats(const struct ledge_rnn *rnn)
+{
+    return (size_t)rnn->directions * direction_floats(rnn);
+}
+
+void ledge_rnn_pack(const struct ledge_rnn *rnn, const float *w, const float *r, float *packed)
+{
+    int64_t h = rnn->hidden, all = gates_of(rnn->kind) * h;
+    for (int64_t d = 0; d < rnn->directions; d++) {
+        float *to = packed + (size_t)d * direction_floats(rnn);
+        ledge_product_f32_pack_b(rnn->isa, w + d * all * rnn->inputs, 1, rnn->inputs, rnn->inputs,
+                                 all, to);
+        to += rnn->w_floats;
+        ledge_product_f32_pack_b(rnn->isa, r + d * all * h, 1, h, h, all, to);
+        if (rnn->gate_floats > 0) {
+            to += rnn->r_floats;
+            ledge_product_f32_pack_b(rnn->isa, r + (d * all + 2 * h) * h, 1, h, h, h, to);
+        }
+    }
+}
+
+/* Per direction and batch row: x part of all gates for a block of steps, h part of all gates, state
+ * h, cell c, work row; then the scratch of products. */
 size_t ledge_rnn_scratch(const struct ledge_rnn *rnn)
 {
-    return (size_t)((2 * gates_of(rnn->kind) + 3) * rnn->hidden) * sizeof(float);
+    size_t gates = (size_t)gates_of(rnn->kind) * (BLOCK + 1) + 3;
+    return (round_up(gates * (size_t)rnn->hidden) + (size_t)rnn->threads * rnn->worker_floats) *
+           sizeof(float);
 }
 
 struct cell {
     const struct ledge_rnn *p;
     int64_t d; /* direction */
     const float *w, *r, *b, *peep;
+    const float *packed; /* weights of x, of h, of the gate of h; NULL: not packed */
+    struct ledge_pool *pool;
+    float *block; /* of xg: BLOCK steps */
     float *xg, *hg, *h, *c, *work;
+    float *scratch;
 };
 
 static float activate(const struct cell *cell, int which, float x)
@@ -76,6 +133,87 @@ static void product(const float *m, const float *v, float *out, int64_t rows, in
     }
 }
 
+/* The same for weights that are packed. */
+static void packed_product(const struct cell *cell, const float *packed, const float *v, float *out,
+                           int64_t rows, int64_t cols)
+{
+    const struct ledge_f32_kernels *isa = cell->p->isa;
+    struct ledge_vector_f32 vector = {.x = v,
+                                      .k = cols,
+                                      .deep = LEDGE_F32_KC,
+                                      .w = packed,
+                                      .panels = (rows + isa->nr - 1) / isa->nr,
+                                      .n = rows,
+                                      .y = out,
+                                      .low = -INFINITY,
+                                      .high = INFINITY};
+    ledge_vector_f32_run(isa, &vector, cell->pool);
+}
+
+/* xg of BLOCK steps at most: x[step] is at x + step * stride. */
+struct rows {
+    const float *x;
+    int64_t stride;
+};
+
+static void stream_rows(const void *arg, int64_t k0, int64_t kc, int64_t at, int64_t count,
+                        float *panel)
+{
+    const struct rows *rows = arg;
+    for (int64_t i = 0; i < count; i++) {
+        memcpy(panel + i * LEDGE_F32_KC, rows->x + (at + i) * rows->stride + k0,
+               (size_t)kc * sizeof *panel);
+    }
+}
+
+static void block_product(const struct cell *cell, const struct rows *rows, int64_t steps)
+{
+    const struct ledge_rnn *p = cell->p;
+    int64_t all = gates_of(p->kind) * p->hidden;
+    if (steps == 1) {
+        packed_product(cell, cell->packed, rows->x, cell->block, all, p->inputs);
+        return;
+    }
+    struct ledge_product_f32 product = {.isa = p->isa,
+                                        .m = steps,
+                                        .n = all,
+                                        .k = p->inputs,
+                                        .resident = cell->packed,
+                                        .stream = stream_rows,
+                                        .arg = rows,
+                                        .c = cell->block,
+                                        .ldc = all,
+                                        .clamp = {-INFINITY, INFINITY}};
+    ledge_product_f32_run(&product, cell->pool, cell->scratch);
+}
+
+/* xg of steps steps from x on. */
+static void parts_of_x(const struct cell *cell, const float *x, int64_t stride, int64_t steps)
+{
+    const struct ledge_rnn *p = cell->p;
+    int64_t all = gates_of(p->kind) * p->hidden;
+    if (cell->packed != NULL) {
+        block_product(cell, &(struct rows){.x = x, .stride = stride}, steps);
+        return;
+    }
+    for (int64_t i = 0; i < steps; i++) {
+        product(cell->w, x + i * stride, cell->block + i * all, all, p->inputs);
+    }
+}
+
+/* hg, or the gate of h alone. */
+static void part_of_h(const struct cell *cell, const float *h, bool gate, float *out)
+{
+    const struct ledge_rnn *p = cell->p;
+    int64_t rows = gate ? p->hidden : gates_of(p->kind) * p->hidden;
+    if (cell->packed != NULL) {
+        const float *weights = cell->packed + p->w_floats + (gate ? p->r_floats : 0);
+        packed_product(cell, weights, h, out, rows, p->hidden);
+    } else {
+        product(cell->r + (gate ? 2 * p->hidden * p->hidden : 0), h, out, rows, p->hidden);
+    }
+}
+
 static void lstm_step(struct cell *cell)
 {
     const int64_t h = cell->p->hidden;
@@ -112,7 +250,7 @@ static void gru_step(struct cell *cell)
         for (int64_t k = 0; k < h; k++) {
             reset[k] = r[k] * cell->h[k];
         }
-        product(cell->r + 2 * h * h, reset, cell->work, h, h);
+        part_of_h(cell, reset, true, cell->work);
         for (int64_t k = 0; k < h; k++) {
             n[k] += cell->work[k] + (bias != NULL ? bias[k] : 0);
         }
@@ -122,12 +260,11 @@ static void gru_step(struct cell *cell)
     }
 }
 
-static void step(struct cell *cell, const float *x)
+static void step(struct cell *cell)
 {
     const struct ledge_rnn *p = cell->p;
     const int64_t all = gates_of(p->kind) * p->hidden;
-    product(cell->w, x, cell->xg, all, p->inputs);
-    product(cell->r, cell->h, cell->hg, all, p->hidden);
+    part_of_h(cell, cell->h, false, cell->hg);
     for (int64_t k = 0; k < all && cell->b != NULL; k++) {
         cell->xg[k] += cell->b[k];
         cell->hg[k] += cell->b[all + k];
@@ -176,14 +313,21 @@ static void run_row(const struct ledge_kernel_call *call, struct cell *cell, int
     if (c0 != NULL && p->kind == LEDGE_LSTM) {
         memcpy(cell->c, c0 + state, bytes);
     }
+    const int64_t all = gates_of(p->kind) * p->hidden;
+    const int64_t apart = (p->batch_first ? 1 : p->batch) * p->inputs; /* steps, in x */
     for (int64_t k = 0; k < p->steps; k++) {
         bool real = k < length;
         int64_t t = real && backwards ? length - 1 - k : k;
         int64_t from = p->batch_first ? batch * p->steps + t : t * p->batch + batch;
         int64_t to = p->batch_first ? (batch * p->steps + t) * p->directions + cell->d
                                     : (t * p->directions + cell->d) * p->batch + batch;
+        if (real && k % BLOCK == 0) {
+            int64_t steps = length - k < BLOCK ? length - k : BLOCK;
+            parts_of_x(cell, x + from * p->inputs, backwards ? -apart : apart, steps);
+        }
         if (real) {
-            step(cell, x + from * p->inputs);
+            cell->xg = cell->block + k % BLOCK * all;
+            step(cell);
         }
         if (y != NULL && real) {
             memcpy(y + to * p->hidden, cell->h, bytes);
@@ -199,7 +343,7 @@ static void run_row(const struct ledge_kernel_call *call, struct cell *cell, int
     }
 }
 
-enum ledge_status ledge_rnn_c(const struct ledge_kernel_call *call)
+enum ledge_status ledge_rnn_f32(const struct ledge_kernel_call *call)
 {
     const struct ledge_rnn *p = call->params;
     const int64_t all = gates_of(p->kind) * p->hidden;
@@ -207,17 +351,23 @@ enum ledge_status ledge_rnn_c(const struct ledge_kernel_call *call)
     const float *bias = floats(call, 3), *peep = p->kind == LEDGE_LSTM ? floats(call, 7) : NULL;
     float *space = call->scratch;
     for (int64_t d = 0; d < p->directions; d++) {
-        struct cell cell = {.p = p,
-                            .d = d,
-                            .w = floats(call, 1) + d * all * p->inputs,
-                            .r = floats(call, 2) + d * all * p->hidden,
-                            .b = bias != NULL ? bias + d * 2 * all : NULL,
-                            .peep = peep != NULL ? peep + d * 3 * p->hidden : NULL,
-                            .xg = space,
-                            .hg = space + all,
-                            .h = space + 2 * all,
-                            .c = space + 2 * all + p->hidden,
-                            .work = space + 2 * all + 2 * p->hidden};
+        struct cell cell = {
+            .p = p,
+            .d = d,
+            .w = floats(call, 1) + d * all * p->inputs,
+            .r = floats(call, 2) + d * all * p->hidden,
+            .b = bias != NULL ? bias + d * 2 * all : NULL,
+            .peep = peep != NULL ? peep + d * 3 * p->hidden : NULL,
+            .packed = call->packed != NULL
+                          ? (const float *)call->packed + (size_t)d * direction_floats(p)
+                          : NULL,
+            .pool = call->pool,
+            .block = space,
+            .hg = space + BLOCK * all,
+            .h = space + (BLOCK + 1) * all,
+            .c = space + (BLOCK + 1) * all + p->hidden,
+            .work = space + (BLOCK + 1) * all + 2 * p->hidden,
+            .scratch = space + round_up((size_t)((BLOCK + 1) * all + 3 * p->hidden))};
         for (int64_t b = 0; b < p->batch; b++) {
             int64_t length = lengths != NULL ? ((const int32_t *)lengths->data)[b] : p->steps;
             if (length < 0 || length > p->steps) {

@@ -2,6 +2,7 @@
 /* onnx_rnn.c -- RNN, GRU, LSTM. */
 #include <string.h>
 
+#include "engine/kernels/f32.h"
 #include "engine/ops/onnx.h"
 
 #include "base/banned.h"
@@ -151,6 +152,12 @@ enum ledge_status ledge_onnx_rnn_infer(struct ledge_op_infer *infer)
     return ledge_infer_out(infer, 0, LEDGE_F32, 4, all);
 }
 
+static void pack(const struct ledge_op_prepare *prepare, void *packed)
+{
+    ledge_rnn_pack(prepare->params, ledge_prepare_in(prepare, 1)->data,
+                   ledge_prepare_in(prepare, 2)->data, packed);
+}
+
 enum ledge_status ledge_onnx_rnn_prepare(struct ledge_op_prepare *prepare)
 {
     struct ledge_op_infer infer = ledge_onnx_as_infer(prepare);
@@ -158,10 +165,15 @@ enum ledge_status ledge_onnx_rnn_prepare(struct ledge_op_prepare *prepare)
     LEDGE_TRY(parse(&infer, &r));
     int64_t gates = r.kind == LEDGE_LSTM ? 4 : r.kind == LEDGE_GRU ? 3 : 1;
     prepare->macs = r.steps * r.batch * r.directions * gates * r.hidden * (r.inputs + r.hidden);
+    if (ledge_prepare_in(prepare, 1)->data != NULL && ledge_prepare_in(prepare, 2)->data != NULL) {
+        ledge_rnn_plan(&r, ledge_f32_for(prepare->rung), prepare->threads);
+        prepare->packed_bytes = ledge_rnn_packed_floats(&r) * sizeof(float);
+        prepare->pack = pack;
+    }
     prepare->scratch_bytes = ledge_rnn_scratch(&r);
-    return ledge_onnx_ready(prepare, ledge_rnn_c,
-                            r.kind == LEDGE_LSTM  ? "LSTM_c"
-                            : r.kind == LEDGE_GRU ? "GRU_c"
-                                                  : "RNN_c",
+    return ledge_onnx_ready(prepare, ledge_rnn_f32,
+                            r.kind == LEDGE_LSTM  ? "LSTM_f32"
+                            : r.kind == LEDGE_GRU ? "GRU_f32"
+                                                  : "RNN_f32",
                             &r, sizeof r);
 }
