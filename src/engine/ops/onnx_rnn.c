@@ -166,7 +166,7 @@ enum ledge_status ledge_onnx_rnn_prepare(struct ledge_op_prepare *prepare)
     int64_t gates = r.kind == LEDGE_LSTM ? 4 : r.kind == LEDGE_GRU ? 3 : 1;
     prepare->macs = r.steps * r.batch * r.directions * gates * r.hidden * (r.inputs + r.hidden);
     if (ledge_prepare_in(prepare, 1)->data != NULL && ledge_prepare_in(prepare, 2)->data != NULL) {
-        ledge_rnn_plan(&r, ledge_f32_for(prepare->rung), prepare->threads);
+        ledge_rnn_plan(&r, ledge_f32_for(prepare->rung, prepare->consistent), prepare->threads);
         prepare->packed_bytes = ledge_rnn_packed_floats(&r) * sizeof(float);
         prepare->pack = pack;
     }
