@@ -275,6 +275,7 @@ struct job {
     uint8_t *y;
     uint8_t *copy;
     uint8_t *scratch;
+    const uint8_t *table;
     int64_t pixels, chunk, parts;
 };
 
@@ -488,6 +489,10 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, int64
                 finish.y = job->y + (at + begin) * finish.ldy + group * out + first * lanes;
                 conv->isa->finish(&finish);
             }
+            if (job->table != NULL && !conv->single) {
+                conv->isa->lookup(job->table, finish.y, finish.y, finish.rows, finish.n,
+                                  finish.ldy);
+            }
             finish.rows = 0;
         }
     }
@@ -550,6 +555,7 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
                       .x = call->in[conv->input]->data,
                       .padding = (const uint8_t *)call->packed + padding_at(conv),
                       .y = call->out[0]->data,
+                      .table = conv->table > 0 ? call->in[conv->table]->data : NULL,
                       .copy = call->scratch,
                       .scratch = (uint8_t *)call->scratch + conv->copy_bytes,
                       .pixels = ledge_volume(g->out)};

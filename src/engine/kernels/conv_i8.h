@@ -32,6 +32,7 @@ struct ledge_conv_i8 {
     const void *judge; /* params of the operator's plain kernel, or NULL: only tests look at them */
     struct ledge_geometry g; /* NHWC, depth 1 */
     int32_t input;
+    int32_t table; /* input through which all results go in the end, 256 bytes; 0: none */
     const struct ledge_i8_kernels *isa;
     int32_t threads;
     bool planes;    /* the picture is NCHW all the same */
@@ -86,6 +87,7 @@ struct ledge_depthwise_i8 {
     const void *judge;       /* as in ledge_conv_i8 */
     struct ledge_geometry g; /* NHWC, depth 1 */
     int32_t input;
+    int32_t table; /* likewise */
     const struct ledge_i8_kernels *isa;
     int32_t threads;
     uint8_t flip;

@@ -213,6 +213,10 @@ static void run_blocks(const struct job *job, const struct target *to, struct le
         finish.at = first;
         finish.y = y + first;
         dw->isa->finish(&finish);
+        if (dw->table > 0) {
+            dw->isa->lookup(job->call->in[dw->table]->data, finish.y, finish.y, finish.rows,
+                            finish.n, finish.ldy);
+        }
         for (int64_t t = 0; t < n_x; t++) {
             x[t] += channels;
         }

@@ -137,6 +137,9 @@ struct ledge_i8_kernels {
     enum ledge_rung rung;
     int32_t lanes, group;
     void (*units)(const struct ledge_units_i8 *units);
+    /* Rows of n bytes, ld apart, through a table of 256; y may be x. */
+    void (*lookup)(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows, int64_t n,
+                   int64_t ld);
     /* n neighbours along k of one activation row */
     void (*row)(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, void *to);
     int32_t sub, taps_vectors;
@@ -158,7 +161,8 @@ struct ledge_i8_kernels {
     /* sums[c] += x[c] as u8, for pixels that lie step bytes apart */
     void (*add_pixels)(const uint8_t *x, int64_t pixels, int64_t step, int64_t n, uint8_t flip,
                        int32_t *sums);
-    const char *conv, *depthwise, *gemm, *binary_name, *quantize_name, *mean; /* for reports */
+    const char *conv, *depthwise, *gemm, *binary_name, *quantize_name, *mean,
+        *table; /* for reports */
 };
 
 /* Channel at position p of a group of vectors. */

@@ -94,6 +94,19 @@ static void run_units(const struct ledge_units_i8 *u)
 }
 #endif
 
+#ifndef LOOKUP
+#define LOOKUP run_lookup
+static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows, int64_t n,
+                       int64_t ld)
+{
+    for (int64_t r = 0; r < rows; r++, x += ld, y += ld) {
+        for (int64_t i = 0; i < n; i++) {
+            y[i] = table[x[i]];
+        }
+    }
+}
+#endif
+
 #include "engine/kernels/i8_rows.tmpl.h"
 
 #include "engine/kernels/i8_each.tmpl.h"
@@ -103,6 +116,7 @@ static void run_units(const struct ledge_units_i8 *u)
                                                     .lanes = LANES,                                \
                                                     .group = I8_GROUP,                             \
                                                     .units = run_units,                            \
+                                                    .lookup = LOOKUP,                              \
                                                     .row = run_row,                                \
                                                     .sub = SUB,                                    \
                                                     .taps_vectors = TAPS_VECTORS,                  \
@@ -121,4 +135,5 @@ static void run_units(const struct ledge_units_i8 *u)
                                                     .gemm = "gemm_i8_" #isa,                       \
                                                     .binary_name = "binary_i8_" #isa,              \
                                                     .quantize_name = "quantize_i8_" #isa,          \
-                                                    .mean = "mean_i8_" #isa}
+                                                    .mean = "mean_i8_" #isa,                       \
+                                                    .table = "byte_table_" #isa}

@@ -219,6 +219,47 @@ static inline void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec 
     q[1] = _mm256_unpackhi_epi16(a, b);
 }
 
+/* Through 16 tables of 16 bytes: the low half of a byte chooses within each of them, the bits of
+ * the high half halve their number. */
+static inline __m256i lookup_32(const uint8_t *table, __m256i at)
+{
+    __m256i low = _mm256_and_si256(at, _mm256_set1_epi8(15));
+    __m256i bit4 = _mm256_slli_epi16(at, 3), bit5 = _mm256_slli_epi16(at, 2);
+    __m256i bit6 = _mm256_slli_epi16(at, 1), eighth[2], half[2];
+    for (int h = 0; h < 2; h++) {
+        for (int q = 0; q < 2; q++) {
+            __m256i pair[2];
+            for (int p = 0; p < 2; p++) {
+                const uint8_t *from = table + 128 * h + 64 * q + 32 * p;
+                __m128i a = _mm_loadu_si128((const __m128i *)(const void *)from);
+                __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(from + 16));
+                pair[p] = _mm256_blendv_epi8(
+                    _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(a), low),
+                    _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(b), low), bit4);
+            }
+            eighth[q] = _mm256_blendv_epi8(pair[0], pair[1], bit5);
+        }
+        half[h] = _mm256_blendv_epi8(eighth[0], eighth[1], bit6);
+    }
+    return _mm256_blendv_epi8(half[0], half[1], at);
+}
+
+static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows, int64_t n,
+                   int64_t ld)
+{
+    for (int64_t r = 0; r < rows; r++, x += ld, y += ld) {
+        int64_t i = 0;
+        for (; i + 32 <= n; i += 32) {
+            __m256i at = _mm256_loadu_si256((const __m256i *)(const void *)(x + i));
+            _mm256_storeu_si256((__m256i *)(void *)(y + i), lookup_32(table, at));
+        }
+        for (; i < n; i++) {
+            y[i] = table[x[i]];
+        }
+    }
+}
+#define LOOKUP lookup
+
 #include "engine/kernels/i8.tmpl.h"
 
 I8_KERNELS(avx2, LEDGE_RUNG_AVX2);

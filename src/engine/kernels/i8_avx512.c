@@ -27,6 +27,8 @@ static inline void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec 
     q[1] = _mm512_unpackhi_epi16(a, b);
 }
 
+#define LOOKUP lookup_16
+
 #include "engine/kernels/i8.tmpl.h"
 
 I8_KERNELS(avx512, LEDGE_RUNG_AVX512);

@@ -5,6 +5,7 @@
  * In assembly, because compilers were seen to spill the accumulators around the intrinsic. */
 #if defined(__x86_64__)
 #include "engine/kernels/simd_avx512_int.h"
+#include "engine/port/port.h"
 
 #define I8_GROUP 4
 enum { TAPS_VECTORS = 4 };
@@ -96,6 +97,37 @@ static void row_sums(const uint8_t *const *x, int64_t rows, int64_t taps, int64_
                                       (uint64_t)_mm_extract_epi64(sum, 1));
     }
 }
+
+/* 128 bytes of the table in two registers each; the sign bit chooses. */
+__attribute__((target("avx512vbmi"))) static void
+lookup_vbmi(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows, int64_t n, int64_t ld)
+{
+    ivec quarter[4];
+    for (int i = 0; i < 4; i++) {
+        quarter[i] = iv_load(table + 64 * i);
+    }
+    for (int64_t r = 0; r < rows; r++, x += ld, y += ld) {
+        for (int64_t i = 0; i < n; i += 64) {
+            __mmask64 mask = ~(__mmask64)0 >> (n - i < 64 ? 64 - (n - i) : 0);
+            ivec at = _mm512_maskz_loadu_epi8(mask, x + i);
+            ivec low = _mm512_permutex2var_epi8(quarter[0], at, quarter[1]);
+            ivec high = _mm512_permutex2var_epi8(quarter[2], at, quarter[3]);
+            ivec out = _mm512_mask_blend_epi8(_mm512_movepi8_mask(at), low, high);
+            _mm512_mask_storeu_epi8(y + i, mask, out);
+        }
+    }
+}
+
+static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows, int64_t n,
+                   int64_t ld)
+{
+    if (ledge_port_has_vbmi()) {
+        lookup_vbmi(table, x, y, rows, n, ld);
+    } else {
+        lookup_16(table, x, y, rows, n, ld);
+    }
+}
+#define LOOKUP lookup
 
 #include "engine/kernels/i8.tmpl.h"
 

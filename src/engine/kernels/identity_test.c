@@ -111,7 +111,7 @@ static void onnx_conv(struct test_net *net, struct buffers *b, bool depthwise)
     fill_lists(b, pick(0, 1) == 0);
     const float x_scale = random_scale(), y_scale = 20 * random_scale();
     uint8_t x_zero = zero_point(), y_zero = zero_point();
-    int32_t in[9];
+    int32_t in[10];
     in[0] = planes ? test_input(net, xt, TEST_SHAPE(s.batch, s.in, s.height, s.width), b->x)
                    : test_input(net, xt, TEST_SHAPE(s.batch, s.height, s.width, s.in), b->x);
     in[1] = test_constant(net, LEDGE_F32, 0, NULL, &x_scale);
@@ -122,7 +122,13 @@ static void onnx_conv(struct test_net *net, struct buffers *b, bool depthwise)
     in[6] = test_constant(net, LEDGE_F32, 0, NULL, &y_scale);
     in[7] = test_constant(net, yt, 0, NULL, &y_zero);
     in[8] = test_constant(net, LEDGE_I32, TEST_SHAPE(s.out), b->bias);
-    test_output(net, test_node(net, "", "QLinearConv", 9, in));
+    bool table = pick(0, 2) == 0;
+    if (table) {
+        uint8_t entries[256];
+        test_fill_8(entries, 256, &seed);
+        in[9] = test_constant(net, yt, TEST_SHAPE(256), entries);
+    }
+    test_output(net, test_node(net, "", "QLinearConv", table ? 10 : 9, in));
     set_window(net, &s);
     test_int(net, "group", s.groups);
     test_int(net, "planes", planes);

@@ -25,6 +25,7 @@ struct ledge_quant_inputs {
 struct ledge_qconv_params {
     struct ledge_geometry g;
     struct ledge_quant_inputs in;
+    int32_t table;            /* input that all results go through in the end; 0: none */
     struct ledge_clamp clamp; /* of the real value */
 };
 
@@ -95,7 +96,7 @@ static inline int32_t ledge_requant(int32_t sum, float scale, struct ledge_qrang
     return ledge_round_into((float)sum * scale, r.low - r.zero, r.high - r.zero) + r.zero;
 }
 
-/* out[i] = in 1 [in 0 [i]]: bytes and a table of 256 bytes. */
-enum ledge_status ledge_byte_table_c(const struct ledge_kernel_call *call);
+/* out[i] = in 1 [in 0 [i]]: bytes and a table of 256 bytes; params: ledge_i8_kernels. */
+enum ledge_status ledge_byte_table(const struct ledge_kernel_call *call);
 
 #endif

@@ -115,6 +115,13 @@ enum ledge_status ledge_qconv_c(const struct ledge_kernel_call *call)
     struct job job = begin(call, &params->in, params->clamp);
     ledge_pool_run(call->pool, (int32_t)(params->g.batch * params->g.out_channels), conv_plane,
                    &job);
+    if (params->table > 0) {
+        const uint8_t *table = call->in[params->table]->data;
+        uint8_t *y = call->out[0]->data;
+        for (int64_t i = 0; i < ledge_view_count(call->out[0]); i++) {
+            y[i] = table[y[i]];
+        }
+    }
     return LEDGE_OK;
 }
 

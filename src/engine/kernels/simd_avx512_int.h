@@ -210,6 +210,36 @@ static inline void store_rows(const struct ledge_finish_i8 *f, int32_t row, cons
     }
 }
 
+/* Through 16 tables of 16 bytes: the low half of a byte chooses within each of them, the bits of
+ * the high half halve their number. */
+static inline void lookup_16(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows,
+                             int64_t n, int64_t ld)
+{
+    ivec part[16];
+    for (int i = 0; i < 16; i++) {
+        const __m128i *from = (const __m128i *)(const void *)(table + 16 * i);
+        part[i] = _mm512_broadcast_i32x4(_mm_loadu_si128(from));
+    }
+    for (int64_t r = 0; r < rows; r++, x += ld, y += ld) {
+        for (int64_t i = 0; i < n; i += 64) {
+            __mmask64 mask = ~(__mmask64)0 >> (n - i < 64 ? 64 - (n - i) : 0);
+            ivec at = _mm512_maskz_loadu_epi8(mask, x + i);
+            ivec low = _mm512_and_si512(at, _mm512_set1_epi8(15));
+            ivec some[16];
+            for (int k = 0; k < 16; k++) {
+                some[k] = _mm512_shuffle_epi8(part[k], low);
+            }
+            for (int bit = 0; bit < 4; bit++) {
+                __mmask64 odd = _mm512_test_epi8_mask(at, _mm512_set1_epi8((char)(16 << bit)));
+                for (int k = 0; k < 8 >> bit; k++) {
+                    some[k] = _mm512_mask_blend_epi8(odd, some[2 * k], some[2 * k + 1]);
+                }
+            }
+            _mm512_mask_storeu_epi8(y + i, mask, some[0]);
+        }
+    }
+}
+
 #define STORES_TOGETHER
 enum { TOGETHER = 4 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* byte_table.c -- ledge.ByteTable: bytes (u8 or i8) and a table of 256 bytes, indexed by the byte's
  * bits. The passes write it; a file may hold one, too, so everything is checked. */
-#include "engine/kernels/quant.h"
+#include "engine/kernels/i8.h"
 #include "engine/ops/core.h"
 
 static bool is_byte(enum ledge_dtype dtype)
@@ -22,8 +22,10 @@ enum ledge_status ledge_byte_table_infer(struct ledge_op_infer *infer)
 
 enum ledge_status ledge_byte_table_prepare(struct ledge_op_prepare *prepare)
 {
-    prepare->run = ledge_byte_table_c;
-    prepare->kernel = "byte_table";
+    const struct ledge_i8_kernels *isa = ledge_i8_for(prepare->rung);
+    prepare->run = ledge_byte_table;
+    prepare->params = isa;
+    prepare->kernel = isa->table;
     prepare->in_place = 0;
     return LEDGE_OK;
 }

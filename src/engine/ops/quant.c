@@ -140,6 +140,20 @@ static enum ledge_status read_geometry(const struct ledge_node *node, const stru
     return ledge_conv_geometry(node, &turned, w, bias, g, err);
 }
 
+/* QLinearConv's tenth input, which only the passes write: a table that the results go through. */
+enum { TABLE = 9 };
+
+static enum ledge_status check_table(const struct ledge_op_infer *infer, enum ledge_dtype dtype)
+{
+    enum { ENTRIES = 256 };
+    const struct ledge_value *table = ledge_infer_in(infer, TABLE);
+    if (infer->node->n_in > TABLE &&
+        (table == NULL || table->dtype != dtype || table->rank != 1 || table->dims[0] != ENTRIES)) {
+        return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "input 9 must be 256 of the result's type");
+    }
+    return LEDGE_OK;
+}
+
 static enum ledge_status infer_conv(struct ledge_op_infer *infer,
                                     const struct ledge_quant_inputs *in)
 {
@@ -152,6 +166,7 @@ static enum ledge_status infer_conv(struct ledge_op_infer *infer,
     LEDGE_TRY(check_inputs(infer, in, 1, g.out_channels));
     if (in->y_scale >= 0) {
         LEDGE_TRY(output_type(infer, in, &dtype));
+        LEDGE_TRY(check_table(infer, dtype));
     }
     ledge_spatial_dims(&g, x->rank, dims);
     return ledge_infer_out(infer, 0, dtype, x->rank, dims);
@@ -256,6 +271,7 @@ static enum ledge_status choose_rows(struct ledge_op_prepare *prepare,
     struct ledge_scales_i8 scales = {.scale = NULL};
     struct ledge_conv_i8 conv = {.judge = params,
                                  .g = *g,
+                                 .table = params->table,
                                  .planes = nchw || reads_planes(prepare->node),
                                  .out_planes = nchw};
     LEDGE_TRY(gather(prepare, &params->in, g->out_channels, 1.0f, params->clamp, &weights, &scales,
@@ -266,6 +282,7 @@ static enum ledge_status choose_rows(struct ledge_op_prepare *prepare,
         const struct ledge_depthwise_i8 dw = {.judge = params,
                                               .g = *g,
                                               .input = params->in.a,
+                                              .table = params->table,
                                               .flip = conv.flip,
                                               .x_zero = conv.x_zero,
                                               .epilogue = conv.epilogue};
@@ -285,10 +302,12 @@ static enum ledge_status prepare_conv(struct ledge_op_prepare *prepare,
                             ledge_prepare_in(prepare, in->b), ledge_prepare_in(prepare, in->bias),
                             &params->g, prepare->err));
     params->in = *in;
+    params->table = in->y_scale >= 0 && prepare->node->n_in > TABLE ? TABLE : 0;
     params->clamp = ledge_node_clamp(prepare->node);
     prepare->params = params;
     prepare->macs = ledge_conv_macs(&params->g);
-    if (all_constant(prepare, in) && ledge_conv_i8_is_fast(&params->g)) {
+    if (all_constant(prepare, in) && ledge_conv_i8_is_fast(&params->g) &&
+        (params->table == 0 || params->g.layout == LEDGE_NHWC)) {
         return choose_rows(prepare, params);
     }
     if (reads_planes(prepare->node)) {

@@ -109,13 +109,13 @@ static enum ledge_status turn_weights(const struct ledge_nhwc *r, int32_t at)
 }
 
 /* Constant weights of a picture or a row of samples, whose bytes are all there. */
-static bool is_picture(const struct ledge_nhwc *r, const struct ledge_node *node)
+bool ledge_nhwc_takes(const struct ledge_graph *graph, const struct ledge_node *node)
 {
-    if (node->n_in < 8 || node->in[0] < 0 || node->in[3] < 0 || node->n_out != 1 ||
-        node->out[0] < 0 || ledge_node_attr(node, "layout") != NULL) {
+    if (!ledge_is_op(node, "QLinearConv") || node->n_in < 8 || node->in[0] < 0 || node->in[3] < 0 ||
+        node->n_out != 1 || node->out[0] < 0 || ledge_node_attr(node, "layout") != NULL) {
         return false;
     }
-    const struct ledge_value *w = &r->graph->values[node->in[3]];
+    const struct ledge_value *w = &graph->values[node->in[3]];
     return w->data != NULL && (w->rank == 3 || w->rank == 4) &&
            (w->dtype == LEDGE_I8 || w->dtype == LEDGE_U8) &&
            (int64_t)w->bytes == ledge_match_count(w);
@@ -147,7 +147,7 @@ static enum ledge_status turn_conv(const struct ledge_nhwc *r, int32_t at)
 {
     struct ledge_graph *graph = r->graph;
     const struct ledge_node *node = &graph->nodes[at];
-    if (!is_picture(r, node)) {
+    if (!ledge_nhwc_takes(graph, node)) {
         return LEDGE_OK;
     }
     int32_t x = node->in[0];

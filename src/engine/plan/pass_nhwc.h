@@ -17,6 +17,9 @@ struct ledge_nhwc {
     struct ledge_error *err;
 };
 
+/* A quantised convolution whose picture the pass turns. */
+bool ledge_nhwc_takes(const struct ledge_graph *graph, const struct ledge_node *node);
+
 enum ledge_status ledge_nhwc_no_memory(const struct ledge_nhwc *r);
 
 /* -1: none. */

@@ -17,6 +17,8 @@ static const pass_fn passes[] = {
     ledge_pass_fold_activation, /* before qdq: the clamp becomes part of the integer range */
     LEDGE_KEEP(LEDGE_PASS_QDQ)(ledge_pass_qdq, )
     ledge_pass_cleanup,
+    /* after cleanup: a value that only dead nodes read has one reader less */
+    LEDGE_KEEP(LEDGE_PASS_NHWC)(ledge_pass_epilogue, )
     LEDGE_KEEP(LEDGE_PASS_NHWC)(ledge_pass_nhwc, ) /* last: the others know ONNX's layout */
 };
 /* clang-format on */

@@ -28,6 +28,8 @@ LEDGE_NODISCARD enum ledge_status ledge_pass_fold_activation(struct ledge_graph 
                                                              struct ledge_error *err);
 LEDGE_NODISCARD enum ledge_status ledge_pass_qdq(struct ledge_graph *graph,
                                                  struct ledge_error *err);
+LEDGE_NODISCARD enum ledge_status ledge_pass_epilogue(struct ledge_graph *graph,
+                                                      struct ledge_error *err);
 LEDGE_NODISCARD enum ledge_status ledge_pass_nhwc(struct ledge_graph *graph,
                                                   struct ledge_error *err);
 

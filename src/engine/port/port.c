@@ -206,6 +206,15 @@ static enum ledge_rung detect(void)
     return rung;
 }
 
+bool ledge_port_has_vbmi(void)
+{
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx512vbmi");
+#else
+    return false;
+#endif
+}
+
 enum ledge_rung ledge_port_rung(void)
 {
     static atomic_int known = -1;

@@ -7,6 +7,7 @@
 #ifndef LEDGE_ENGINE_PORT_PORT_H
 #define LEDGE_ENGINE_PORT_PORT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/port/rung.h"
@@ -30,6 +31,10 @@ void ledge_map_close(struct ledge_map *map);
 /* The highest rung this CPU and operating system can run, lowered by the environment variable
  * LEDGE_CPU when that names a rung. Worked out once. */
 enum ledge_rung ledge_port_rung(void);
+
+/* Has this CPU AVX-512 VBMI, shuffles of bytes across a whole vector? No rung of its own: two loops
+ * use it, and have another way. */
+bool ledge_port_has_vbmi(void);
 
 /* "c", "avx2", ...; static storage. */
 const char *ledge_rung_text(enum ledge_rung rung);
