@@ -156,7 +156,9 @@ static inline ivec iv_fixed(ivec x, const fixed_vec *f)
 enum { PACKED = 2 };
 #define VECTORS_TABLE(F) F(1) F(2)
 #define ROW_SUMS         NULL
-#define HAS_COLUMNS      false
+#define COLUMNS
+#define HAS_COLUMNS true
+enum { COLUMN_UNITS = 2 };
 
 static inline void store_some(uint8_t *y, int32_t n, __m128i bytes)
 {
@@ -203,6 +205,8 @@ static inline ivec widen(const uint8_t *x, int32_t n, uint8_t flip)
     __m128i bytes;
     if (n == 2 * LANES) {
         bytes = _mm_loadu_si128((const __m128i *)(const void *)x);
+    } else if (n == LANES) {
+        bytes = _mm_loadl_epi64((const __m128i *)(const void *)x);
     } else {
         uint8_t some[16] = {0};
         memcpy(some, x, (size_t)n);
@@ -217,6 +221,21 @@ static inline void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec 
     ivec b = widen(x[1], n, flip);
     q[0] = _mm256_unpacklo_epi16(a, b);
     q[1] = _mm256_unpackhi_epi16(a, b);
+}
+
+/* The column `at` of three rows: pairs of two of them, of the third and 0. */
+static inline void column_quads(const struct ledge_taps_i8 *t, int64_t at, const bool flip, ivec *q)
+{
+    const uint8_t sign = flip ? 0x80 : 0;
+    bool inside = at >= 0 && at < t->width;
+    ivec row[3];
+    for (int i = 0; i < 3; i++) {
+        row[i] = widen(inside ? t->x[i] + at * t->side[i] : t->padding, t->channels, sign);
+    }
+    q[0] = _mm256_unpacklo_epi16(row[0], row[1]);
+    q[1] = _mm256_unpackhi_epi16(row[0], row[1]);
+    q[2] = _mm256_unpacklo_epi16(row[2], _mm256_setzero_si256());
+    q[3] = _mm256_unpackhi_epi16(row[2], _mm256_setzero_si256());
 }
 
 /* Through 16 tables of 16 bytes: the low half of a byte chooses within each of them, the bits of

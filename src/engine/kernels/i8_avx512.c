@@ -5,8 +5,10 @@
 
 #define I8_GROUP 2
 enum { TAPS_VECTORS = 2 };
-#define ROW_SUMS    NULL
-#define HAS_COLUMNS false
+#define ROW_SUMS NULL
+#define COLUMNS
+#define HAS_COLUMNS true
+enum { COLUMN_UNITS = 2 };
 
 static inline ivec iv_dot(ivec acc, ivec a, ivec b)
 {
@@ -25,6 +27,21 @@ static inline void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec 
     ivec b = widen(x[1], n, flip);
     q[0] = _mm512_unpacklo_epi16(a, b);
     q[1] = _mm512_unpackhi_epi16(a, b);
+}
+
+/* The column `at` of three rows: pairs of two of them, of the third and 0. */
+static inline void column_quads(const struct ledge_taps_i8 *t, int64_t at, const bool flip, ivec *q)
+{
+    const uint8_t sign = flip ? 0x80 : 0;
+    bool inside = at >= 0 && at < t->width;
+    ivec row[3];
+    for (int i = 0; i < 3; i++) {
+        row[i] = widen(inside ? t->x[i] + at * t->side[i] : t->padding, t->channels, sign);
+    }
+    q[0] = _mm512_unpacklo_epi16(row[0], row[1]);
+    q[1] = _mm512_unpackhi_epi16(row[0], row[1]);
+    q[2] = _mm512_unpacklo_epi16(row[2], _mm512_setzero_si512());
+    q[3] = _mm512_unpackhi_epi16(row[2], _mm512_setzero_si512());
 }
 
 #define LOOKUP lookup_16

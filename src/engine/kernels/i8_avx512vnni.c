@@ -10,6 +10,7 @@
 #define I8_GROUP 4
 enum { TAPS_VECTORS = 4 };
 #define COLUMNS
+enum { COLUMN_UNITS = 1 };
 #define HAS_COLUMNS true
 #define ROW_SUMS    row_sums
 

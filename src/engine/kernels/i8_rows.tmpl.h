@@ -282,7 +282,7 @@ INLINE void taps_block(const struct ledge_taps_i8 *t, const bool whole, const in
 INLINE void taps_columns(const struct ledge_taps_i8 *t, const int advance, const int parts,
                          const bool flip)
 {
-    ivec q[3][TAPS_VECTORS];
+    ivec q[3][COLUMN_UNITS * TAPS_VECTORS];
     int64_t at = t->first;
     column_quads(t, at, flip, q[0]);
     if (advance == 1) {
@@ -301,12 +301,16 @@ INLINE void taps_columns(const struct ledge_taps_i8 *t, const int advance, const
             ivec acc = iv_load(t->offset + v * LANES);
             UNROLL
             for (int i = 0; i < 3 * parts; i++) {
-                acc = iv_dot(acc, q[i % 3][v], iv_load(t->w + (i * TAPS_VECTORS + v) * LANES));
+                UNROLL
+                for (int u = v; u < COLUMN_UNITS * TAPS_VECTORS; u += TAPS_VECTORS) {
+                    const uint32_t *w = t->w + (i * COLUMN_UNITS * TAPS_VECTORS + u) * LANES;
+                    acc = iv_dot(acc, q[i % 3][u], iv_load(w));
+                }
             }
             iv_store(t->sums + (p * TAPS_VECTORS + v) * LANES, acc);
         }
         UNROLL
-        for (int v = 0; v < TAPS_VECTORS; v++) {
+        for (int v = 0; v < COLUMN_UNITS * TAPS_VECTORS; v++) {
             q[0][v] = advance == 1 ? q[1][v] : q[2][v];
             q[1][v] = q[2][v];
         }
