@@ -485,29 +485,28 @@ static void run_sum(const struct ledge_blocked_window *w)
     v_store(w->y, v_clamp(all, v_set1(w->low), v_set1(w->high)));
 }
 
-/* e^x, x from -87 to 88 (clamped): 2^n times the Taylor series of the rest, whose ninth term is
- * below half a unit of the last place for |rest| <= ln(2) / 2. */
-INLINE vec exponential(vec x)
+/* e^-x, x from -88 to 87 (clamped): 2^n times a polynomial of the rest, |rest| <= ln(2) / 2, with
+ * the least largest relative error (3e-9) among those that begin with 1 + rest. It is written in
+ * minus the rest, which saves a negation. */
+INLINE vec exponential_down(vec x)
 {
-    x = v_clamp(x, v_set1(-87.0f), v_set1(88.0f));
+    x = v_clamp(x, v_set1(-88.0f), v_set1(87.0f));
     const vec magic = v_set1(12582912.0f); /* 1.5 * 2^23: adding it rounds to whole numbers */
-    vec n = v_add(v_fma(x, v_set1(1.44269504f), magic), v_set1(-12582912.0f));
-    vec r = v_fma(n, v_set1(-0.693359375f), x); /* ln 2 in two parts */
-    r = v_fma(n, v_set1(2.12194440e-4f), r);
-    vec p = v_fma(r, v_set1(1.0f / 5040), v_set1(1.0f / 720));
-    p = v_fma(p, r, v_set1(1.0f / 120));
-    p = v_fma(p, r, v_set1(1.0f / 24));
-    p = v_fma(p, r, v_set1(1.0f / 6));
-    p = v_fma(p, r, v_set1(0.5f));
-    p = v_fma(p, r, v_set1(1.0f));
+    vec n = v_add(v_fma(x, v_set1(-1.44269504f), magic), v_set1(-12582912.0f));
+    vec r = v_fma(n, v_set1(0.693359375f), x); /* ln 2 in two parts */
+    r = v_fma(n, v_set1(-2.12194440e-4f), r);
+    vec p = v_fma(r, v_set1(1.38145986e-3f), v_set1(-8.36871691e-3f));
+    p = v_fma(p, r, v_set1(4.16683880e-2f));
+    p = v_fma(p, r, v_set1(-0.166665206f));
+    p = v_fma(p, r, v_set1(0.499999934f));
+    p = v_fma(p, r, v_set1(-1.0f));
     p = v_fma(p, r, v_set1(1.0f));
     return v_scale(p, n);
 }
 
 INLINE vec sigmoid(vec x, vec numerator)
 {
-    vec e = exponential(v_times(x, v_set1(-1.0f)));
-    return v_over(numerator, v_add(e, v_set1(1.0f)));
+    return v_over(numerator, v_add(exponential_down(x), v_set1(1.0f)));
 }
 
 static void run_activate(const struct ledge_blocked_activation *a, const float *x, int64_t n,
