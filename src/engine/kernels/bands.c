@@ -77,6 +77,17 @@ static void plan_rows(struct ledge_bands *bands, int32_t threads)
     bands->shared_floats = 0;
 }
 
+/* Threads that work on planes read what the other made, through memory that they share. Parts of
+ * the picture need none of that: better where the rows computed twice are a sixth or less. */
+static bool parts_are_better(const struct ledge_bands *bands, int64_t threads)
+{
+    const struct ledge_geometry *g = &bands->depth->g;
+    int64_t window = (g->kernel[H] - 1) * g->dilation[H] + 1;
+    int64_t twice = (threads - 1) * larger(window - g->stride[H], 0);
+    bool even = g->out[H] % threads == 0 || g->out[H] >= 8 * threads;
+    return threads > 1 && bands->batch < threads && even && 6 * twice <= g->in[H];
+}
+
 bool ledge_bands_plan(struct ledge_bands *bands, int32_t threads, bool force)
 {
     const struct ledge_blocked_rows *depth = bands->depth;
@@ -91,7 +102,8 @@ bool ledge_bands_plan(struct ledge_bands *bands, int32_t threads, bool force)
     int64_t all = g->in[H] * row_before(bands) + g->out[H] * row_behind(bands);
     bool small = 2 * depth->isa->block * ledge_volume(g->in) <= PLANE_FLOATS &&
                  g->out[H] * row_behind(bands) <= LEFT_FLOATS;
-    bands->planes = bands->expand != NULL && bands->expand->direct && small;
+    bands->planes = bands->expand != NULL && bands->expand->direct && small &&
+                    !parts_are_better(bands, threads);
     if (bands->planes) {
         plan_planes(bands);
         return true;
