@@ -6,12 +6,15 @@
  */
 #include "engine/kernels/f32.h"
 
-#if defined(__clang__)
+#if defined(UNROLL) /* the simd header knows better */
+#elif defined(__clang__)
 #define UNROLL _Pragma("unroll")
 #else
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
+#ifndef INLINE
 #define INLINE static inline __attribute__((always_inline))
+#endif
 
 enum { NR = 2 * LANES, BAND = 16, VECTOR_PANELS = 4 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/kernels/i8.h"
+#include "engine/port/select.h"
 
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
@@ -111,6 +112,7 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
 
 #include "engine/kernels/i8_each.tmpl.h"
 
+/* clang-format off */
 #define I8_KERNELS(isa, its_rung)                                                                  \
     const struct ledge_i8_kernels ledge_i8_##isa = {.rung = (its_rung),                            \
                                                     .lanes = LANES,                                \
@@ -127,7 +129,7 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     .row_sums = ROW_SUMS,                          \
                                                     .columns = HAS_COLUMNS,                        \
                                                     .binary = run_binary,                          \
-                                                    .fixed_binary = run_fixed_binary,              \
+                                                    LEDGE_KEEP(LEDGE_PART_FIXED)(.fixed_binary = run_fixed_binary, )  \
                                                     .quantize = run_quantize,                      \
                                                     .add_pixels = run_add_pixels,                  \
                                                     .conv = "conv_i8_" #isa,                       \
@@ -137,3 +139,4 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     .quantize_name = "quantize_i8_" #isa,          \
                                                     .mean = "mean_i8_" #isa,                       \
                                                     .table = "byte_table_" #isa}
+/* clang-format on */

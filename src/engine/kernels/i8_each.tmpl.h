@@ -202,8 +202,8 @@ INLINE void fixed_vectors(const struct ledge_fixed_binary_i8 *p, const uint8_t *
     }
 }
 
-static void run_fixed_binary(const struct ledge_fixed_binary_i8 *p, const uint8_t *a,
-                             const uint8_t *b, int64_t n, uint8_t *y)
+static inline void run_fixed_binary(const struct ledge_fixed_binary_i8 *p, const uint8_t *a,
+                                    const uint8_t *b, int64_t n, uint8_t *y)
 {
     int64_t whole = n / LANES * LANES;
     fixed_vectors(p, a, b, whole, y);

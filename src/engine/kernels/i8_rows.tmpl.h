@@ -205,7 +205,8 @@ enum {
     static void finish_float_less_##v(const struct ledge_finish_i8 *f)                             \
     {                                                                                              \
         finish_float(f, v, true, false);                                                           \
-    }                                                                                              \
+    }
+#define FIXED_FUNCTIONS(v)                                                                         \
     static void finish_fixed_##v(const struct ledge_finish_i8 *f)                                  \
     {                                                                                              \
         finish_fixed(f, v, false);                                                                 \
@@ -218,13 +219,16 @@ enum {
     {                                                                                              \
         finish_wide(f, v);                                                                         \
     }
+/* clang-format off */
 #define FINISH_ENTRY(v)                                                                            \
-    [v] = {finish_plain_##v, finish_float_##v,      finish_float_less_##v,                         \
-           finish_fixed_##v, finish_fixed_less_##v, finish_wide_##v},
+    [v] = {finish_plain_##v, finish_float_##v, finish_float_less_##v,                              \
+           LEDGE_KEEP(LEDGE_PART_FIXED)(finish_fixed_##v, finish_fixed_less_##v, finish_wide_##v)},
 
 VECTORS_TABLE(FINISH_FUNCTIONS)
+LEDGE_KEEP(LEDGE_PART_FIXED)(VECTORS_TABLE(FIXED_FUNCTIONS))
+    /* clang-format on */
 
-static void run_finish(const struct ledge_finish_i8 *f)
+    static void run_finish(const struct ledge_finish_i8 *f)
 {
     static const finish_fn table[LEDGE_I8_VECTORS + 1][FINISH_WIDE + 1] = {
         VECTORS_TABLE(FINISH_ENTRY)};

@@ -13,6 +13,10 @@
 #ifdef SIMD_C_WIDE
 enum { LANES = 16, TILE_ROWS = 2, PLANE_ROWS = 2, ROW_WIDE = 3, ROW_NARROW = 2 };
 #define MULTIPLY_ADD(a, b, c) fmaf(a, b, c)
+#ifndef __FP_FAST_FMAF
+#define UNROLL /* every fmaf() is a call: longer code is no faster */
+#define INLINE static inline
+#endif
 #else
 enum { LANES = 4, TILE_ROWS = 4, PLANE_ROWS = 2, ROW_WIDE = 4, ROW_NARROW = 2 };
 #define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))

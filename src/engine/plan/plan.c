@@ -120,7 +120,7 @@ enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
         LEDGE_KEEP(LEDGE_OP_BlockedConv)(status = ledge_plan_layout(made, options, err);)
     }
     if (status == LEDGE_OK) {
-        status = ledge_plan_bands(made, options, err);
+        LEDGE_KEEP(LEDGE_OP_BlockedConv)(status = ledge_plan_bands(made, options, err);)
     }
     if (status == LEDGE_OK) {
         status = prepare_steps(made, options, err);

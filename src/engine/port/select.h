@@ -7,6 +7,7 @@
  *   LEDGE_OP_<name>        operator of any domain but TFLite's;  LEDGE_OP_tfl_<name>  one of those
  *   LEDGE_PASS_<name>      pass of plan/passes.c or step of plan/plan.c that is not always there
  *   LEDGE_IMPORT_<format>  reader
+ *   LEDGE_PART_FIXED       kernels' parts in fixed point: with any operator of TFLite
  *
  *   LEDGE_KEEP(word)(tokens)   tokens where word is wanted, else nothing
  */
