@@ -146,6 +146,8 @@ struct ledge_blocked_kernels {
     void (*wino_out)(const struct ledge_blocked_wino_out *out);
     /* n vectors, `step` floats apart, one after the other. */
     void (*gather)(const float *from, int64_t step, int64_t n, float *to);
+    /* to[i] = from[i * step] for n floats; nothing behind the last one is read. */
+    void (*every)(const float *from, int64_t step, int64_t n, float *to);
     /* y = f(x) for n vectors; x may be y. */
     void (*activate)(const struct ledge_blocked_activation *a, const float *x, int64_t n, float *y);
     /* y = x * gate for n vectors and one vector of gates; x may be y. */

@@ -566,6 +566,20 @@ static void run_gather(const float *from, int64_t step, int64_t n, float *to)
     }
 }
 
+static void run_every(const float *from, int64_t step, int64_t n, float *to)
+{
+    int64_t i = 0;
+    for (; step == 1 && i + LANES <= n; i += LANES) {
+        v_store(to + i, v_load(from + i));
+    }
+    for (; step == 2 && i + LANES < n; i += LANES) { /* reads one float more than it takes */
+        v_store(to + i, v_even(v_load(from + 2 * i), v_load(from + 2 * i + LANES)));
+    }
+    for (; i < n; i++) {
+        to[i] = from[i * step];
+    }
+}
+
 #define BLOCKED_KERNELS(isa, its_rung)                                                             \
     const struct ledge_blocked_kernels ledge_blocked_##isa = {                                     \
         .rung = (its_rung),                                                                        \
@@ -578,6 +592,7 @@ static void run_gather(const float *from, int64_t step, int64_t n, float *to)
         .max = run_max,                                                                            \
         .sum = run_sum,                                                                            \
         .gather = run_gather,                                                                      \
+        .every = run_every,                                                                        \
         .mix = run_mix,                                                                            \
         .wino_in = run_wino_in,                                                                    \
         .wino_out = run_wino_out,                                                                  \

@@ -237,8 +237,9 @@ static void copy_row(const struct ledge_blocked_conv *conv, const float *row, in
         conv->isa->gather(row + (from + first * stride) * step, stride * step, last - first,
                           to + first * step);
     }
-    for (int64_t i = first; i < last && conv->planar; i++) {
-        to[i] = row[(from + i * stride) * distance];
+    if (first < last && conv->planar) {
+        conv->isa->every(row + (from + first * stride) * distance, stride * distance, last - first,
+                         to + first);
     }
     memset(to + last * step, 0, (size_t)((conv->pitch - last) * step) * sizeof *to);
 }
