@@ -24,6 +24,12 @@ enum ledge_numerics {
     LEDGE_NUMERICS_CONSISTENT = 1, /* nothing: the same bytes on every processor */
 };
 
+/* How the weights of float convolutions and products are held; sums are f32 in any case. */
+enum ledge_precision {
+    LEDGE_PRECISION_F32 = 0,
+    LEDGE_PRECISION_BF16 = 1, /* 8 bits of mantissa, half the bytes, where weights are large */
+};
+
 struct ledge_session_options {
     /* The calling one included; 0 or 1: no other. No more are started than the process may use CPUs
      * (affinity mask, cgroup quota). */
@@ -48,6 +54,7 @@ struct ledge_session_options {
      * ERR_NOMEM, in a run or when it is opened. 0: no limit. (An arena of your own and the model's
      * weights do not count.) */
     size_t max_bytes;
+    int32_t precision; /* enum ledge_precision */
 };
 
 /* One step of the plan, for inspect and profile. */

@@ -122,6 +122,7 @@ int cli_cmd_verify(int argc, char **argv)
         {"raw", 0, CLI_FLAG, &w.options.raw, NULL, "run the graph of the file, without passes"},
         {"consistent", 0, CLI_FLAG, &w.options.consistent, NULL,
          "with float answers that are the same bytes on every processor"},
+        {"bf16", 0, CLI_FLAG, &w.options.bf16, NULL, "with weights held as bf16"},
         {"verbose", 'v', CLI_FLAG, &w.verbose, NULL, "a line for every case, also what is right"},
         {"json", 0, CLI_FLAG, &json, NULL, "everything as JSON"},
     };

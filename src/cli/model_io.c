@@ -114,6 +114,10 @@ enum ledge_status cli_session_open(const char *path, const struct cli_session_op
         options->batch < 0 || options->batch > INT32_MAX) {
         return ledge_fail(err, LEDGE_ERR_ARG, "--threads, --batch or --max-bytes is out of range");
     }
+    bool bf16 = options->precision != NULL && strcmp(options->precision, "bf16") == 0;
+    if (options->precision != NULL && !bf16 && strcmp(options->precision, "f32") != 0) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "--precision %.20s: f32 or bf16", options->precision);
+    }
     bool opened = *model == NULL;
     if (opened) {
         LEDGE_TRY(ledge_model_open(path, NULL, model, err));
@@ -125,6 +129,7 @@ enum ledge_status cli_session_open(const char *path, const struct cli_session_op
         .batch = (int32_t)options->batch,
         .profile = options->profile,
         .max_bytes = (size_t)options->max_bytes,
+        .precision = bf16 ? LEDGE_PRECISION_BF16 : LEDGE_PRECISION_F32,
         .numerics = options->consistent ? LEDGE_NUMERICS_CONSISTENT : LEDGE_NUMERICS_FAST,
         .input_shapes = shapes,
         .n_input_shapes = n};

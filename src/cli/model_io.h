@@ -28,6 +28,7 @@ struct cli_session_options {
     bool profile;
     bool consistent;
     int64_t max_bytes;
+    const char *precision; /* NULL: f32 */
 };
 
 #define CLI_SESSION_OPTIONS(o)                                                                     \
@@ -36,6 +37,7 @@ struct cli_session_options {
         {"consistent",     0,    CLI_FLAG,                                                         \
          &(o)->consistent, NULL, "float answers that are the same bytes on every processor"},      \
         {"max-bytes", 0, CLI_INT, &(o)->max_bytes, "N", "memory that a run may take (no limit)"},  \
+        {"precision", 0, CLI_TEXT, &(o)->precision, "f32|bf16", "how weights are held (f32)"},     \
     {                                                                                              \
         "shape", 0, CLI_LIST, &(o)->shapes, "NAME:DIMS", "shape of an input, e.g. x:1x3x224x224"   \
     }

@@ -218,6 +218,7 @@ static enum ledge_status plan_attempt(struct attempt *a, const struct cli_tensor
     struct ledge_plan_options plan = {.rung = ledge_port_rung(),
                                       .threads = 1,
                                       .consistent = options->consistent,
+                                      .bf16 = options->bf16,
                                       .input_shapes = shapes,
                                       .n_input_shapes = a->graph.n_inputs};
     LEDGE_TRY(ledge_plan_create(&a->graph, &plan, NULL, &a->plan, err));

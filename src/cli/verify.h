@@ -29,6 +29,7 @@ struct cli_case {
 struct cli_verify_options {
     double rtol, atol;
     bool raw;        /* run the graph as it stands in the file: no passes */
+    bool bf16;       /* hold weights so */
     bool consistent; /* with the numerics that are the same everywhere */
 };
 

@@ -37,7 +37,8 @@ class Options(ctypes.Structure):
     """struct ledge_session_options; what a later library adds behind is zero, its default."""
     _fields_ = [("threads", c_int32), ("batch", c_int32), ("profile", c_int32), ("input_shapes", POINTER(Tensor)),
                 ("n_input_shapes", c_int32), ("arena", c_void_p), ("arena_bytes", c_size_t), ("strings", c_int32),
-                ("numerics", c_int32), ("max_bytes", c_size_t), ("later", c_char * 256)]
+                ("numerics", c_int32), ("max_bytes", c_size_t), ("precision", c_int32),
+                ("later", c_char * 256)]
 
 
 class ErrorText(ctypes.Structure):

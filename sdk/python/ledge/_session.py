@@ -61,13 +61,14 @@ class Session:
     threads  that work on one run, the calling one included
     consistent  float answers are the same bytes on every processor (docs/numerics.md), at a price in speed
     max_bytes  that runs may hold for each set of input shapes; more raises ERR_NOMEM. 0: no limit
+    precision  "f32", or "bf16": large weights of float models are held in half the bytes (docs/numerics.md)
 
     A session may be used by several threads: runs wait for each other. Sessions run side by side.
     Raises ledge.Error with the library's one line.
     """
 
     def __init__(self, model: Union[str, os.PathLike, bytes, bytearray, memoryview], *, threads: int = 1,
-                 consistent: bool = False, max_bytes: int = 0):
+                 consistent: bool = False, max_bytes: int = 0, precision: str = "f32"):
         handle = c_void_p()
         model = bytes(model) if isinstance(model, (bytearray, memoryview)) else model
         if isinstance(model, bytes):
@@ -79,6 +80,9 @@ class Session:
         self._sessions: collections.OrderedDict[tuple, c_void_p] = collections.OrderedDict()
         self._lock = threading.Lock()
         self._threads = threads
+        if precision not in ("f32", "bf16"):
+            raise Error("ERR_ARG", f"precision {precision}: f32 or bf16")
+        self._precision = 1 if precision == "bf16" else 0  # enum ledge_precision
         self._max_bytes = max_bytes
         self._numerics = 1 if consistent else 0  # enum ledge_numerics
         self._close = weakref.finalize(self, Session._free, handle, self._sessions, model)
@@ -207,7 +211,7 @@ class Session:
             self._sessions.move_to_end(shapes)
             return session
         options = Options(threads=self._threads, numerics=self._numerics, max_bytes=self._max_bytes, input_shapes=given,
-                          n_input_shapes=len(given))
+                          n_input_shapes=len(given), precision=self._precision)
         session = c_void_p()
         call("ledge_session_open", self._model, byref(options), byref(session))
         self._sessions[shapes] = session

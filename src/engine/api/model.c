@@ -194,7 +194,7 @@ static bool matches(const struct ledge_model *model, const struct ledge_plan *pl
                     const struct ledge_plan_options *options)
 {
     if (plan == NULL || plan->threads != (options->threads > 1 ? options->threads : 1) ||
-        plan->consistent != options->consistent) {
+        plan->consistent != options->consistent || plan->bf16 != options->bf16) {
         return false;
     }
     for (int32_t i = 0; i < plan->graph.n_inputs; i++) {

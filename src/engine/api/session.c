@@ -45,7 +45,7 @@ struct ledge_session {
     void *arena; /* the caller's, or NULL */
     size_t arena_bytes;
     int32_t threads;
-    int32_t numerics;
+    int32_t numerics, precision;
     bool profile;
     bool strings; /* the caller knows tensors of strings */
 };
@@ -61,7 +61,8 @@ static enum ledge_status take_plan(struct ledge_model *model,
                                         .threads = options->threads,
                                         .batch = options->batch,
                                         .consistent =
-                                            options->numerics == LEDGE_NUMERICS_CONSISTENT};
+                                            options->numerics == LEDGE_NUMERICS_CONSISTENT,
+                                        .bf16 = options->precision == LEDGE_PRECISION_BF16};
     if (options->input_shapes != NULL) {
         struct ledge_view *views =
             LEDGE_NEW_ARRAY(&scratch, struct ledge_view, (size_t)options->n_input_shapes);
@@ -191,6 +192,7 @@ static enum ledge_status build(struct ledge_session *session,
     set_budget(session, options->max_bytes);
     session->threads = options->threads;
     session->numerics = options->numerics;
+    session->precision = options->precision;
     session->profile = options->profile != 0;
     session->strings = options->strings != 0;
     session->arena = options->arena;
@@ -213,6 +215,9 @@ static enum ledge_status check_options(const struct ledge_session_options *optio
     if (options->numerics != LEDGE_NUMERICS_FAST &&
         options->numerics != LEDGE_NUMERICS_CONSISTENT) {
         return ledge_fail(err, LEDGE_ERR_ARG, "numerics %d: no such mode", (int)options->numerics);
+    }
+    if (options->precision != LEDGE_PRECISION_F32 && options->precision != LEDGE_PRECISION_BF16) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "precision %d: no such one", (int)options->precision);
     }
     if (options->input_shapes == NULL) {
         return LEDGE_OK;
@@ -392,6 +397,7 @@ static enum ledge_status follow_shapes(struct ledge_session *session,
     struct ledge_plan *plan = NULL;
     const struct ledge_session_options options = {.threads = session->threads,
                                                   .numerics = session->numerics,
+                                                  .precision = session->precision,
                                                   .input_shapes = inputs,
                                                   .n_input_shapes = n};
     LEDGE_TRY(take_plan(session->model, &options, &plan, err));

@@ -152,7 +152,7 @@ struct ledge_blocked_kernels {
     void (*activate)(const struct ledge_blocked_activation *a, const float *x, int64_t n, float *y);
     /* y = x * gate for n vectors and one vector of gates; x may be y. */
     void (*gate)(const float *x, const float *gate, int64_t n, float *y);
-    const char *conv, *winograd, *depthwise, *bands; /* names for reports */
+    const char *conv, *conv_bf16, *winograd, *depthwise, *bands; /* names for reports */
     const char *pool, *activation, *gathering;
 };
 
@@ -185,6 +185,7 @@ struct ledge_blocked_conv {
     int64_t rows, pitch;
     int64_t plane; /* floats of one input block in scratch */
     bool winograd;
+    bool bf16;                /* weights are held so (bf16.h) */
     int64_t tiles[2];         /* Winograd: tiles down and across */
     int64_t v_plane, m_plane; /* floats of one point's inputs and products */
     int64_t band; /* output rows (direct: pixels, Winograd: rows of tiles) done together */
@@ -194,7 +195,8 @@ struct ledge_blocked_conv {
 
 /* Dense, 2-D, small enough to count in 32 bits; groups of whole blocks. */
 bool ledge_blocked_conv_fits(const struct ledge_geometry *g, int32_t block);
-/* Fill the rest of conv, whose g, clamp, isa and planar are given; tap_at: room for all taps. */
+/* Fill the rest of conv, whose g, clamp, isa, planar and bf16 (the wish) are given; tap_at: room
+ * for all taps. */
 void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t threads, int64_t *tap_at);
 /* Packed weights, then bias. */
 size_t ledge_blocked_conv_floats(const struct ledge_blocked_conv *conv);

@@ -602,6 +602,7 @@ static void run_every(const float *from, int64_t step, int64_t n, float *to)
         .activation = "activation_blocked_" #isa,                                                  \
         .gathering = "gather_blocked_" #isa,                                                       \
         .conv = "conv_blocked_" #isa,                                                              \
+        .conv_bf16 = "conv_blocked_bf16_" #isa,                                                    \
         .depthwise = "depthwise_blocked_" #isa,                                                    \
         .bands = "bands_blocked_" #isa,                                                            \
         .pool = "pool_blocked_" #isa}

@@ -8,10 +8,11 @@
  */
 #include <string.h>
 
+#include "engine/kernels/bf16.h"
 #include "engine/kernels/blocked.h"
 #include "engine/kernels/product_f32.h"
 
-enum { H = 1, W = 2 };
+enum { H = 1, W = 2, MAX_LANES = 64 };
 
 /* Tasks are counted in 32 bits; a picture's copy is no more than a gibibyte; a band's input should
  * stay in the L2 cache. */
@@ -106,6 +107,17 @@ static void divide(struct ledge_blocked_conv *conv, int64_t total, int64_t unit_
     conv->band = ceil_div(total, conv->bands);
 }
 
+static int64_t depth(const struct ledge_blocked_conv *conv)
+{
+    return conv->g.in_channels / conv->g.groups * ledge_volume(conv->g.kernel);
+}
+
+/* Scratch of a thread for the widened weights of a pair of output blocks. */
+static size_t wide_floats(const struct ledge_blocked_conv *conv)
+{
+    return conv->bf16 ? (size_t)(2 * conv->isa->block * depth(conv)) : 0;
+}
+
 void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t threads, int64_t *tap_at)
 {
     const struct ledge_geometry *g = &conv->g;
@@ -116,13 +128,16 @@ void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t threads, i
     conv->direct = !conv->planar && is_pointwise(g);
     conv->tap_at = tap_at;
     conv->winograd = ledge_blocked_winograd_pays(conv);
+    conv->bf16 = conv->bf16 && !conv->winograd && !conv->planar &&
+                 g->out_channels * depth(conv) >= LEDGE_BF16_LEAST;
     if (conv->winograd) {
         ledge_blocked_winograd_plan(conv, threads);
         return;
     }
     if (conv->direct) {
         tap_at[0] = 0;
-        bool vector = ledge_volume(g->out) == 1 && g->groups == 1;
+        conv->worker_floats = wide_floats(conv);
+        bool vector = ledge_volume(g->out) == 1 && g->groups == 1 && !conv->bf16;
         conv->vector = vector ? conv->isa->f32 : NULL;
         divide(conv, ledge_volume(g->out), g->in_channels / g->groups, threads);
         return;
@@ -135,7 +150,8 @@ void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t threads, i
     divide(conv, g->out[H], phases * conv->pitch * conv->in_blocks * step, threads);
     conv->rows = extent(g, H, conv->band);
     conv->plane = phases * conv->rows * conv->pitch * step;
-    conv->worker_floats = (size_t)(ceil_div(conv->plane * conv->in_blocks, 16) * 16);
+    conv->worker_floats =
+        (size_t)(ceil_div(conv->plane * conv->in_blocks, 16) * 16) + wide_floats(conv);
     for (int64_t i = 0; i < g->kernel[H]; i++) {
         for (int64_t j = 0; j < g->kernel[W]; j++) {
             int64_t y = i * g->dilation[H], x = j * g->dilation[W];
@@ -147,15 +163,11 @@ void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t threads, i
     }
 }
 
-static int64_t depth(const struct ledge_blocked_conv *conv)
-{
-    return conv->g.in_channels / conv->g.groups * ledge_volume(conv->g.kernel);
-}
-
+/* What the weights take: two of bf16 in the room of a float. */
 static int64_t weight_floats(const struct ledge_blocked_conv *conv)
 {
     int64_t each = conv->winograd ? LEDGE_WINOGRAD_POINTS * conv->g.in_channels : depth(conv);
-    return conv->g.groups * conv->out_blocks * conv->isa->block * each;
+    return conv->g.groups * conv->out_blocks * conv->isa->block * each / (conv->bf16 ? 2 : 1);
 }
 
 size_t ledge_blocked_conv_floats(const struct ledge_blocked_conv *conv)
@@ -173,8 +185,9 @@ static void pack_lanes(const struct ledge_blocked_conv *conv, const float *weigh
     }
 }
 
-static float *pack_unit(const struct ledge_blocked_conv *conv, const float *weights, int64_t group,
-                        int64_t first, int64_t blocks, float *to)
+/* The weights of two blocks from weight number `at` of packed on; where they end. */
+static int64_t pack_unit(const struct ledge_blocked_conv *conv, const float *weights, int64_t group,
+                         int64_t first, int64_t blocks, float *packed, int64_t at)
 {
     const struct ledge_geometry *g = &conv->g;
     int64_t in = g->in_channels / g->groups, taps = ledge_volume(g->kernel);
@@ -184,14 +197,18 @@ static float *pack_unit(const struct ledge_blocked_conv *conv, const float *weig
     for (int64_t c0 = 0; c0 < in; c0 += step) {
         for (int64_t tap = 0; tap < taps; tap++) {
             for (int64_t c = c0; c < in && c < c0 + step; c++) {
-                int64_t at = g->layout == LEDGE_NCHW ? c * taps + tap : tap * in + c;
-                for (int64_t v = 0; v < blocks; v++, to += conv->isa->block) {
-                    pack_lanes(conv, weights, out + v * conv->isa->block, end, at, in * taps, to);
+                int64_t from = g->layout == LEDGE_NCHW ? c * taps + tap : tap * in + c;
+                for (int64_t v = 0; v < blocks; v++, at += conv->isa->block) {
+                    float lanes[MAX_LANES], *to = conv->bf16 ? lanes : packed + at;
+                    pack_lanes(conv, weights, out + v * conv->isa->block, end, from, in * taps, to);
+                    if (conv->bf16) {
+                        ledge_bf16_narrow(lanes, conv->isa->block, (uint16_t *)packed + at);
+                    }
                 }
             }
         }
     }
-    return to;
+    return at;
 }
 
 static int64_t blocks_of(const struct ledge_blocked_conv *conv, int64_t unit)
@@ -203,13 +220,14 @@ void ledge_blocked_conv_pack(const struct ledge_blocked_conv *conv, const float 
                              const float *bias, float *packed)
 {
     const struct ledge_geometry *g = &conv->g;
-    float *to = packed;
+    float *to = packed + weight_floats(conv);
+    int64_t at = 0;
     if (conv->winograd) {
-        to = ledge_blocked_winograd_pack(conv, weights, packed);
+        (void)ledge_blocked_winograd_pack(conv, weights, packed);
     }
     for (int64_t group = 0; group < g->groups && !conv->winograd; group++) {
         for (int64_t unit = 0; unit < conv->units; unit++) {
-            to = pack_unit(conv, weights, group, 2 * unit, blocks_of(conv, unit), to);
+            at = pack_unit(conv, weights, group, 2 * unit, blocks_of(conv, unit), packed, at);
         }
     }
     memset(to, 0, (size_t)(g->groups * conv->out_blocks * conv->isa->block) * sizeof *to);
@@ -338,7 +356,7 @@ void ledge_blocked_conv_tile(const struct ledge_blocked_conv *conv, const float 
 
 /* Two blocks of outputs at rows r0 .. r1 - 1 (direct: pixels). */
 static void run_unit(const struct ledge_blocked_job *job, int64_t picture, int64_t group,
-                     int64_t unit, int64_t r0, int64_t r1, const float *scratch)
+                     int64_t unit, int64_t r0, int64_t r1, float *scratch)
 {
     const struct ledge_blocked_conv *conv = job->conv;
     const struct ledge_geometry *g = &conv->g;
@@ -347,6 +365,13 @@ static void run_unit(const struct ledge_blocked_job *job, int64_t picture, int64
     int64_t at = (picture * g->groups * conv->out_blocks + number_in_picture) * volume * block;
     struct ledge_blocked_tile tile;
     ledge_blocked_conv_tile(conv, job->packed, group * conv->units + unit, &tile);
+    if (conv->bf16) {
+        int64_t weights = tile.blocks * block * depth(conv);
+        const uint16_t *from = (const uint16_t *)job->packed + (tile.w - job->packed);
+        float *wide = scratch + conv->worker_floats - wide_floats(conv);
+        ledge_bf16_widen(from, weights, wide);
+        tile.w = wide;
+    }
     const float *add = job->add != NULL ? job->add + at : NULL;
     float *y = job->y + at;
     if (conv->direct) {

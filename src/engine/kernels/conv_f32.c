@@ -55,7 +55,7 @@ void ledge_conv_f32_plan(struct ledge_conv_fast *fast, const struct ledge_f32_ke
     fast->m = is_nchw(fast) ? g->out_channels / g->groups : g->batch * pixels;
     fast->n = is_nchw(fast) ? pixels : g->out_channels / g->groups;
     fast->depthwise = ledge_depthwise_f32_is_fast(g);
-    fast->worker_floats = round_up(ledge_product_f32_scratch(isa));
+    fast->worker_floats = round_up(ledge_product_f32_scratch(isa, false));
     if (is_nchw(fast)) {
         ledge_spread_init(&fast->spread, g, tap_at);
         int64_t channels = fast->depthwise ? 1 : g->in_channels;

@@ -114,7 +114,7 @@ struct ledge_f32_kernels {
     void (*spread)(const struct ledge_spread *spread, const float *channel, float *to);
     void (*plane)(const struct ledge_plane_f32 *plane);
     void (*pixels)(const struct ledge_pixels_f32 *pixels);
-    const char *conv, *depthwise, *gemm; /* names for reports */
+    const char *conv, *depthwise, *gemm, *gemm_bf16; /* names for reports */
 };
 
 #define LEDGE_KERNELS_F32(isa, rung) extern const struct ledge_f32_kernels ledge_f32_##isa;

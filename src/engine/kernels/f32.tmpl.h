@@ -509,4 +509,5 @@ static void run_pixels(const struct ledge_pixels_f32 *p)
                                                       .pixels = run_pixels,                        \
                                                       .conv = "conv_f32_" #isa,                    \
                                                       .depthwise = "depthwise_f32_" #isa,          \
+                                                      .gemm_bf16 = "gemm_bf16_" #isa,              \
                                                       .gemm = "gemm_f32_" #isa}

@@ -40,9 +40,10 @@ struct ledge_gemm_fast {
     struct ledge_gemm_params base; /* first: what the judge reads */
     const struct ledge_f32_kernels *isa;
     size_t b_floats;      /* of one packed b */
-    size_t packed_floats; /* of all of them */
+    size_t packed_floats; /* of all of them; two of bf16 in the room of a float */
     size_t worker_floats; /* scratch of one thread */
     int32_t threads;
+    bool bf16; /* constant weights are held so (bf16.h) */
 };
 
 bool ledge_gemm_f32_is_fast(const struct ledge_matmul_shape *s);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/kernels/bf16.h"
 #include "engine/kernels/gemm.h"
 #include "engine/kernels/geometry.h"
 #include "engine/kernels/product_f32.h"
@@ -37,8 +38,10 @@ void ledge_gemm_f32_plan(struct ledge_gemm_fast *fast, const struct ledge_f32_ke
     fast->isa = isa;
     fast->threads = threads;
     fast->b_floats = round_up(ledge_product_f32_b_size(isa, s->k, s->n));
-    fast->packed_floats = fast->b_floats * (size_t)b_count(s);
-    fast->worker_floats = round_up(ledge_product_f32_scratch(isa));
+    int64_t least = s->m < LEDGE_BF16_FEW_ROWS ? LEDGE_BF16_LEAST_FEW : LEDGE_BF16_LEAST;
+    fast->bf16 = fast->bf16 && (int64_t)fast->b_floats * b_count(s) >= least;
+    fast->packed_floats = fast->b_floats * (size_t)b_count(s) / (fast->bf16 ? 2 : 1);
+    fast->worker_floats = round_up(ledge_product_f32_scratch(isa, fast->bf16));
 }
 
 /* One packed b is enough when it is not constant: products run one after the other. */
@@ -53,8 +56,14 @@ void ledge_gemm_f32_pack(const struct ledge_gemm_fast *fast, const float *b, flo
     int64_t count = b_count(s);
     for (int64_t i = 0; i < count; i++) {
         /* b is dense in the outer dimensions it has */
-        ledge_product_f32_pack_b(fast->isa, b + i * s->k * s->n, s->b_row, s->b_col, s->k, s->n,
-                                 packed + (size_t)i * fast->b_floats);
+        const float *from = b + i * s->k * s->n;
+        if (fast->bf16) {
+            ledge_product_f32_pack_b16(fast->isa, from, s->b_row, s->b_col, s->k, s->n,
+                                       (uint16_t *)packed + (size_t)i * fast->b_floats);
+        } else {
+            ledge_product_f32_pack_b(fast->isa, from, s->b_row, s->b_col, s->k, s->n,
+                                     packed + (size_t)i * fast->b_floats);
+        }
     }
 }
 
@@ -100,8 +109,9 @@ enum ledge_status ledge_gemm_f32_fast(const struct ledge_kernel_call *call)
     const struct ledge_matmul_shape *s = &params->shape;
     const float *c = call->n_in > 2 && call->in[2] != NULL ? call->in[2]->data : NULL;
     bool vector = c != NULL && params->beta == 1.0f && params->c_row == 0 && params->c_col == 1;
-    bool constant = call->packed != NULL;
-    bool row = s->m == 1 && s->a_col == 1 && params->alpha == 1.0f && (c == NULL || vector);
+    bool constant = call->packed != NULL, bf16 = constant && fast->bf16;
+    bool row =
+        s->m == 1 && s->a_col == 1 && params->alpha == 1.0f && (c == NULL || vector) && !bf16;
     float *own = constant ? NULL : call->scratch;
     float *scratch = (float *)call->scratch + (constant ? 0 : fast->b_floats);
     const float *packed_from = NULL;
@@ -114,10 +124,10 @@ enum ledge_status ledge_gemm_f32_fast(const struct ledge_kernel_call *call)
             packed_from = b;
         }
         struct source source = {.params = params, .a = (const float *)call->in[0]->data + a_at};
-        const float *resident =
-            constant ? (const float *)call->packed +
-                           (size_t)(b_at / (s->k * s->n > 0 ? s->k * s->n : 1)) * fast->b_floats
-                     : own;
+        size_t b_first = (size_t)(b_at / (s->k * s->n > 0 ? s->k * s->n : 1)) * fast->b_floats;
+        const float *resident = !constant ? own
+                                : bf16    ? NULL
+                                          : (const float *)call->packed + b_first;
         float *y = (float *)call->out[0]->data + i * s->m * s->n;
         if (row) {
             struct ledge_vector_f32 one = {.x = source.a,
@@ -143,6 +153,7 @@ enum ledge_status ledge_gemm_f32_fast(const struct ledge_kernel_call *call)
             .k = s->k,
             .a_resident = false,
             .resident = resident,
+            .resident16 = bf16 ? (const uint16_t *)call->packed + b_first : NULL,
             .stream = stream_rows,
             .arg = &source,
             .c = y,

@@ -38,7 +38,7 @@ void ledge_rnn_plan(struct ledge_rnn *rnn, const struct ledge_f32_kernels *isa, 
     rnn->r_floats = round_up(ledge_product_f32_b_size(isa, rnn->hidden, all));
     rnn->gate_floats =
         alone ? round_up(ledge_product_f32_b_size(isa, rnn->hidden, rnn->hidden)) : 0;
-    rnn->worker_floats = round_up(ledge_product_f32_scratch(isa));
+    rnn->worker_floats = round_up(ledge_product_f32_scratch(isa, false));
 }
 
 static size_t direction_floats(const struct ledge_rnn *rnn)

@@ -4,6 +4,8 @@
  */
 #include "engine/kernels/product_f32.h"
 
+#include "engine/kernels/bf16.h"
+
 /* Bytes of streamed panels worked on together: they live in the L2 cache. */
 enum { GROUP_BYTES = 128 * 1024 };
 
@@ -39,10 +41,9 @@ int64_t ledge_product_f32_group(const struct ledge_product_f32 *p)
     return n > 1 ? n : 1;
 }
 
-size_t ledge_product_f32_scratch(const struct ledge_f32_kernels *isa)
+size_t ledge_product_f32_scratch(const struct ledge_f32_kernels *isa, bool bf16)
 {
-    (void)isa;
-    return GROUP_BYTES / 4;
+    return GROUP_BYTES / 4 + (bf16 ? (size_t)isa->nr * LEDGE_F32_KC : 0);
 }
 
 static void multiply(const struct ledge_product_f32 *p, int64_t row, int64_t col, int64_t k0,
@@ -74,12 +75,20 @@ static int32_t columns_of(const struct ledge_product_f32 *p, int64_t panel)
 }
 
 static void block(const struct ledge_product_f32 *p, int64_t s0, int64_t s1, int64_t r0, int64_t r1,
-                  int64_t k0, int64_t kc, const float *scratch)
+                  int64_t k0, int64_t kc, float *scratch)
 {
     int64_t nr = p->isa->nr;
     int64_t size = panel_floats(p->isa, p->a_resident);
     int64_t padded = ceil_div(p->n, nr) * nr;
     for (int64_t r = r0; r < r1; r++) {
+        const float *panel = p->a_resident ? NULL : p->resident;
+        if (p->resident16 != NULL) {
+            float *wide = scratch + GROUP_BYTES / 4;
+            ledge_bf16_widen(p->resident16 + k0 * padded + r * nr * kc, nr * kc, wide);
+            panel = wide;
+        } else if (panel != NULL) {
+            panel += k0 * padded + r * nr * kc;
+        }
         for (int64_t s = s0; s < s1; s++) {
             const float *streamed = scratch + (s - s0) * size;
             int64_t a_panel = p->a_resident ? r : s;
@@ -87,8 +96,7 @@ static void block(const struct ledge_product_f32 *p, int64_t s0, int64_t s1, int
             int64_t row = row_at(p->isa, p->m, a_panel);
             int32_t rows = (int32_t)(row_at(p->isa, p->m, a_panel + 1) - row);
             const float *a = p->a_resident ? p->resident + k0 * p->m + row * kc : streamed;
-            const float *b =
-                p->a_resident ? streamed : p->resident + k0 * padded + b_panel * nr * kc;
+            const float *b = p->a_resident ? streamed : panel;
             multiply(p, row, b_panel * nr, k0, kc, a, b, rows, columns_of(p, b_panel));
         }
     }
@@ -125,7 +133,8 @@ static void one_share(void *arg, int32_t index, int32_t worker)
     int64_t part = index % s->parts;
     int64_t first = group * s->streamed / s->groups;
     int64_t last = (group + 1) * s->streamed / s->groups;
-    float *scratch = s->scratch + (size_t)worker * ledge_product_f32_scratch(s->p->isa);
+    float *scratch = s->scratch + (size_t)worker * ledge_product_f32_scratch(
+                                                       s->p->isa, s->p->resident16 != NULL);
     ledge_product_f32_part(s->p, first, last, part * s->resident / s->parts,
                            (part + 1) * s->resident / s->parts, scratch);
 }
@@ -199,6 +208,23 @@ void ledge_product_f32_pack_a(const struct ledge_f32_kernels *isa, const float *
             for (int64_t at = k0; at < k0 + kc; at++) {
                 for (int64_t row = first; row < last; row++) {
                     *packed++ = a[row * a_row + at * a_k];
+                }
+            }
+        }
+    }
+}
+
+void ledge_product_f32_pack_b16(const struct ledge_f32_kernels *isa, const float *b, int64_t b_k,
+                                int64_t b_col, int64_t k, int64_t n, uint16_t *packed)
+{
+    for (int64_t k0 = 0; k0 < k; k0 += LEDGE_F32_KC) {
+        int64_t kc = k - k0 < LEDGE_F32_KC ? k - k0 : LEDGE_F32_KC;
+        for (int64_t col = 0; col < n; col += isa->nr) {
+            int64_t real = n - col < isa->nr ? n - col : isa->nr;
+            for (int64_t at = k0; at < k0 + kc; at++) {
+                for (int64_t i = 0; i < isa->nr; i++) {
+                    float w = i < real ? b[at * b_k + (col + i) * b_col] : 0.0f;
+                    ledge_bf16_narrow(&w, 1, packed++);
                 }
             }
         }

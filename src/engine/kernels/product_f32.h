@@ -22,6 +22,7 @@ struct ledge_product_f32 {
     int64_t m, n, k;
     bool a_resident;
     const float *resident;
+    const uint16_t *resident16; /* b as bf16 in its place (bf16.h), or NULL */
     /* Fill one streamed panel: rows or columns at .. at + count - 1, k0 .. k0 + kc - 1. */
     void (*stream)(const void *arg, int64_t k0, int64_t kc, int64_t at, int64_t count,
                    float *panel);
@@ -40,7 +41,7 @@ int64_t ledge_product_f32_resident(const struct ledge_product_f32 *p);
 
 /* Streamed panels worked on together, and the floats of scratch that takes. */
 int64_t ledge_product_f32_group(const struct ledge_product_f32 *p);
-size_t ledge_product_f32_scratch(const struct ledge_f32_kernels *isa);
+size_t ledge_product_f32_scratch(const struct ledge_f32_kernels *isa, bool bf16);
 
 /* Streamed panels s0 .. s1 - 1 (at most a group) against resident panels r0 .. r1 - 1. */
 void ledge_product_f32_part(const struct ledge_product_f32 *p, int64_t s0, int64_t s1, int64_t r0,
@@ -63,5 +64,8 @@ void ledge_product_f32_pack_a(const struct ledge_f32_kernels *isa, const float *
                               int64_t a_k, int64_t m, int64_t k, float *packed);
 void ledge_product_f32_pack_b(const struct ledge_f32_kernels *isa, const float *b, int64_t b_k,
                               int64_t b_col, int64_t k, int64_t n, float *packed);
+/* The same as bf16. */
+void ledge_product_f32_pack_b16(const struct ledge_f32_kernels *isa, const float *b, int64_t b_k,
+                                int64_t b_col, int64_t k, int64_t n, uint16_t *packed);
 
 #endif

@@ -166,13 +166,16 @@ static enum ledge_status prepare_dense(struct ledge_op_prepare *prepare,
     conv->activation = ledge_blocked_activation_of(prepare->node);
     conv->isa = ledge_blocked_for(prepare->rung, prepare->consistent);
     conv->planar = ledge_prepare_in(prepare, 0)->rank == 4;
+    conv->bf16 = prepare->bf16;
     ledge_blocked_conv_plan(conv, prepare->threads, tap_at);
     prepare->packed_bytes = ledge_blocked_conv_floats(conv) * sizeof(float);
     prepare->pack = pack_dense;
     prepare->params = conv;
     prepare->scratch_bytes = conv->worker_floats * (size_t)prepare->threads * sizeof(float);
     prepare->run = ledge_blocked_conv_run;
-    prepare->kernel = conv->winograd ? conv->isa->winograd : conv->isa->conv;
+    prepare->kernel = conv->winograd ? conv->isa->winograd
+                      : conv->bf16   ? conv->isa->conv_bf16
+                                     : conv->isa->conv;
     return LEDGE_OK;
 }
 

@@ -160,6 +160,7 @@ static enum ledge_status choose(struct ledge_op_prepare *prepare, struct ledge_g
         return LEDGE_OK;
     }
     const struct ledge_f32_kernels *isa = ledge_f32_for(prepare->rung, prepare->consistent);
+    fast->bf16 = prepare->bf16 && b->data != NULL;
     ledge_gemm_f32_plan(fast, isa, prepare->threads);
     if (b->data != NULL && fast->packed_floats > 0) {
         prepare->packed_bytes = fast->packed_floats * sizeof(float);
@@ -167,7 +168,7 @@ static enum ledge_status choose(struct ledge_op_prepare *prepare, struct ledge_g
     }
     prepare->scratch_bytes = ledge_gemm_f32_scratch(fast, prepare->pack != NULL) * sizeof(float);
     prepare->run = ledge_gemm_f32_fast;
-    prepare->kernel = isa->gemm;
+    prepare->kernel = fast->bf16 ? isa->gemm_bf16 : isa->gemm;
     return LEDGE_OK;
 }
 

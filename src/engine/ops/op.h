@@ -33,6 +33,7 @@ struct ledge_op_prepare {
     struct ledge_arena *memory; /* for params and packed: lives as long as the plan */
     enum ledge_rung rung;       /* highest rung that may be used */
     bool consistent;            /* the same bytes on every rung: see plan.h */
+    bool bf16;                  /* weights may be held as bf16: see plan.h */
     int32_t threads;
     struct ledge_error *err;
     /* FILLED by prepare: */

@@ -36,6 +36,7 @@ static enum ledge_status prepare_step(struct ledge_plan *plan, struct ledge_plan
                                             .memory = &plan->memory,
                                             .rung = options->rung,
                                             .consistent = options->consistent,
+                                            .bf16 = options->bf16,
                                             .threads = threads,
                                             .err = &local,
                                             .in_place = -1,
@@ -108,6 +109,7 @@ enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
     *made = (struct ledge_plan){.threads = options->threads > 1 ? options->threads : 1,
                                 .rung = options->rung,
                                 .consistent = options->consistent,
+                                .bf16 = options->bf16,
                                 .max_trips = options->max_trips,
                                 .depth = options->depth};
     ledge_graph_init(&made->graph, allocator);

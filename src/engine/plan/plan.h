@@ -30,6 +30,7 @@ struct ledge_plan_options {
      * order of 16 lanes, denormal numbers kept (docs/numerics.md). */
     bool consistent;
     bool share_all; /* threads share steps that are too short for it, too: for tests */
+    bool bf16; /* hold the weights of convolutions and products as bf16 where that saves memory */
 };
 
 enum {
@@ -65,7 +66,7 @@ struct ledge_plan {
     int32_t n_late;
     int32_t n_outputs;
     enum ledge_rung rung;
-    bool consistent;
+    bool consistent, bf16;
     int64_t max_trips;
     int32_t depth;
     struct ledge_arena memory;

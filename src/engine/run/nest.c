@@ -112,6 +112,7 @@ static enum ledge_status plan_body(const struct ledge_nest *nest, struct nested 
 {
     struct ledge_plan_options options = {.rung = nest->plan->rung,
                                          .consistent = nest->plan->consistent,
+                                         .bf16 = nest->plan->bf16,
                                          .threads = nest->plan->threads,
                                          .input_shapes = entry->shapes,
                                          .n_input_shapes = n,
