@@ -45,6 +45,17 @@ static bool reserve(struct ledge_buf *buf, size_t extra)
     return true;
 }
 
+void *ledge_buf_room(struct ledge_buf *buf, size_t n)
+{
+    if (!reserve(buf, n)) {
+        return NULL;
+    }
+    void *at = buf->data + buf->len;
+    buf->len += n;
+    buf->data[buf->len] = '\0';
+    return at;
+}
+
 bool ledge_buf_add(struct ledge_buf *buf, const void *bytes, size_t n)
 {
     if (!reserve(buf, n)) {

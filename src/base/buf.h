@@ -27,6 +27,8 @@ void ledge_buf_clear(struct ledge_buf *buf);
 
 /* Append; on failure the buffer is unchanged, `failed` set and false returned. */
 bool ledge_buf_add(struct ledge_buf *buf, const void *bytes, size_t n);
+/* n more bytes for the caller to write; NULL on failure, as above. */
+void *ledge_buf_room(struct ledge_buf *buf, size_t n);
 bool ledge_buf_text(struct ledge_buf *buf, const char *text);
 bool ledge_buf_printf(struct ledge_buf *buf, const char *format, ...) LEDGE_PRINTF(2, 3);
 bool ledge_buf_u32(struct ledge_buf *buf, unsigned long value);      /* little-endian */

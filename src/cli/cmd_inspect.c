@@ -5,6 +5,8 @@
 
 #include "base/status.h"
 #include "cli/model_io.h"
+#include "engine/format/ledge_file.h"
+#include "engine/plan/plan.h"
 #include "sys/table.h"
 
 enum { MAX_KINDS = 1024 };
@@ -40,6 +42,28 @@ static int64_t total_macs(const struct ledge_session *session)
         total += ledge_session_step(session, i, &step) == LEDGE_OK ? step.macs : 0;
     }
     return total;
+}
+
+/* What a .ledge file has packed for one processor; of use here? */
+static bool is_current(const struct ledge_file_packed_info *info)
+{
+    return info->stamp == ledge_packing_stamp();
+}
+
+enum { MAX_PACKED = 16 };
+
+static json_t *packed_json(const struct inspect *c)
+{
+    struct ledge_file_packed_info infos[MAX_PACKED];
+    int32_t n = ledge_file_packed_info(c->file.map.bytes, c->file.map.size, infos, MAX_PACKED);
+    json_t *out = json_array();
+    for (int32_t i = 0; i < n; i++) {
+        json_array_append_new(
+            out, json_pack("{s:s, s:i, s:I, s:b}", "target", ledge_rung_text(infos[i].rung),
+                           "constants", (int)infos[i].parts, "bytes", (json_int_t)infos[i].bytes,
+                           "current", is_current(&infos[i])));
+    }
+    return out;
 }
 
 /* -- JSON
@@ -109,6 +133,7 @@ static int report_json(const struct inspect *c)
                   g->producer, "inputs", values_json(g, g->inputs, g->n_inputs), "outputs",
                   values_json(g, g->outputs, g->n_outputs), "operators", operators, "metadata",
                   metadata, "nodes", (int)g->n_nodes, "weight_bytes", (json_int_t)weight_bytes(g));
+    json_object_set_new(root, "packed", packed_json(c));
     json_object_set_new(root, "runs", json_boolean(c->opened != NULL));
     if (c->opened == NULL) {
         json_object_set_new(root, "why", json_string(c->why.text));
@@ -158,6 +183,19 @@ static void print_metadata(const struct ledge_graph *graph)
     }
 }
 
+static void print_packed(const struct inspect *c)
+{
+    struct ledge_file_packed_info infos[MAX_PACKED];
+    int32_t n = ledge_file_packed_info(c->file.map.bytes, c->file.map.size, infos, MAX_PACKED);
+    char bytes[CLI_TEXT_BYTES];
+    for (int32_t i = 0; i < n; i++) {
+        printf("%-10s for %s: %d constants, %s%s\n", i == 0 ? "packed" : "",
+               ledge_rung_text(infos[i].rung), (int)infos[i].parts,
+               cli_text_bytes((double)infos[i].bytes, bytes),
+               is_current(&infos[i]) ? "" : ", by another version: not used");
+    }
+}
+
 static int print_plan(const struct ledge_session *session)
 {
     const char *heads[] = {">step",    "operator", "kernel", "output", ">MACs",
@@ -202,6 +240,7 @@ static int report_text(const struct inspect *c)
     }
     printf("\n%-10s %s in %d nodes\n", "weights", cli_text_bytes((double)weight_bytes(g), a),
            (int)g->n_nodes);
+    print_packed(c);
     print_metadata(g);
     if (c->opened == NULL) {
         printf("%-10s no: %s\n", "runs", c->why.text);

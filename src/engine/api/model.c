@@ -33,26 +33,88 @@ static struct ledge_tensor_info *describe(struct ledge_graph *graph, const int32
     return infos;
 }
 
-static enum ledge_status load(struct ledge_model *model, const void *bytes, size_t size,
-                              const struct ledge_model_options *options, struct ledge_error *err)
+static enum ledge_status describe_all(struct ledge_model *model, struct ledge_error *err)
 {
     struct ledge_graph *graph = &model->graph;
+    model->inputs = describe(graph, graph->inputs, graph->n_inputs);
+    model->outputs = describe(graph, graph->outputs, graph->n_outputs);
+    return model->inputs != NULL && model->outputs != NULL
+               ? LEDGE_OK
+               : ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for the model's description");
+}
+
+/* The prepared part of a .ledge file. ERR_CORRUPT is for the caller to report; any other error
+ * means that the file is read as every model is. */
+static enum ledge_status load_prepared(struct ledge_model *model,
+                                       const struct ledge_model_options *options,
+                                       struct ledge_error *err)
+{
+    const uint64_t stamp = ledge_packing_stamp();
+    const enum ledge_rung rung = ledge_port_rung();
+    bool quickly = options == NULL || options->verify == 0;
+    if (stamp == 0 || (options != NULL && options->n_custom_ops > 0) ||
+        !ledge_file_is_prepared(model->bytes, model->size, stamp, (int32_t)rung) ||
+        !ledge_map_zeros(model->size, &model->zeros)) {
+        return LEDGE_ERR_NOT_FOUND;
+    }
+    enum ledge_status status = ledge_file_read_prepared(
+        model->bytes, model->size, (uint32_t)rung, quickly, model->zeros.bytes, model->zeros.size,
+        &model->graph, &model->packed, err);
+    if (status == LEDGE_OK) {
+        status = ledge_plan_check_operators(&model->graph, err);
+    }
+    model->prepared = status == LEDGE_OK;
+    if (!model->prepared) {
+        ledge_graph_done(&model->graph);
+        ledge_graph_init(&model->graph, &model->allocator);
+    }
+    return status;
+}
+
+static enum ledge_status load(struct ledge_model *model, const struct ledge_model_options *options,
+                              struct ledge_error *err)
+{
+    struct ledge_graph *graph = &model->graph;
+    enum ledge_status prepared = load_prepared(model, options, err);
+    if (prepared == LEDGE_OK || prepared == LEDGE_ERR_CORRUPT) {
+        return prepared == LEDGE_OK ? describe_all(model, err) : prepared;
+    }
     if (options != NULL) {
         LEDGE_TRY(ledge_custom_register(graph, options->custom_ops, options->n_custom_ops, err));
     }
-    if (ledge_file_is(bytes, size) && (options == NULL || options->verify == 0)) {
-        LEDGE_TRY(ledge_file_read_quickly(bytes, size, graph, err));
+    if (ledge_file_is(model->bytes, model->size) && (options == NULL || options->verify == 0)) {
+        LEDGE_TRY(ledge_file_read_quickly(model->bytes, model->size, graph, err));
     } else {
-        LEDGE_TRY(ledge_import_model(bytes, size, graph, err));
+        LEDGE_TRY(ledge_import_model(model->bytes, model->size, graph, err));
     }
     LEDGE_TRY(ledge_graph_sort(graph, err));
-    model->inputs = describe(graph, graph->inputs, graph->n_inputs);
-    model->outputs = describe(graph, graph->outputs, graph->n_outputs);
-    if (model->inputs == NULL || model->outputs == NULL) {
-        return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for the model's description");
-    }
+    LEDGE_TRY(describe_all(model, err));
     LEDGE_TRY(ledge_passes_run(graph, err));
     return ledge_plan_check_operators(graph, err);
+}
+
+/* Read the graph that the prepared part was made of. */
+static enum ledge_status load_original(struct ledge_model *model, struct ledge_error *err)
+{
+    if (model->has_original) {
+        return LEDGE_OK;
+    }
+    ledge_graph_init(&model->original, &model->allocator);
+    enum ledge_status status =
+        ledge_file_read_quickly(model->bytes, model->size, &model->original, err);
+    if (status == LEDGE_OK) {
+        status = ledge_passes_run(&model->original, err);
+    }
+    if (status == LEDGE_OK && (model->original.n_inputs != model->graph.n_inputs ||
+                               model->original.n_outputs != model->graph.n_outputs)) {
+        status = ledge_fail(err, LEDGE_ERR_FORMAT, ".ledge file: two models in one");
+    }
+    if (status != LEDGE_OK) {
+        ledge_graph_done(&model->original);
+        return status;
+    }
+    model->has_original = true;
+    return LEDGE_OK;
 }
 
 static void destroy(struct ledge_model *model)
@@ -60,7 +122,11 @@ static void destroy(struct ledge_model *model)
     for (int32_t i = 0; i < LEDGE_PLAN_CACHE; i++) {
         ledge_plan_free(model->plans[i].plan);
     }
+    if (model->has_original) {
+        ledge_graph_done(&model->original);
+    }
     ledge_graph_done(&model->graph);
+    ledge_map_close(&model->zeros);
     ledge_map_close(&model->map);
     ledge_lock_done(&model->lock);
     struct ledge_allocator allocator = model->allocator;
@@ -81,11 +147,11 @@ static enum ledge_status create(struct ledge_map map, const void *bytes, size_t 
         ledge_map_close(&map);
         return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for a model");
     }
-    *made = (struct ledge_model){.allocator = *allocator, .map = map};
+    *made = (struct ledge_model){.allocator = *allocator, .map = map, .bytes = bytes, .size = size};
     atomic_init(&made->references, 1);
     ledge_lock_init(&made->lock);
     ledge_graph_init(&made->graph, allocator);
-    enum ledge_status status = load(made, bytes, size, options, err);
+    enum ledge_status status = load(made, options, err);
     if (status != LEDGE_ERR_NOMEM && made->graph.arena.failed) { /* whatever was made of it */
         status = ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for the model");
     }
@@ -239,6 +305,24 @@ static struct ledge_cached_plan *make_room(struct ledge_model *model)
     return oldest;
 }
 
+/* Whatever the prepared part cannot do, and whatever is wrong with it, the original decides. */
+static enum ledge_status make_plan(struct ledge_model *model,
+                                   const struct ledge_plan_options *options,
+                                   struct ledge_plan **plan, struct ledge_error *err)
+{
+    if (!model->prepared) {
+        return ledge_plan_create(&model->graph, options, &model->allocator, plan, err);
+    }
+    struct ledge_error ignored;
+    struct ledge_plan_options with = *options;
+    with.packed = &model->packed;
+    if (ledge_plan_create(&model->graph, &with, &model->allocator, plan, &ignored) == LEDGE_OK) {
+        return LEDGE_OK;
+    }
+    LEDGE_TRY(load_original(model, err));
+    return ledge_plan_create(&model->original, options, &model->allocator, plan, err);
+}
+
 static enum ledge_status take_plan(struct ledge_model *model,
                                    const struct ledge_plan_options *options,
                                    struct ledge_plan **plan, struct ledge_error *err)
@@ -251,7 +335,7 @@ static enum ledge_status take_plan(struct ledge_model *model,
             return LEDGE_OK;
         }
     }
-    LEDGE_TRY(ledge_plan_create(&model->graph, options, &model->allocator, plan, err));
+    LEDGE_TRY(make_plan(model, options, plan, err));
     struct ledge_cached_plan *entry = make_room(model);
     if (entry != NULL) {
         *entry = (struct ledge_cached_plan){.plan = *plan, .users = 1, .used_at = ++model->clock};

@@ -26,7 +26,15 @@ struct ledge_model {
     struct ledge_allocator allocator;
     atomic_int references;
     struct ledge_map map; /* size 0 when opened from memory */
+    const void *bytes;    /* the file */
+    size_t size;
     struct ledge_graph graph;
+    /* A .ledge file that was packed for this processor: graph is its prepared part, and what cannot
+     * be planned with packed alone is planned from `original`, which is read when first needed. */
+    bool prepared, has_original;
+    struct ledge_map zeros; /* of graph's absent constants */
+    struct ledge_packed packed;
+    struct ledge_graph original;
     struct ledge_tensor_info *inputs;  /* as declared in the file, in the graph's arena */
     struct ledge_tensor_info *outputs; /* likewise */
     struct ledge_lock lock;

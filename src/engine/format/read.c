@@ -17,6 +17,10 @@ struct file {
     struct ledge_graph *graph;
     struct ledge_error *err;
     bool quickly; /* the CRCs are checked instead of the digest */
+    /* What is read: the graph or the prepared one. */
+    enum ledge_file_section strings_at, graph_at, weights_at, metadata_at;
+    const void *zeros; /* of absent constants */
+    size_t zeros_bytes;
 };
 
 bool ledge_file_is(const void *bytes, size_t size)
@@ -85,13 +89,18 @@ static enum ledge_status check_crc(const struct file *file, const uint8_t *bytes
         return LEDGE_OK;
     }
     uint32_t crc = ledge_crc32c(0, bytes + at, LEDGE_FILE_CRC_AT);
-    if (kind != LEDGE_SECTION_WEIGHTS) {
+    if (!ledge_section_is_bulk(kind)) {
         crc = ledge_crc32c(crc, section.bytes, section.size);
     }
     return crc == want
                ? LEDGE_OK
                : ledge_fail(file->err, LEDGE_ERR_CORRUPT,
                             ".ledge file: the CRC of section %u does not match", (unsigned)kind);
+}
+
+static bool is_wanted(const struct file *file, uint32_t kind)
+{
+    return (kind >= LEDGE_SECTION_PREPARED) == (file->graph_at == LEDGE_SECTION_PREPARED);
 }
 
 static enum ledge_status read_sections(struct file *file, const uint8_t *bytes, size_t size)
@@ -111,8 +120,8 @@ static enum ledge_status read_sections(struct file *file, const uint8_t *bytes, 
             length > size - offset) {
             return bad(file, "a section lies outside");
         }
-        if (kind == 0 || kind >= LEDGE_SECTION_END) {
-            continue; /* of a later minor version */
+        if (kind == 0 || kind >= LEDGE_SECTION_END || !is_wanted(file, kind)) {
+            continue; /* of a later minor version, or not asked for */
         }
         if (file->seen[kind]) {
             return bad(file, "a section stands twice");
@@ -130,11 +139,11 @@ static enum ledge_status read_sections(struct file *file, const uint8_t *bytes, 
         LEDGE_TRY(check_digest(file, bytes, size));
     }
     for (int kind = 1; kind < LEDGE_SECTION_END; kind++) {
-        if (!file->seen[kind]) {
+        if (!file->seen[kind] && is_wanted(file, (uint32_t)kind)) {
             return bad(file, "a section is missing");
         }
     }
-    const struct ledge_reader *strings = &file->sections[LEDGE_SECTION_STRINGS];
+    const struct ledge_reader *strings = &file->sections[file->strings_at];
     if (strings->size > 0 && strings->bytes[strings->size - 1] != '\0') {
         return bad(file, "names do not end");
     }
@@ -144,7 +153,7 @@ static enum ledge_status read_sections(struct file *file, const uint8_t *bytes, 
 /* Text at the offset that r reads next; NULL: none, or outside (then r fails, too). */
 static const char *text(struct file *file, struct ledge_reader *r)
 {
-    const struct ledge_reader *strings = &file->sections[LEDGE_SECTION_STRINGS];
+    const struct ledge_reader *strings = &file->sections[file->strings_at];
     uint32_t at = ledge_reader_u32(r);
     if (r->failed || at == LEDGE_NO_STRING || at >= strings->size) {
         r->failed = r->failed || at != LEDGE_NO_STRING;
@@ -156,7 +165,7 @@ static const char *text(struct file *file, struct ledge_reader *r)
 static enum ledge_status read_shape(struct file *file, enum ledge_dtype *dtype, int32_t *rank,
                                     int64_t *dims)
 {
-    struct ledge_reader *g = &file->sections[LEDGE_SECTION_GRAPH];
+    struct ledge_reader *g = &file->sections[file->graph_at];
     if (g->failed || *rank < -1 || *rank > LEDGE_MAX_RANK ||
         (*dtype != LEDGE_DTYPE_NONE && ledge_dtype_size(*dtype) == 0)) {
         return bad(file, "a value has no known type or rank");
@@ -175,8 +184,8 @@ static enum ledge_status read_shape(struct file *file, enum ledge_dtype *dtype, 
 static enum ledge_status read_data(struct file *file, enum ledge_dtype dtype, int32_t rank,
                                    const int64_t *dims, const void **data, size_t *bytes)
 {
-    struct ledge_reader *g = &file->sections[LEDGE_SECTION_GRAPH];
-    const struct ledge_reader *weights = &file->sections[LEDGE_SECTION_WEIGHTS];
+    struct ledge_reader *g = &file->sections[file->graph_at];
+    const struct ledge_reader *weights = &file->sections[file->weights_at];
     uint64_t offset = ledge_reader_u64(g);
     uint64_t length = ledge_reader_u64(g);
     size_t need = ledge_dtype_size(dtype);
@@ -208,9 +217,28 @@ static enum ledge_status read_data(struct file *file, enum ledge_dtype dtype, in
     return LEDGE_OK;
 }
 
+/* A constant whose elements the file has in packed form only. */
+static enum ledge_status read_absent(struct file *file, struct ledge_value *value)
+{
+    size_t need = ledge_dtype_size(value->dtype);
+    for (int32_t i = 0; i < value->rank; i++) {
+        if (value->dims[i] < 0 || !ledge_mul_size(need, (size_t)value->dims[i], &need)) {
+            return bad(file, "a constant of unknown size");
+        }
+    }
+    if (file->zeros == NULL || value->rank < 0 || value->dtype == LEDGE_STRING ||
+        value->dtype == LEDGE_DTYPE_NONE || need > file->zeros_bytes) {
+        return bad(file, "a constant without its elements");
+    }
+    value->data = file->zeros;
+    value->bytes = need;
+    value->absent = true;
+    return LEDGE_OK;
+}
+
 static enum ledge_status read_quant(struct file *file, struct ledge_value *value)
 {
-    struct ledge_reader *g = &file->sections[LEDGE_SECTION_GRAPH];
+    struct ledge_reader *g = &file->sections[file->graph_at];
     uint32_t n = ledge_reader_u32(g);
     int32_t axis = (int32_t)ledge_reader_u32(g);
     if (g->failed || n == 0 || n > ledge_reader_left(g) / 8 ||
@@ -237,7 +265,7 @@ static enum ledge_status read_quant(struct file *file, struct ledge_value *value
 
 static enum ledge_status read_value(struct file *file)
 {
-    struct ledge_reader *g = &file->sections[LEDGE_SECTION_GRAPH];
+    struct ledge_reader *g = &file->sections[file->graph_at];
     const char *name = text(file, g);
     enum ledge_dtype dtype = (enum ledge_dtype)ledge_reader_u32(g);
     uint32_t flags = ledge_reader_u32(g);
@@ -266,6 +294,8 @@ static enum ledge_status read_value(struct file *file)
     }
     if ((flags & LEDGE_VALUE_CONSTANT) != 0) {
         LEDGE_TRY(read_data(file, dtype, rank, dims, &value->data, &value->bytes));
+    } else if ((flags & LEDGE_VALUE_ABSENT) != 0) {
+        LEDGE_TRY(read_absent(file, value));
     }
     return (flags & LEDGE_VALUE_QUANTISED) != 0 ? read_quant(file, value) : LEDGE_OK;
 }
@@ -273,7 +303,7 @@ static enum ledge_status read_value(struct file *file)
 /* n numbers of values (or -1 when absent is allowed). */
 static enum ledge_status read_list(struct file *file, uint32_t n, bool absent, int32_t **list)
 {
-    struct ledge_reader *g = &file->sections[LEDGE_SECTION_GRAPH];
+    struct ledge_reader *g = &file->sections[file->graph_at];
     if (g->failed || n > ledge_reader_left(g) / 4) {
         return bad(file, "a list is cut short");
     }
@@ -293,7 +323,7 @@ static enum ledge_status read_list(struct file *file, uint32_t n, bool absent, i
 
 static enum ledge_status read_numbers(struct file *file, int32_t node, const char *name, bool ints)
 {
-    struct ledge_reader *g = &file->sections[LEDGE_SECTION_GRAPH];
+    struct ledge_reader *g = &file->sections[file->graph_at];
     uint32_t n = ledge_reader_u32(g);
     if (g->failed || n > ledge_reader_left(g) / (ints ? 8 : 4)) {
         return bad(file, "an attribute is cut short");
@@ -317,7 +347,7 @@ static enum ledge_status read_numbers(struct file *file, int32_t node, const cha
 
 static enum ledge_status read_tensor(struct file *file, int32_t node, const char *name)
 {
-    struct ledge_reader *g = &file->sections[LEDGE_SECTION_GRAPH];
+    struct ledge_reader *g = &file->sections[file->graph_at];
     struct ledge_view view = {.data = NULL};
     const void *data = NULL;
     size_t bytes;
@@ -331,7 +361,7 @@ static enum ledge_status read_tensor(struct file *file, int32_t node, const char
 
 static enum ledge_status read_strings(struct file *file, int32_t node, const char *name)
 {
-    struct ledge_reader *g = &file->sections[LEDGE_SECTION_GRAPH];
+    struct ledge_reader *g = &file->sections[file->graph_at];
     uint32_t n = ledge_reader_u32(g);
     if (g->failed || n > ledge_reader_left(g) / 4) {
         return bad(file, "an attribute is cut short");
@@ -357,7 +387,7 @@ static enum ledge_status read_subgraph(struct file *file, int32_t node, const ch
         return graph->depth >= LEDGE_MAX_DEPTH ? bad(file, "sub-graphs are too deep")
                                                : no_memory(file);
     }
-    int32_t captures = (int32_t)ledge_reader_u32(&file->sections[LEDGE_SECTION_GRAPH]);
+    int32_t captures = (int32_t)ledge_reader_u32(&file->sections[file->graph_at]);
     file->graph = sub;
     enum ledge_status status = read_body(file);
     if (status == LEDGE_OK) {
@@ -376,7 +406,7 @@ static enum ledge_status read_subgraph(struct file *file, int32_t node, const ch
 
 static enum ledge_status read_attr(struct file *file, int32_t node)
 {
-    struct ledge_reader *g = &file->sections[LEDGE_SECTION_GRAPH];
+    struct ledge_reader *g = &file->sections[file->graph_at];
     const char *name = text(file, g);
     uint32_t type = ledge_reader_u32(g);
     if (name == NULL || g->failed || ledge_node_attr(&file->graph->nodes[node], name) != NULL) {
@@ -418,7 +448,7 @@ static enum ledge_status read_attr(struct file *file, int32_t node)
 
 static enum ledge_status read_node(struct file *file)
 {
-    struct ledge_reader *g = &file->sections[LEDGE_SECTION_GRAPH];
+    struct ledge_reader *g = &file->sections[file->graph_at];
     const char *name = text(file, g);
     const char *op = text(file, g);
     const char *domain = text(file, g);
@@ -475,7 +505,7 @@ static enum ledge_status read_border(struct file *file, uint32_t n_inputs, uint3
 
 static enum ledge_status read_states(struct file *file)
 {
-    struct ledge_reader *g = &file->sections[LEDGE_SECTION_GRAPH];
+    struct ledge_reader *g = &file->sections[file->graph_at];
     if (ledge_reader_left(g) == 0) {
         return LEDGE_OK;
     }
@@ -494,7 +524,7 @@ static enum ledge_status read_states(struct file *file)
 
 static enum ledge_status read_metadata(struct file *file)
 {
-    struct ledge_reader *r = &file->sections[LEDGE_SECTION_METADATA];
+    struct ledge_reader *r = &file->sections[file->metadata_at];
     uint32_t n = ledge_reader_u32(r);
     for (uint32_t i = 0; i < n; i++) {
         const char *key = text(file, r);
@@ -512,7 +542,7 @@ static enum ledge_status read_metadata(struct file *file)
 /* As deep as sub-graphs are: LEDGE_MAX_DEPTH calls. */
 static enum ledge_status read_body(struct file *file)
 {
-    struct ledge_reader *g = &file->sections[LEDGE_SECTION_GRAPH];
+    struct ledge_reader *g = &file->sections[file->graph_at];
     uint32_t n_values = ledge_reader_u32(g);
     uint32_t n_nodes = ledge_reader_u32(g);
     uint32_t n_inputs = ledge_reader_u32(g);
@@ -547,7 +577,13 @@ static enum ledge_status read_graph(struct file *file)
 static enum ledge_status read_file(const void *bytes, size_t size, bool quickly,
                                    struct ledge_graph *graph, struct ledge_error *err)
 {
-    struct file file = {.graph = graph, .err = err, .quickly = quickly};
+    struct file file = {.graph = graph,
+                        .err = err,
+                        .quickly = quickly,
+                        .strings_at = LEDGE_SECTION_STRINGS,
+                        .graph_at = LEDGE_SECTION_GRAPH,
+                        .weights_at = LEDGE_SECTION_WEIGHTS,
+                        .metadata_at = LEDGE_SECTION_METADATA};
     LEDGE_TRY(read_sections(&file, bytes, size));
     return read_graph(&file);
 }
@@ -562,4 +598,138 @@ enum ledge_status ledge_file_read_quickly(const void *bytes, size_t size, struct
                                           struct ledge_error *err)
 {
     return read_file(bytes, size, true, graph, err);
+}
+
+/* -- the prepared part ----------------------------------------------------------------------------
+ */
+
+static enum ledge_status read_parts(struct file *file, uint32_t rung, struct ledge_packed *packed)
+{
+    struct ledge_reader *r = &file->sections[LEDGE_SECTION_PARTS];
+    const struct ledge_reader *data = &file->sections[LEDGE_SECTION_PACKED];
+    (void)ledge_reader_u64(r); /* the stamp */
+    uint32_t n = ledge_reader_u32(r);
+    uint32_t reserved = ledge_reader_u32(r);
+    if (r->failed || reserved != 0 || n > ledge_reader_left(r) / LEDGE_PACKED_ENTRY) {
+        return bad(file, "the list of packed parts is cut short");
+    }
+    struct ledge_packed_part *parts =
+        LEDGE_NEW_ARRAY(&file->graph->arena, struct ledge_packed_part, n);
+    if (parts == NULL) {
+        return no_memory(file);
+    }
+    *packed = (struct ledge_packed){.rung = rung, .parts = parts};
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t key = ledge_reader_u64(r);
+        uint64_t offset = ledge_reader_u64(r);
+        uint64_t length = ledge_reader_u64(r);
+        uint32_t of = ledge_reader_u32(r);
+        reserved = ledge_reader_u32(r);
+        if (reserved != 0 || offset % LEDGE_FILE_ALIGN != 0 || offset > data->size ||
+            length > data->size - offset) {
+            return bad(file, "a packed part lies outside");
+        }
+        const uint8_t *at = data->bytes + offset;
+        if (of == rung && (uintptr_t)at % LEDGE_FILE_ALIGN == 0) {
+            parts[packed->n++] =
+                (struct ledge_packed_part){.key = key, .data = at, .bytes = (size_t)length};
+        }
+    }
+    return LEDGE_OK;
+}
+
+/* The list of parts, unchecked but for its size; size 0: there is none. */
+static struct ledge_reader find_parts(const void *bytes, size_t size, uint64_t *stamp, uint32_t *n)
+{
+    struct ledge_reader none = ledge_reader_make(bytes, 0);
+    struct ledge_reader r = ledge_reader_make(bytes, size);
+    ledge_reader_seek(&r, 12);
+    uint32_t n_sections = ledge_file_is(bytes, size) ? ledge_reader_u32(&r) : 0;
+    ledge_reader_seek(&r, LEDGE_FILE_HEADER);
+    for (uint32_t i = 0; i < n_sections && i < LEDGE_FILE_MAX_SECTIONS; i++) {
+        uint32_t kind = ledge_reader_u32(&r);
+        (void)ledge_reader_u32(&r);
+        uint64_t offset = ledge_reader_u64(&r);
+        uint64_t length = ledge_reader_u64(&r);
+        (void)ledge_reader_u64(&r);
+        if (r.failed || kind != LEDGE_SECTION_PARTS) {
+            continue;
+        }
+        if (offset > size || length > size - offset || length < LEDGE_PACKED_HEADER) {
+            return none;
+        }
+        struct ledge_reader parts =
+            ledge_reader_make((const uint8_t *)bytes + offset, (size_t)length);
+        *stamp = ledge_reader_u64(&parts);
+        *n = ledge_reader_u32(&parts);
+        (void)ledge_reader_u32(&parts);
+        return *n <= ledge_reader_left(&parts) / LEDGE_PACKED_ENTRY ? parts : none;
+    }
+    return none;
+}
+
+int32_t ledge_file_packed_info(const void *bytes, size_t size, struct ledge_file_packed_info *infos,
+                               int32_t max)
+{
+    uint64_t stamp = 0;
+    uint32_t n = 0;
+    int32_t count = 0;
+    struct ledge_reader parts = find_parts(bytes, size, &stamp, &n);
+    for (uint32_t i = 0; i < n && parts.size > 0; i++) {
+        (void)ledge_reader_u64(&parts);
+        (void)ledge_reader_u64(&parts);
+        uint64_t length = ledge_reader_u64(&parts);
+        uint32_t rung = ledge_reader_u32(&parts);
+        (void)ledge_reader_u32(&parts);
+        int32_t k = 0;
+        while (k < count && infos[k].rung != rung) {
+            k++;
+        }
+        if (k == count && count < max) {
+            infos[count++] = (struct ledge_file_packed_info){.stamp = stamp, .rung = rung};
+        }
+        if (k < count) {
+            infos[k].parts++;
+            infos[k].bytes += length;
+        }
+    }
+    return count;
+}
+
+bool ledge_file_is_prepared(const void *bytes, size_t size, uint64_t stamp, int32_t rung)
+{
+    struct ledge_file_packed_info infos[LEDGE_FILE_MAX_SECTIONS];
+    int32_t n = ledge_file_packed_info(bytes, size, infos, LEDGE_FILE_MAX_SECTIONS);
+    for (int32_t i = 0; i < n; i++) {
+        if ((stamp == 0 || infos[i].stamp == stamp) &&
+            (rung < 0 || infos[i].rung == (uint32_t)rung)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum ledge_status ledge_file_read_prepared(const void *bytes, size_t size, uint32_t rung,
+                                           bool quickly, const void *zeros, size_t zeros_bytes,
+                                           struct ledge_graph *graph, struct ledge_packed *packed,
+                                           struct ledge_error *err)
+{
+    if (!ledge_file_is_prepared(bytes, size, 0, (int32_t)rung)) {
+        return ledge_fail(err, LEDGE_ERR_NOT_FOUND, ".ledge file: not packed for this processor");
+    }
+    struct file file = {.graph = graph,
+                        .err = err,
+                        .quickly = quickly,
+                        .strings_at = LEDGE_SECTION_TEXTS,
+                        .graph_at = LEDGE_SECTION_PREPARED,
+                        .weights_at = LEDGE_SECTION_KEPT,
+                        .metadata_at = LEDGE_SECTION_ABOUT,
+                        .zeros = zeros,
+                        .zeros_bytes = zeros_bytes};
+    struct ledge_packed found;
+    LEDGE_TRY(read_sections(&file, bytes, size));
+    LEDGE_TRY(read_graph(&file));
+    LEDGE_TRY(read_parts(&file, rung, &found));
+    *packed = found;
+    return LEDGE_OK;
 }

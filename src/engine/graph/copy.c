@@ -16,6 +16,7 @@ static bool copy_values(const struct ledge_graph *from, struct ledge_graph *to)
         struct ledge_value *value = &to->values[i];
         value->data = old->data;
         value->bytes = old->bytes;
+        value->absent = old->absent;
         value->kind = old->kind;
         for (int32_t k = 0; k < old->rank; k++) {
             const char *name = old->dim_names[k];

@@ -69,6 +69,9 @@ struct ledge_value {
     int32_t producer; /* node index; -1 for inputs and constants */
     int32_t reads;    /* by nodes, graph outputs and states, as of the last ledge_graph_sweep() */
     enum ledge_value_kind kind; /* of inputs and outputs as declared */
+    /* Of a graph from the prepared part of a .ledge file: a constant whose elements stand in the
+     * file in packed form only; data points to as many zeros, which no kernel may be given. */
+    bool absent;
     bool late;    /* of a plan: made by a node that runs late (plan.h), so nothing is known of it */
     bool awaited; /* of a plan: a node is late because its shapes depend on this value */
 };

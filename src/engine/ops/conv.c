@@ -100,6 +100,7 @@ static enum ledge_status choose_fast(struct ledge_op_prepare *prepare, struct le
     if (is_constant(w) && fast->packed_floats > 0) {
         prepare->packed_bytes = fast->packed_floats * sizeof(float);
         prepare->pack = pack;
+        prepare->packed_inputs = 1u << 1;
     }
     prepare->scratch_bytes = ledge_conv_f32_scratch(fast, prepare->pack != NULL) * sizeof(float);
     prepare->run = ledge_conv_f32_fast;

@@ -4,67 +4,84 @@
 
 #include "base/status.h"
 
-/* Lists by position; those of scale, or else the other three. */
-struct lists {
-    int64_t n;
-    float *scale;
-    int32_t *multiplier, *left, *right;
-    int64_t *largest; /* FILLED by packing */
+/* What follows the packed weights: what packing finds out, and lists by position, so that nothing
+ * is left to do with packed constants from a file. Whatever they say is safe to run with. */
+struct facts {
+    int32_t zeros_matter, one_zero, narrow, unused;
 };
 
-static enum ledge_status make_lists(struct ledge_op_prepare *prepare, int64_t n,
-                                    const struct ledge_scales_i8 *scales, struct lists *lists)
+enum { OFFSET, ZEROS, SCALE, LISTS, MULTIPLIER = SCALE, LEFT, RIGHT, FIXED_LISTS };
+
+/* What both kinds of convolution know of packing. */
+struct source {
+    struct ledge_weights_i8 weights;
+    struct ledge_scales_i8 scales;
+    int64_t n;        /* positions */
+    size_t bytes;     /* of the packed weights, without what follows */
+    int64_t *largest; /* FILLED by packing; NULL with real scales */
+};
+
+static enum ledge_status begin(struct ledge_op_prepare *prepare,
+                               const struct ledge_weights_i8 *weights,
+                               const struct ledge_scales_i8 *scales, int64_t n, size_t bytes,
+                               struct source *source)
 {
-    *lists = (struct lists){.n = n};
-    if (scales->scale != NULL) {
-        lists->scale = LEDGE_NEW_ARRAY(prepare->memory, float, (size_t)n);
-    } else {
-        lists->multiplier = LEDGE_NEW_ARRAY(prepare->memory, int32_t, (size_t)(3 * n));
-        lists->largest = LEDGE_NEW_ARRAY(prepare->memory, int64_t, (size_t)n);
+    *source = (struct source){.weights = *weights, .scales = *scales, .n = n, .bytes = bytes};
+    int64_t lists = scales->scale != NULL ? LISTS : FIXED_LISTS;
+    if (scales->scale == NULL) {
+        source->largest = LEDGE_NEW_ARRAY(prepare->memory, int64_t, (size_t)n);
+        if (source->largest == NULL) {
+            return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
+        }
     }
-    if (lists->scale == NULL && (lists->multiplier == NULL || lists->largest == NULL)) {
-        return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
-    }
-    if (lists->multiplier != NULL) {
-        lists->left = lists->multiplier + n;
-        lists->right = lists->multiplier + 2 * n;
-    }
+    prepare->packed_bytes = bytes + sizeof(struct facts) + (size_t)(lists * n) * sizeof(int32_t);
     return LEDGE_OK;
 }
 
-/* Scales at position p of channel (-1: none). */
-static void place(const struct lists *lists, int64_t p, int64_t channel,
-                  const struct ledge_scales_i8 *scales)
+static struct facts *facts_at(const struct source *source, const void *packed)
 {
-    bool real = channel >= 0;
-    if (scales->scale != NULL) {
-        lists->scale[p] = real ? scales->scale[channel] : 0.0f;
-        return;
-    }
-    lists->multiplier[p] = real ? scales->multiplier[channel] : 0;
-    lists->left[p] = real ? scales->left[channel] : 0;
-    lists->right[p] = real ? scales->right[channel] : 0;
+    return (struct facts *)(void *)((char *)packed + source->bytes);
 }
 
-static bool is_narrow(const struct lists *lists)
+static int32_t *list_at(const struct source *source, const void *packed, int which)
 {
-    for (int64_t p = 0; p < lists->n && lists->largest != NULL; p++) {
-        if (lists->largest[p] >= ((int64_t)1 << 30) >> lists->left[p]) {
+    return (int32_t *)(void *)(facts_at(source, packed) + 1) + which * source->n;
+}
+
+/* Scales at position p of channel (-1: none). */
+static void place(const struct source *source, void *packed, int64_t p, int64_t channel)
+{
+    const struct ledge_scales_i8 *scales = &source->scales;
+    bool real = channel >= 0;
+    if (scales->scale != NULL) {
+        ((float *)(void *)list_at(source, packed, SCALE))[p] = real ? scales->scale[channel] : 0.0f;
+        return;
+    }
+    list_at(source, packed, MULTIPLIER)[p] = real ? scales->multiplier[channel] : 0;
+    list_at(source, packed, LEFT)[p] = real ? scales->left[channel] : 0;
+    list_at(source, packed, RIGHT)[p] = real ? scales->right[channel] : 0;
+}
+
+static bool is_narrow(const struct source *source, const void *packed)
+{
+    const int32_t *left = list_at(source, packed, LEFT);
+    for (int64_t p = 0; p < source->n && source->largest != NULL; p++) {
+        if (source->largest[p] >= ((int64_t)1 << 30) >> left[p]) {
             return false;
         }
     }
-    return lists->largest != NULL;
+    return source->largest != NULL;
 }
 
-static void use(const struct lists *lists, const int32_t *offset, bool narrow,
-                struct ledge_epilogue_i8 *epilogue)
+static void use(const struct source *source, const void *packed, struct ledge_epilogue_i8 *epilogue)
 {
-    epilogue->offset = offset;
-    epilogue->scale = lists->scale;
-    epilogue->multiplier = lists->multiplier;
-    epilogue->left = lists->left;
-    epilogue->right = lists->right;
-    epilogue->narrow = narrow;
+    bool real = source->scales.scale != NULL;
+    epilogue->offset = list_at(source, packed, OFFSET);
+    epilogue->scale = real ? (const float *)(void *)list_at(source, packed, SCALE) : NULL;
+    epilogue->multiplier = real ? NULL : list_at(source, packed, MULTIPLIER);
+    epilogue->left = real ? NULL : list_at(source, packed, LEFT);
+    epilogue->right = real ? NULL : list_at(source, packed, RIGHT);
+    epilogue->narrow = !real && facts_at(source, packed)->narrow != 0;
 }
 
 /* Have all channels that are there one zero point? */
@@ -79,62 +96,40 @@ static bool all_equal(const struct ledge_conv_i8 *conv, const int32_t *zeros)
     return true;
 }
 
-/* What packing finds out beside the weights; follows them. Whatever it says is safe to run with:
- * packed constants may come from a file. */
-struct facts {
-    int32_t zeros_matter, one_zero, narrow, unused;
-};
-
-/* Bytes of weights, facts, offset and zeros by position. */
-static size_t packed_bytes(size_t weights, int64_t positions)
-{
-    return weights + sizeof(struct facts) + 2 * (size_t)positions * sizeof(int32_t);
-}
-
-static struct facts *facts_at(const void *packed, size_t weights)
-{
-    return (struct facts *)(void *)((char *)packed + weights);
-}
-
-static int32_t *lists_at(const void *packed, size_t weights)
-{
-    return (int32_t *)(void *)(facts_at(packed, weights) + 1);
-}
-
 /* The params come first: a kernel knows only them. */
 struct prepared_conv {
     struct ledge_conv_i8 conv;
-    struct ledge_weights_i8 weights;
-    struct lists lists;
+    struct source source;
 };
 
 struct prepared_depthwise {
     struct ledge_depthwise_i8 dw;
-    struct ledge_weights_i8 weights;
-    struct lists lists;
+    struct source source;
 };
 
 static void pack_conv(const struct ledge_op_prepare *prepare, void *packed)
 {
     const struct prepared_conv *made = prepare->params;
-    size_t weights = ledge_conv_i8_packed(&made->conv);
-    int32_t *offset = lists_at(packed, weights), *zeros = offset + made->lists.n;
-    bool matter =
-        ledge_conv_i8_pack(&made->conv, &made->weights, packed, offset, zeros, made->lists.largest);
-    *facts_at(packed, weights) = (struct facts){.zeros_matter = matter,
-                                                .one_zero = matter && all_equal(&made->conv, zeros),
-                                                .narrow = is_narrow(&made->lists)};
+    const struct source *source = &made->source;
+    int32_t *zeros = list_at(source, packed, ZEROS);
+    bool matter = ledge_conv_i8_pack(&made->conv, &source->weights, packed,
+                                     list_at(source, packed, OFFSET), zeros, source->largest);
+    for (int64_t p = 0; p < source->n; p++) {
+        place(source, packed, p, ledge_conv_i8_channel(&made->conv, p));
+    }
+    *facts_at(source, packed) = (struct facts){.zeros_matter = matter,
+                                               .one_zero = matter && all_equal(&made->conv, zeros),
+                                               .narrow = is_narrow(source, packed)};
 }
 
 static void bind_conv(const struct ledge_op_prepare *prepare, const void *packed)
 {
     struct prepared_conv *made = (struct prepared_conv *)prepare->params;
-    size_t weights = ledge_conv_i8_packed(&made->conv);
-    const struct facts *facts = facts_at(packed, weights);
-    const int32_t *offset = lists_at(packed, weights);
-    made->conv.zeros = facts->zeros_matter != 0 ? offset + made->lists.n : NULL;
-    made->conv.one_zero = facts->zeros_matter != 0 && facts->one_zero != 0;
-    use(&made->lists, offset, facts->narrow != 0, &made->conv.epilogue);
+    const struct facts *facts = facts_at(&made->source, packed);
+    bool matter = facts->zeros_matter != 0;
+    made->conv.zeros = matter ? list_at(&made->source, packed, ZEROS) : NULL;
+    made->conv.one_zero = matter && facts->one_zero != 0;
+    use(&made->source, packed, &made->conv.epilogue);
 }
 
 enum ledge_status ledge_prepare_conv_i8(struct ledge_op_prepare *prepare,
@@ -147,13 +142,9 @@ enum ledge_status ledge_prepare_conv_i8(struct ledge_op_prepare *prepare,
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
     made->conv = *conv;
-    made->weights = *weights;
     ledge_conv_i8_plan(&made->conv, prepare->rung, prepare->threads);
-    LEDGE_TRY(make_lists(prepare, ledge_conv_i8_positions(&made->conv), scales, &made->lists));
-    for (int64_t p = 0; p < made->lists.n; p++) {
-        place(&made->lists, p, ledge_conv_i8_channel(&made->conv, p), scales);
-    }
-    prepare->packed_bytes = packed_bytes(ledge_conv_i8_packed(&made->conv), made->lists.n);
+    LEDGE_TRY(begin(prepare, weights, scales, ledge_conv_i8_positions(&made->conv),
+                    ledge_conv_i8_packed(&made->conv), &made->source));
     prepare->pack = pack_conv;
     prepare->bind = bind_conv;
     prepare->params = made;
@@ -166,18 +157,19 @@ enum ledge_status ledge_prepare_conv_i8(struct ledge_op_prepare *prepare,
 static void pack_depthwise(const struct ledge_op_prepare *prepare, void *packed)
 {
     const struct prepared_depthwise *made = prepare->params;
-    size_t weights = ledge_depthwise_i8_packed(&made->dw);
-    ledge_depthwise_i8_pack(&made->dw, &made->weights, packed, lists_at(packed, weights),
-                            made->lists.largest);
-    *facts_at(packed, weights) = (struct facts){.narrow = is_narrow(&made->lists)};
+    const struct source *source = &made->source;
+    ledge_depthwise_i8_pack(&made->dw, &source->weights, packed, list_at(source, packed, OFFSET),
+                            source->largest);
+    for (int64_t p = 0; p < source->n; p++) {
+        place(source, packed, p, ledge_depthwise_i8_channel(&made->dw, p));
+    }
+    *facts_at(source, packed) = (struct facts){.narrow = is_narrow(source, packed)};
 }
 
 static void bind_depthwise(const struct ledge_op_prepare *prepare, const void *packed)
 {
     struct prepared_depthwise *made = (struct prepared_depthwise *)prepare->params;
-    size_t weights = ledge_depthwise_i8_packed(&made->dw);
-    use(&made->lists, lists_at(packed, weights), facts_at(packed, weights)->narrow != 0,
-        &made->dw.epilogue);
+    use(&made->source, packed, &made->dw.epilogue);
 }
 
 enum ledge_status ledge_prepare_depthwise_i8(struct ledge_op_prepare *prepare,
@@ -190,13 +182,9 @@ enum ledge_status ledge_prepare_depthwise_i8(struct ledge_op_prepare *prepare,
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
     made->dw = *dw;
-    made->weights = *weights;
     ledge_depthwise_i8_plan(&made->dw, weights, prepare->rung, prepare->threads);
-    LEDGE_TRY(make_lists(prepare, ledge_depthwise_i8_positions(&made->dw), scales, &made->lists));
-    for (int64_t p = 0; p < made->lists.n; p++) {
-        place(&made->lists, p, ledge_depthwise_i8_channel(&made->dw, p), scales);
-    }
-    prepare->packed_bytes = packed_bytes(ledge_depthwise_i8_packed(&made->dw), made->lists.n);
+    LEDGE_TRY(begin(prepare, weights, scales, ledge_depthwise_i8_positions(&made->dw),
+                    ledge_depthwise_i8_packed(&made->dw), &made->source));
     prepare->pack = pack_depthwise;
     prepare->bind = bind_depthwise;
     prepare->params = made;

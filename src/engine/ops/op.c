@@ -16,7 +16,7 @@ static const struct ledge_op *look_in(const struct ledge_op_table *table, const 
 {
     for (; table != NULL; table = table->next) {
         for (int32_t i = 0; i < table->n; i++) {
-            if (strcmp(table->ops[i].name, name) == 0 &&
+            if (table->ops[i].name[0] == name[0] && strcmp(table->ops[i].name, name) == 0 &&
                 strcmp(table->ops[i].domain, domain) == 0) {
                 return &table->ops[i];
             }

@@ -46,6 +46,9 @@ struct ledge_op_prepare {
     size_t packed_bytes;
     void (*pack)(const struct ledge_op_prepare *prepare, void *packed);
     void (*bind)(const struct ledge_op_prepare *prepare, const void *packed);
+    /* Bit k: input k is read by pack alone, so that packed constants from a file take its place.
+     * The kernel and bind must be safe with whatever those bytes are. */
+    uint32_t packed_inputs;
     const void *packed; /* where they are; set by the planner */
     size_t scratch_bytes;
     int64_t macs;

@@ -197,21 +197,13 @@ static bool all_constant(const struct ledge_op_prepare *prepare,
 static float scale_at(const struct ledge_op_prepare *prepare, int32_t at, int64_t c)
 {
     const struct ledge_value *value = ledge_prepare_in(prepare, at);
-    if (value == NULL) {
-        return 1.0f;
-    }
-    struct ledge_view view = ledge_value_view(value);
-    return ledge_scale_at(&view, c);
+    return value == NULL ? 1.0f : ((const float *)value->data)[count(value) == 1 ? 0 : c];
 }
 
 static int32_t zero_at(const struct ledge_op_prepare *prepare, int32_t at, int64_t c)
 {
     const struct ledge_value *value = ledge_prepare_in(prepare, at);
-    if (value == NULL) {
-        return 0;
-    }
-    struct ledge_view view = ledge_value_view(value);
-    return ledge_zero_at(&view, c);
+    return value == NULL ? 0 : ledge_q8(value->data, value->dtype, count(value) == 1 ? 0 : c);
 }
 
 /* What the constant inputs say: weights' zeros and bias, scales, and the activations' sign and zero
@@ -288,6 +280,7 @@ static enum ledge_status choose_rows(struct ledge_op_prepare *prepare,
                                               .epilogue = conv.epilogue};
         return ledge_prepare_depthwise_i8(prepare, &dw, &weights, &scales);
     }
+    prepare->packed_inputs = 1u << params->in.b;
     return ledge_prepare_conv_i8(prepare, &conv, &weights, &scales);
 }
 
@@ -387,6 +380,7 @@ static enum ledge_status choose_product(struct ledge_op_prepare *prepare,
     struct ledge_conv_i8 conv = {.judge = params, .g = *g};
     LEDGE_TRY(gather(prepare, &params->in, g->out_channels, params->alpha, params->clamp, &weights,
                      &scales, &conv));
+    prepare->packed_inputs = 1u << params->in.b;
     LEDGE_TRY(ledge_prepare_conv_i8(prepare, &conv, &weights, &scales));
     prepare->kernel = ledge_i8_for(prepare->rung)->gemm;
     return LEDGE_OK;

@@ -197,6 +197,7 @@ static enum ledge_status reserve_blocks(struct ledge_op_prepare *prepare,
         return ledge_prepare_fail(prepare, LEDGE_ERR_SHAPE, "weights are too large");
     }
     prepare->pack = pack_blocks;
+    prepare->packed_inputs = 1u << 1;
     return LEDGE_OK;
 }
 
@@ -252,6 +253,7 @@ static enum ledge_status prepare_fast(struct ledge_op_prepare *prepare,
     }
     const struct ledge_conv_i8 conv = {
         .g = p->g, .flip = p->x_flip ^ 0x80, .x_zero = p->x_zero + 128, .epilogue = epilogue_of(p)};
+    prepare->packed_inputs = 1u << 1;
     return ledge_prepare_conv_i8(prepare, &conv, &weights, &scales);
 }
 
@@ -345,6 +347,7 @@ enum ledge_status ledge_tfl_prepare_depthwise(struct ledge_op_prepare *prepare)
     int32_t threads = prepare->threads > 1 ? prepare->threads : 1;
     prepare->packed_bytes = w->bytes * sizeof(int16_t);
     prepare->pack = pack_taps;
+    prepare->packed_inputs = 1u << 1;
     prepare->run = ledge_tfl_depthwise_c;
     prepare->kernel = "tfl_depthwise_i8_direct";
     prepare->scratch_bytes = (size_t)threads * ledge_tfl_depthwise_scratch(p);

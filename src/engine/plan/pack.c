@@ -12,20 +12,115 @@
 #include "base/status.h"
 #include "engine/plan/internal.h"
 
+#ifdef LEDGE_HAS_PACKING_STAMP
+#include "packing_stamp.h"
+#else
+#define LEDGE_PACKING_STAMP 0
+#endif
+
 enum { ALIGN = 64 };
 
-static void fill(struct ledge_op_prepare *ready, void *packed)
+uint64_t ledge_packing_stamp(void)
 {
-    memset(packed, 0, ready->packed_bytes);
-    ready->pack(ready, packed);
+    return LEDGE_PACKING_STAMP;
+}
+
+/* -- keys: FNV-1a, 64 bits ------------------------------------------------------------------------
+ */
+
+static void mix(uint64_t *key, const void *bytes, size_t n)
+{
+    const uint8_t *p = bytes;
+    for (size_t i = 0; i < n; i++) {
+        *key = (*key ^ p[i]) * UINT64_C(0x100000001b3);
+    }
+}
+
+static void mix_text(uint64_t *key, const char *text)
+{
+    mix(key, text, strlen(text) + 1);
+}
+
+static void mix_value(uint64_t *key, const struct ledge_graph *graph, int32_t number)
+{
+    mix(key, &number, sizeof number);
+    if (number >= 0) {
+        const struct ledge_value *value = &graph->values[number];
+        mix(key, value->dims, (size_t)(value->rank > 0 ? value->rank : 0) * sizeof *value->dims);
+        mix(key, &value->dtype, sizeof value->dtype);
+    }
+}
+
+/* Which operator, which values (a value has one maker, so no two steps are alike), which kernel,
+ * which shapes. */
+static uint64_t key_of(const struct ledge_plan *plan, int32_t s)
+{
+    const struct ledge_plan_step *step = &plan->steps[s];
+    uint64_t key = UINT64_C(0xcbf29ce484222325), bytes = step->ready.packed_bytes;
+    mix(&key, &bytes, sizeof bytes);
+    mix(&key, &step->ready.consistent, sizeof step->ready.consistent);
+    mix_text(&key, step->node->name);
+    mix_text(&key, step->node->op);
+    mix_text(&key, step->ready.kernel);
+    for (int32_t k = 0; k < step->node->n_in; k++) {
+        mix_value(&key, &plan->graph, step->node->in[k]);
+    }
+    for (int32_t k = 0; k < step->node->n_out; k++) {
+        mix_value(&key, &plan->graph, step->node->out[k]);
+    }
+    return key;
+}
+
+/* The part of step s, NULL: none fits. Parts stand in the order of the steps, so *at is a good
+ * guess. */
+static const void *find(const struct ledge_plan *plan, int32_t s, const struct ledge_packed *packed,
+                        int32_t *at)
+{
+    int32_t n = packed != NULL ? packed->n : 0;
+    uint64_t key = n > 0 ? key_of(plan, s) : 0;
+    for (int32_t tried = 0; tried < n; tried++) {
+        const struct ledge_packed_part *part = &packed->parts[(*at + tried) % n];
+        if (part->key == key && part->bytes == plan->steps[s].ready.packed_bytes) {
+            *at = (*at + tried + 1) % n;
+            return part->data;
+        }
+    }
+    return NULL;
+}
+
+/* A kernel may see no absent constant, and neither may pack. */
+static enum ledge_status check_absent(const struct ledge_op_prepare *ready, struct ledge_error *err)
+{
+    uint32_t covered = ready->packed != NULL ? ready->packed_inputs : 0;
+    for (int32_t k = 0; k < ready->node->n_in; k++) {
+        int32_t value = ready->node->in[k];
+        if (value >= 0 && ready->graph->values[value].absent &&
+            (k >= 32 || (covered >> k & 1) == 0)) {
+            return ledge_fail(err, LEDGE_ERR_NOT_FOUND, "node %.60s (%.30s): weights not packed",
+                              ready->node->name, ready->node->op);
+        }
+    }
+    return LEDGE_OK;
+}
+
+static void take(struct ledge_op_prepare *ready, const void *packed)
+{
     ready->packed = packed;
     if (ready->bind != NULL) {
         ready->bind(ready, packed);
     }
 }
 
+static void fill(struct ledge_op_prepare *ready, void *packed)
+{
+    memset(packed, 0, ready->packed_bytes);
+    ready->pack(ready, packed);
+    take(ready, packed);
+}
+
 enum ledge_status ledge_plan_pack_now(struct ledge_op_prepare *ready)
 {
+    LEDGE_TRY(check_absent(ready, ready->err));
     if (ready->pack == NULL) {
         return LEDGE_OK;
     }
@@ -37,16 +132,22 @@ enum ledge_status ledge_plan_pack_now(struct ledge_op_prepare *ready)
     return LEDGE_OK;
 }
 
-enum ledge_status ledge_plan_pack(struct ledge_plan *plan, struct ledge_error *err)
+enum ledge_status ledge_plan_pack(struct ledge_plan *plan, const struct ledge_packed *packed,
+                                  struct ledge_error *err)
 {
     size_t total = 0;
+    int32_t at = 0;
     for (int32_t s = 0; s < plan->n_steps; s++) {
-        const struct ledge_op_prepare *ready = &plan->steps[s].ready;
+        struct ledge_op_prepare *ready = &plan->steps[s].ready;
         size_t bytes;
-        if (ready->pack != NULL && (!ledge_align_size(ready->packed_bytes, ALIGN, &bytes) ||
-                                    !ledge_add_size(total, bytes, &total))) {
+        const void *found = ready->pack != NULL ? find(plan, s, packed, &at) : NULL;
+        if (found != NULL) {
+            take(ready, found);
+        } else if (ready->pack != NULL && (!ledge_align_size(ready->packed_bytes, ALIGN, &bytes) ||
+                                           !ledge_add_size(total, bytes, &total))) {
             return ledge_fail(err, LEDGE_ERR_NOMEM, "packed weights would be too large");
         }
+        LEDGE_TRY(check_absent(ready, err));
     }
     char *block = ledge_arena_raw(&plan->memory, total, ALIGN);
     if (block == NULL) {
@@ -54,11 +155,30 @@ enum ledge_status ledge_plan_pack(struct ledge_plan *plan, struct ledge_error *e
     }
     for (int32_t s = 0; s < plan->n_steps; s++) {
         struct ledge_op_prepare *ready = &plan->steps[s].ready;
-        if (ready->pack != NULL) {
+        if (ready->pack != NULL && ready->packed == NULL) {
             fill(ready, block);
             block += (ready->packed_bytes + ALIGN - 1) / ALIGN * ALIGN;
         }
     }
     plan->packed_bytes = total;
+    return LEDGE_OK;
+}
+
+enum ledge_status ledge_plan_packed(const struct ledge_plan *plan, struct ledge_arena *arena,
+                                    struct ledge_packed *packed, struct ledge_error *err)
+{
+    struct ledge_packed_part *parts =
+        LEDGE_NEW_ARRAY(arena, struct ledge_packed_part, (size_t)plan->n_steps);
+    if (parts == NULL) {
+        return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for a list of packed weights");
+    }
+    *packed = (struct ledge_packed){.rung = (uint32_t)plan->rung, .parts = parts};
+    for (int32_t s = 0; s < plan->n_steps; s++) {
+        const struct ledge_op_prepare *ready = &plan->steps[s].ready;
+        if (ready->pack != NULL) {
+            parts[packed->n++] = (struct ledge_packed_part){
+                .key = key_of(plan, s), .data = ready->packed, .bytes = ready->packed_bytes};
+        }
+    }
     return LEDGE_OK;
 }

@@ -128,7 +128,7 @@ enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
         status = prepare_steps(made, options, err);
     }
     if (status == LEDGE_OK) {
-        status = ledge_plan_pack(made, err);
+        status = ledge_plan_pack(made, options->packed, err);
     }
     if (status == LEDGE_OK) {
         status = ledge_plan_place(made, err);

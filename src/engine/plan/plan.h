@@ -9,6 +9,7 @@
 #ifndef LEDGE_ENGINE_PLAN_PLAN_H
 #define LEDGE_ENGINE_PLAN_PLAN_H
 
+#include "engine/graph/packed.h"
 #include "engine/ops/op.h"
 
 /* Channel-blocked tensors: where they pay, nowhere, wherever they can be. */
@@ -31,6 +32,9 @@ struct ledge_plan_options {
     bool consistent;
     bool share_all; /* threads share steps that are too short for it, too: for tests */
     bool bf16; /* hold the weights of convolutions and products as bf16 where that saves memory */
+    /* Constants packed beforehand, or NULL; what it lacks is packed as ever. BORROWED: its elements
+     * must outlive the plan. */
+    const struct ledge_packed *packed;
 };
 
 enum {
@@ -75,8 +79,8 @@ struct ledge_plan {
     struct ledge_place *places; /* one per value of graph */
     size_t arena_bytes;
     size_t scratch_bytes;
-    size_t packed_bytes;
-    size_t state_bytes; /* of all states once; a run holds them twice */
+    size_t packed_bytes; /* of the plan's own */
+    size_t state_bytes;  /* of all states once; a run holds them twice */
     int32_t threads;
 };
 
@@ -84,13 +88,24 @@ struct ledge_plan {
  *   graph  read only; its constants must outlive the plan
  *   plan   OWNED: ledge_plan_free()
  * Errors: ERR_SHAPE, ERR_DTYPE, ERR_UNSUPPORTED (err names every operator that has no kernel),
- * ERR_NOMEM. */
+ * ERR_NOT_FOUND (an absent constant is needed: options->packed lacks it), ERR_NOMEM. */
 LEDGE_NODISCARD enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
                                                     const struct ledge_plan_options *options,
                                                     const struct ledge_allocator *allocator,
                                                     struct ledge_plan **plan,
                                                     struct ledge_error *err);
 void ledge_plan_free(struct ledge_plan *plan);
+
+/* Number of the source that packs: constants packed by another one are not taken. 0: not known,
+ * none are. */
+uint64_t ledge_packing_stamp(void);
+
+/* What a plan has packed, for ledge_file_write_prepared(): FILLED, one part for each step that has
+ * some; memory in arena, elements BORROWED from the plan. Errors: ERR_NOMEM. */
+LEDGE_NODISCARD enum ledge_status ledge_plan_packed(const struct ledge_plan *plan,
+                                                    struct ledge_arena *arena,
+                                                    struct ledge_packed *packed,
+                                                    struct ledge_error *err);
 
 /* Can every operator of the graph be run? Errors: ERR_UNSUPPORTED (one line names each that cannot,
  * once). */

@@ -12,6 +12,7 @@
 #include "base/checked.h"
 #include "base/status.h"
 #include "engine/plan/internal.h"
+#include "engine/port/port.h"
 
 /* A folded output larger than this is computed in each run instead: a few bytes of model must not
  * fill the memory. */
@@ -273,6 +274,13 @@ static enum ledge_status run_now(struct ledge_plan *plan, struct ledge_node *nod
     return LEDGE_OK;
 }
 
+/* A plan may be made for a higher rung than this CPU has: it is not run here, but folding is. */
+static enum ledge_rung rung_here(enum ledge_rung wanted)
+{
+    enum ledge_rung rung = ledge_port_rung();
+    return wanted < rung ? wanted : rung;
+}
+
 static enum ledge_status fold(struct ledge_plan *plan, struct ledge_node *node,
                               const struct ledge_op *op, const struct ledge_plan_options *options,
                               struct ledge_error *err)
@@ -283,7 +291,7 @@ static enum ledge_status fold(struct ledge_plan *plan, struct ledge_node *node,
     struct ledge_op_prepare ready = {.graph = &plan->graph,
                                      .node = node,
                                      .memory = &scratch,
-                                     .rung = options->rung,
+                                     .rung = rung_here(options->rung),
                                      .consistent = options->consistent,
                                      .threads = 1,
                                      .err = &local,

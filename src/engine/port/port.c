@@ -132,6 +132,17 @@ enum ledge_status ledge_map_open(const char *path, struct ledge_map *map, struct
     return status;
 }
 
+bool ledge_map_zeros(size_t bytes, struct ledge_map *map)
+{
+    void *at =
+        bytes > 0 ? mmap(NULL, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
+    if (at == MAP_FAILED) {
+        return false;
+    }
+    *map = (struct ledge_map){.bytes = at, .size = bytes};
+    return true;
+}
+
 void ledge_map_close(struct ledge_map *map)
 {
     if (map->size > 0) {
@@ -154,7 +165,8 @@ enum { N_RUNGS = sizeof rung_names / sizeof rung_names[0] };
 
 const char *ledge_rung_text(enum ledge_rung rung)
 {
-    return rung_names[rung];
+    unsigned i = (unsigned)rung;
+    return i < N_RUNGS && rung_names[i] != NULL ? rung_names[i] : "unknown";
 }
 
 /* Are there kernels for it in this build (CMake: LEDGE_RUNGS)? */
@@ -176,6 +188,25 @@ static bool is_built(int rung)
     default:
         return true;
     }
+}
+
+bool ledge_rung_find(const char *name, enum ledge_rung *rung)
+{
+#if defined(__aarch64__)
+    const int first = LEDGE_RUNG_NEON, end = N_RUNGS;
+#elif defined(__x86_64__)
+    const int first = LEDGE_RUNG_AVX2, end = LEDGE_RUNG_NEON;
+#else
+    const int first = N_RUNGS, end = N_RUNGS;
+#endif
+    for (int i = 0; i < N_RUNGS; i++) {
+        bool here = i == LEDGE_RUNG_C || (i >= first && i < end);
+        if (here && rung_names[i] != NULL && strcmp(name, rung_names[i]) == 0 && is_built(i)) {
+            *rung = (enum ledge_rung)i;
+            return true;
+        }
+    }
+    return false;
 }
 
 static enum ledge_rung detect(void)

@@ -28,6 +28,14 @@ LEDGE_NODISCARD enum ledge_status ledge_map_open(const char *path, struct ledge_
                                                  struct ledge_error *err);
 void ledge_map_close(struct ledge_map *map);
 
+/* So many zeros to read, of which only what is read takes memory. map OWNED: ledge_map_close().
+ * False: there are none. */
+bool ledge_map_zeros(size_t bytes, struct ledge_map *map);
+
+/* The rung of this name, as ledge_rung_text() gives it; false: there is none, or this build has no
+ * kernels for it. */
+bool ledge_rung_find(const char *name, enum ledge_rung *rung);
+
 /* The highest rung this CPU and operating system can run, lowered by the environment variable
  * LEDGE_CPU when that names a rung. Worked out once. */
 enum ledge_rung ledge_port_rung(void);
@@ -36,7 +44,7 @@ enum ledge_rung ledge_port_rung(void);
  * use it, and have another way. */
 bool ledge_port_has_vbmi(void);
 
-/* "c", "avx2", ...; static storage. */
+/* "c", "avx2", ..., "unknown" for any other number; static storage. */
 const char *ledge_rung_text(enum ledge_rung rung);
 
 /* CPUs this process may run on at a time (affinity mask, cgroup quota rounded up), at least 1. */

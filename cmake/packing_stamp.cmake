@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+# Writes a header with a number of the source that decides how constants are packed: cmake -DDIR=src/engine -DOUT=header -P this.
+# Constants that another source packed are then never taken for one's own (docs/decisions/0010-packed-weights-in-files.md).
+file(GLOB files ${DIR}/graph/*.[ch] ${DIR}/kernels/*.[ch] ${DIR}/kernels/*.inc ${DIR}/ops/*.[ch] ${DIR}/plan/*.[ch])
+list(FILTER files EXCLUDE REGEX "_test\\.c$")
+list(SORT files)
+set(all "")
+foreach(file ${files})
+    file(SHA256 ${file} sum)
+    get_filename_component(name ${file} NAME)
+    string(APPEND all "${name} ${sum}\n")
+endforeach()
+string(SHA256 sum "${all}")
+string(SUBSTRING ${sum} 0 16 stamp)
+set(text "#define LEDGE_PACKING_STAMP UINT64_C(0x${stamp})\n")
+set(before "")
+if(EXISTS ${OUT})
+    file(READ ${OUT} before)
+endif()
+if(NOT before STREQUAL text)
+    file(WRITE ${OUT} "${text}")
+endif()
