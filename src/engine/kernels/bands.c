@@ -5,10 +5,10 @@
 enum { H = 1, W = 2 };
 
 /* What lies between should stay in the L2 cache, beside weights: floats of a band; of what planes
- * leave for project; of the two blocks that planes work on. */
+ * leave for project; of the blocks that planes work on at once. */
 #define BAND_FLOATS  ((int64_t)3 << 15)
 #define LEFT_FLOATS  ((int64_t)1 << 18)
-#define PLANE_FLOATS ((int64_t)1 << 15)
+#define PLANE_FLOATS ((int64_t)1 << 16)
 #define COUNT_LIMIT  ((int64_t)1 << 28)
 
 static int64_t smaller(int64_t a, int64_t b)
@@ -48,13 +48,20 @@ static int64_t band_floats(const struct ledge_bands *bands, int64_t rows)
     return reach(&bands->depth->g, rows) * row_before(bands) + rows * row_behind(bands);
 }
 
+/* Blocks of the largest unit. */
+static int64_t widest(const struct ledge_blocked_conv *conv)
+{
+    return (conv->out_blocks + conv->units - 1) / conv->units;
+}
+
 static void plan_planes(struct ledge_bands *bands)
 {
     const struct ledge_blocked_rows *depth = bands->depth;
     bands->rows = depth->g.out[H];
     bands->ring = depth->g.in[H];
     bands->parts = bands->expand->units;
-    bands->worker_floats = (size_t)(2 * depth->isa->block * ledge_volume(depth->g.in));
+    int64_t blocks = widest(bands->expand);
+    bands->worker_floats = (size_t)(blocks * depth->isa->block * ledge_volume(depth->g.in));
     size_t left = (size_t)(bands->batch * depth->g.out[H] * row_behind(bands));
     bands->shared_floats = left;
 }
@@ -100,10 +107,11 @@ bool ledge_bands_plan(struct ledge_bands *bands, int32_t threads, bool force)
         return false;
     }
     int64_t all = g->in[H] * row_before(bands) + g->out[H] * row_behind(bands);
-    bool small = 2 * depth->isa->block * ledge_volume(g->in) <= PLANE_FLOATS &&
-                 g->out[H] * row_behind(bands) <= LEFT_FLOATS;
-    bands->planes = bands->expand != NULL && bands->expand->direct && small &&
-                    !parts_are_better(bands, threads);
+    bands->planes =
+        bands->expand != NULL && bands->expand->direct &&
+        g->out[H] * row_behind(bands) <= LEFT_FLOATS &&
+        widest(bands->expand) * depth->isa->block * ledge_volume(g->in) <= PLANE_FLOATS &&
+        !parts_are_better(bands, threads);
     if (bands->planes) {
         plan_planes(bands);
         return true;
@@ -133,7 +141,7 @@ struct place {
     float *copy; /* room for expand's input */
 };
 
-/* Rows r0 .. r1 - 1 that follow each other in the ring, of pair `unit`. */
+/* Rows r0 .. r1 - 1 that follow each other in the ring, of one unit. */
 static void expand_unit(const struct place *p, int64_t unit, int64_t r0, int64_t r1, float *to)
 {
     const struct ledge_blocked_conv *conv = p->job->bands->expand;
@@ -155,7 +163,7 @@ static void expand_unit(const struct place *p, int64_t unit, int64_t r0, int64_t
     }
 }
 
-/* Rows r0 .. r1 - 1 of pairs u0 .. u1 - 1, of which u0's stand at `to`. */
+/* Rows r0 .. r1 - 1 of units u0 .. u1 - 1, of which u0's stand at `to`. */
 static void expand_rows(const struct place *p, int64_t u0, int64_t u1, int64_t r0, int64_t r1,
                         float *to)
 {
@@ -168,8 +176,10 @@ static void expand_rows(const struct place *p, int64_t u0, int64_t u1, int64_t r
             end = smaller(end, r0 + conv->band);
             ledge_blocked_conv_copy(&copy, p->picture, r0, end, p->copy);
         }
-        for (int64_t u = u0; u < u1; u++) {
-            expand_unit(p, u, r0, end, to + (2 * (u - u0) * p->ring + r0 % p->ring) * row);
+        float *at = to + r0 % p->ring * row;
+        for (int64_t u = u0, blocks; u < u1; u++, at += blocks * p->ring * row) {
+            (void)ledge_blocked_unit(conv, u, &blocks);
+            expand_unit(p, u, r0, end, at);
         }
     }
 }
@@ -214,7 +224,9 @@ static void project_rows(const struct place *p, int64_t r0, int64_t r1)
     for (int64_t u = 0; u < conv->units; u++) {
         struct ledge_blocked_tile tile;
         ledge_blocked_conv_tile(conv, job->packed + job->bands->project_at, u, &tile);
-        int64_t at = ((p->picture * conv->out_blocks + 2 * u) * volume + r0 * width) * block;
+        int64_t blocks,
+            first = p->picture * conv->out_blocks + ledge_blocked_unit(conv, u, &blocks);
+        int64_t at = (first * volume + r0 * width) * block;
         tile.x = p->out;
         tile.x_block = p->out_block;
         tile.y = job->y + at;
@@ -263,7 +275,7 @@ static void rows_task(void *arg, int32_t index, int32_t worker)
     }
 }
 
-/* Expand and depthwise on a pair of channel blocks. */
+/* Expand and depthwise on a unit of channel blocks. */
 static void planes_task(void *arg, int32_t index, int32_t worker)
 {
     const struct job *job = arg;
@@ -280,7 +292,8 @@ static void planes_task(void *arg, int32_t index, int32_t worker)
                       .out_block = out_block,
                       .out = out + picture * depth->blocks * out_block};
     expand_rows(&p, unit, unit + 1, 0, depth->g.in[H], before);
-    depth_rows(&p, 2 * unit, smaller(2 * unit + 2, depth->blocks), 0, depth->g.out[H]);
+    int64_t blocks, first = ledge_blocked_unit(bands->expand, unit, &blocks);
+    depth_rows(&p, first, first + blocks, 0, depth->g.out[H]);
 }
 
 enum ledge_status ledge_bands_run(const struct ledge_kernel_call *call)

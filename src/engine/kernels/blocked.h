@@ -7,12 +7,14 @@
  * is the rung's vector width (4 in plain C, 8 for AVX2, 16 for AVX-512). The lanes past C are
  * padding: never read by a convolution, kept apart by everything else.
  *
- * A dense convolution's inner loop broadcasts one input channel of up to TILE_ROWS pixels against
- * two vectors of output channels: pixels lie at constant distances, so a tile needs one pointer to
- * its input and one to its weights. Padding and strides are taken away before: the rows that a band
- * of output rows needs are copied to scratch with their zeros, split by stride phase (as spread.h
- * does for planes). Sums run over (input block, tap, channel) in the same order whatever the number
- * of threads.
+ * A dense convolution's inner loop broadcasts one input channel of some pixels against up to four
+ * vectors of output channels: pixels lie at constant distances, so a tile needs one pointer to its
+ * input and one to its weights. 6 pixels x 4 vectors and 9 x 3 read least for what they multiply;
+ * where another process shares the core that tells: 14 x 2 is 10 % slower then. Padding and strides
+ * are taken away before: the rows that a band of output rows needs are copied to scratch with their
+ * zeros, split by stride phase (as spread.h does for planes), or, where rows are short, once for
+ * each column of the kernel, so that pixels of several rows follow one another. Sums run over
+ * (input block, tap, channel) in the same order whatever the number of threads.
  */
 #ifndef LEDGE_ENGINE_KERNELS_BLOCKED_H
 #define LEDGE_ENGINE_KERNELS_BLOCKED_H
@@ -34,9 +36,14 @@ struct ledge_blocked_tile {
     const float *add; /* what the sums are added to, laid out as y, or NULL */
     float *y;
     int64_t y_block; /* floats from one output block to the next */
-    int32_t pixels;  /* 1 .. pixels of the table */
-    int32_t blocks;  /* 1 or 2 */
+    int32_t pixels;  /* 1 .. pixels of the table for so many blocks */
+    int32_t blocks;  /* 1 .. blocks of the table */
     bool planar;     /* a pixel is one float of a plane, else one vector of a block */
+    bool begin;      /* sums begin at zero, else with what is at y */
+    bool end;        /* then come bias, addend and bounds; else y holds the bare sums */
+    /* What memory is asked for meanwhile: at each step a line so many floats behind w, then so many
+     * further. */
+    uintptr_t ahead, ahead_step;
     float low, high;
 };
 
@@ -134,8 +141,9 @@ struct ledge_blocked_activation {
 struct ledge_blocked_kernels {
     enum ledge_rung rung;
     int32_t block;
-    int32_t pixels;                      /* of a tile */
     const struct ledge_f32_kernels *f32; /* loops on plain tensors with the same vectors */
+    int32_t blocks;                      /* of a tile, at most */
+    int32_t pixels[4];                   /* of a tile of 1 .. blocks blocks, at most */
     void (*tile)(const struct ledge_blocked_tile *tile);
     void (*row)(const struct ledge_blocked_row *row);
     void (*narrow)(const struct ledge_blocked_narrow *plane); /* or NULL */
@@ -177,9 +185,11 @@ struct ledge_blocked_conv {
     const struct ledge_blocked_kernels *isa;
     bool planar; /* x is a plain tensor of few channels */
     bool direct; /* x is read where it is: 1 x 1, no stride, no padding */
+    bool flat;   /* the copy has all rows of a tap in one run */
     const struct ledge_f32_kernels *vector; /* direct, one pixel: a row times a matrix; or NULL */
     int64_t in_blocks, out_blocks;          /* of a group; planar: in_blocks counts channels */
-    int64_t units;                          /* pairs of output blocks of a group */
+    int64_t units; /* of a group: sets of output blocks that a tile does at once */
+    int64_t chunk; /* input blocks whose weights of a unit stay in the L1 cache */
     int64_t *tap_at;
     uint64_t used[2]; /* stride phases that some tap falls into */
     int64_t rows, pitch;
@@ -200,6 +210,8 @@ bool ledge_blocked_conv_fits(const struct ledge_geometry *g, int32_t block);
 void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t threads, int64_t *tap_at);
 /* Packed weights, then bias. */
 size_t ledge_blocked_conv_floats(const struct ledge_blocked_conv *conv);
+/* First output block of a unit, how many it has. */
+int64_t ledge_blocked_unit(const struct ledge_blocked_conv *conv, int64_t unit, int64_t *blocks);
 void ledge_blocked_conv_pack(const struct ledge_blocked_conv *conv, const float *weights,
                              const float *bias, float *packed);
 /* blocked_winograd.c: is it faster for this convolution? Then its own plan, weights and task. */
@@ -209,24 +221,30 @@ void ledge_blocked_winograd_plan(struct ledge_blocked_conv *conv, int32_t thread
 float *ledge_blocked_winograd_pack(const struct ledge_blocked_conv *conv, const float *weights,
                                    float *packed);
 
+/* `pixels` outputs in a row by tiles of about equal size, `step` floats apart in x; the weights
+ * behind those of the tile are fetched meanwhile. activation: NULL, or done to the outputs. */
+void ledge_blocked_tiles(const struct ledge_blocked_kernels *isa, struct ledge_blocked_tile tile,
+                         int64_t pixels, int64_t step,
+                         const struct ledge_blocked_activation *activation);
+
 /* One run of either kind. */
 struct ledge_blocked_job {
     const struct ledge_blocked_conv *conv;
     const float *x, *packed, *bias, *add;
     float *y;
-    float *scratch; /* worker_floats for each thread */
+    float *scratch;                /* worker_floats for each thread */
+    int64_t held[LEDGE_POOL_MOST]; /* whose input is in a thread's scratch; -1: none */
 };
-void ledge_blocked_winograd_task(const struct ledge_blocked_job *job, int32_t index,
-                                 int32_t worker);
+void ledge_blocked_winograd_task(struct ledge_blocked_job *job, int32_t index, int32_t worker);
 
-/* Parts of a run, for kernels that join several (bands.h): the whole of it; pair number `unit` of
- * output blocks, x, y and add left to be said; so many pixels of a tile in a row; the input of rows
- * r0 .. r1 - 1 of a convolution that is not direct, at most conv->band of them, one group. */
+/* Parts of a run, for kernels that join several (bands.h): the whole of it; unit number `unit`, x,
+ * y and add left to be said; so many pixels of a tile in a row; the input of rows r0 .. r1 - 1 of a
+ * convolution that is not direct, at most conv->band of them, one group. */
 void ledge_blocked_conv_all(struct ledge_blocked_job *job, struct ledge_pool *pool);
 void ledge_blocked_conv_tile(const struct ledge_blocked_conv *conv, const float *packed,
                              int64_t unit, struct ledge_blocked_tile *tile);
 void ledge_blocked_conv_pixels(const struct ledge_blocked_conv *conv,
-                               struct ledge_blocked_tile *tile, int64_t pixels);
+                               const struct ledge_blocked_tile *tile, int64_t pixels);
 void ledge_blocked_conv_copy(const struct ledge_blocked_job *job, int64_t picture, int64_t r0,
                              int64_t r1, float *to);
 

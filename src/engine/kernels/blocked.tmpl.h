@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* blocked.tmpl.h -- the loops of blocked.h in terms of `vec` (simd_<isa>.h); included once by each
- * blocked_<isa>.c, which says by TILE_COUNTS how many pixels a tile may have, and by NO_NARROW that
- * it has no registers for narrow planes.
+ * blocked_<isa>.c, which says by TILE_SHAPES(X) what tiles there are, X(pixels, blocks) for each,
+ * by TILE_BLOCKS and TILE_MOST the most blocks and the most pixels for each number of blocks, and
+ * by NO_NARROW that it has no registers for narrow planes.
  */
 #include <math.h>
 
@@ -20,19 +21,37 @@
 /* -- dense convolution ----------------------------------------------------------------------------
  */
 
-/* Weights come from memory in one long stream that hardware follows only to the end of a page: they
- * are asked for two pages ahead, 64 steps of a tile. */
-enum { AHEAD = 2048 };
+/* Where few pixels share a weight it comes from memory in one long stream, which hardware follows
+ * only to the end of a page: it is asked for two pages ahead, 64 steps of a tile. */
+enum { AHEAD = 2048, FEW_PIXELS = 4 };
+
+/* Where the loops of a tile are. */
+struct place {
+    const float *x, *w;
+    uintptr_t soon; /* floats from x to the next block's pixels: a line for each step */
+    uintptr_t ahead, ahead_step;
+    const float *first; /* weights, where `ahead` counts from */
+};
 
 /* n channels of one tap: w goes on behind them. Pixels are `step` floats apart. */
-INLINE const float *channels(const float *x, const float *w, int64_t n, vec acc[TILE_ROWS][2],
-                             const int pixels, const int blocks, const int step)
+INLINE void channels(struct place *at, int64_t n, vec acc[TILE_ROWS][TILE_BLOCKS], const int pixels,
+                     const int blocks, const int step)
 {
+    const float *x = at->x, *w = at->w;
+    uintptr_t soon = at->soon;
     for (int64_t k = 0; k < n; k++) {
-        vec weight[2];
+        vec weight[TILE_BLOCKS];
+        if (step == LANES) {
+            v_prefetch(at->x, soon);
+            soon += LANES;
+        }
+        v_prefetch_far(at->first, at->ahead);
+        at->ahead += at->ahead_step;
         UNROLL
         for (int v = 0; v < blocks; v++) {
-            v_prefetch(w + v * LANES, AHEAD);
+            if (pixels < FEW_PIXELS) {
+                v_prefetch(w + v * LANES, AHEAD);
+            }
             weight[v] = v_load(w + v * LANES);
         }
         UNROLL
@@ -46,28 +65,13 @@ INLINE const float *channels(const float *x, const float *w, int64_t n, vec acc[
         x++;
         w += blocks * LANES;
     }
-    return w;
+    at->w = w;
 }
 
-INLINE void tile(const struct ledge_blocked_tile *t, const int pixels, const int blocks,
-                 const int step)
+/* Bias, addend, bounds. */
+INLINE void finish_tile(const struct ledge_blocked_tile *t, vec acc[TILE_ROWS][TILE_BLOCKS],
+                        const int pixels, const int blocks)
 {
-    vec acc[TILE_ROWS][2];
-    const float *x = t->x;
-    const float *w = t->w;
-    UNROLL
-    for (int p = 0; p < pixels; p++) {
-        UNROLL
-        for (int v = 0; v < blocks; v++) {
-            acc[p][v] = v_set1(0);
-        }
-    }
-    for (int64_t left = t->channels; left > 0; left -= step) {
-        for (int64_t i = 0; i < t->taps; i++) {
-            w = channels(x + t->tap_at[i], w, left < step ? left : step, acc, pixels, blocks, step);
-        }
-        x += t->x_block;
-    }
     vec low = v_set1(t->low), high = v_set1(t->high);
     UNROLL
     for (int v = 0; v < blocks; v++) {
@@ -85,37 +89,70 @@ INLINE void tile(const struct ledge_blocked_tile *t, const int pixels, const int
     }
 }
 
+INLINE void tile(const struct ledge_blocked_tile *t, const int pixels, const int blocks,
+                 const int step)
+{
+    vec acc[TILE_ROWS][TILE_BLOCKS];
+    const float *x = t->x;
+    struct place at = {.w = t->w,
+                       .soon = (uintptr_t)t->x_block,
+                       .ahead = t->ahead,
+                       .ahead_step = t->ahead_step,
+                       .first = t->w};
+    UNROLL
+    for (int v = 0; v < blocks; v++) {
+        const float *y = t->y + v * t->y_block;
+        UNROLL
+        for (int p = 0; p < pixels; p++) {
+            acc[p][v] = t->begin ? v_set1(0) : v_load(y + p * LANES);
+        }
+    }
+    for (int64_t left = t->channels; left > 0; left -= step) {
+        for (int64_t i = 0; i < t->taps; i++) {
+            at.x = x + t->tap_at[i];
+            channels(&at, left < step ? left : step, acc, pixels, blocks, step);
+        }
+        x += t->x_block;
+    }
+    if (t->end) {
+        finish_tile(t, acc, pixels, blocks);
+        return;
+    }
+    UNROLL
+    for (int v = 0; v < blocks; v++) {
+        float *y = t->y + v * t->y_block;
+        UNROLL
+        for (int p = 0; p < pixels; p++) {
+            v_store(y + p * LANES, acc[p][v]);
+        }
+    }
+}
+
 typedef void (*tile_fn)(const struct ledge_blocked_tile *t);
 
-#define TILES(pixels)                                                                              \
-    static void tile_##pixels##_1(const struct ledge_blocked_tile *t)                              \
+#define TILE(pixels, blocks)                                                                       \
+    static void tile_##pixels##_##blocks(const struct ledge_blocked_tile *t)                       \
     {                                                                                              \
-        tile(t, pixels, 1, LANES);                                                                 \
+        tile(t, pixels, blocks, LANES);                                                            \
     }                                                                                              \
-    static void tile_##pixels##_2(const struct ledge_blocked_tile *t)                              \
+    static void plane_##pixels##_##blocks(const struct ledge_blocked_tile *t)                      \
     {                                                                                              \
-        tile(t, pixels, 2, LANES);                                                                 \
-    }                                                                                              \
-    static void plane_##pixels##_1(const struct ledge_blocked_tile *t)                             \
-    {                                                                                              \
-        tile(t, pixels, 1, 1);                                                                     \
-    }                                                                                              \
-    static void plane_##pixels##_2(const struct ledge_blocked_tile *t)                             \
-    {                                                                                              \
-        tile(t, pixels, 2, 1);                                                                     \
+        tile(t, pixels, blocks, 1);                                                                \
     }
-#define TILE_COUNTS_4(X)  X(1) X(2) X(3) X(4)
-#define TILE_COUNTS_6(X)  TILE_COUNTS_4(X) X(5) X(6)
-#define TILE_COUNTS_14(X) TILE_COUNTS_6(X) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
-#define ENTRY(pixels)                                                                              \
-    {{tile_##pixels##_1, tile_##pixels##_2}, {plane_##pixels##_1, plane_##pixels##_2}},
+#define UP_TO_3(X, b)  X(1, b) X(2, b) X(3, b)
+#define UP_TO_4(X, b)  UP_TO_3(X, b) X(4, b)
+#define UP_TO_6(X, b)  UP_TO_4(X, b) X(5, b) X(6, b)
+#define UP_TO_9(X, b)  UP_TO_6(X, b) X(7, b) X(8, b) X(9, b)
+#define UP_TO_14(X, b) UP_TO_9(X, b) X(10, b) X(11, b) X(12, b) X(13, b) X(14, b)
+#define ENTRY(pixels, blocks)                                                                      \
+    [blocks - 1][pixels - 1] = {tile_##pixels##_##blocks, plane_##pixels##_##blocks},
 
-TILE_COUNTS(TILES)
+TILE_SHAPES(TILE)
 
 static void run_tile(const struct ledge_blocked_tile *t)
 {
-    static const tile_fn table[TILE_ROWS][2][2] = {TILE_COUNTS(ENTRY)};
-    table[t->pixels - 1][t->planar ? 1 : 0][t->blocks - 1](t);
+    static const tile_fn table[TILE_BLOCKS][TILE_ROWS][2] = {TILE_SHAPES(ENTRY)};
+    table[t->blocks - 1][t->pixels - 1][t->planar ? 1 : 0](t);
 }
 
 /* -- depthwise convolution ------------------------------------------------------------------------
@@ -584,8 +621,9 @@ static void run_every(const float *from, int64_t step, int64_t n, float *to)
     const struct ledge_blocked_kernels ledge_blocked_##isa = {                                     \
         .rung = (its_rung),                                                                        \
         .block = LANES,                                                                            \
-        .pixels = TILE_ROWS,                                                                       \
         .f32 = &ledge_f32_##isa,                                                                   \
+        .blocks = TILE_BLOCKS,                                                                     \
+        .pixels = TILE_MOST,                                                                       \
         .tile = run_tile,                                                                          \
         .row = run_row,                                                                            \
         .narrow = run_narrow,                                                                      \

@@ -3,7 +3,12 @@
 #if defined(__x86_64__)
 #include "engine/kernels/simd_avx2.h"
 
-#define TILE_COUNTS TILE_COUNTS_6
+enum { TILE_BLOCKS = 2 };
+#define TILE_SHAPES(X) UP_TO_6(X, 1) UP_TO_6(X, 2)
+#define TILE_MOST                                                                                  \
+    {                                                                                              \
+        6, 6                                                                                       \
+    }
 #include "engine/kernels/blocked.tmpl.h"
 
 BLOCKED_KERNELS(avx2, LEDGE_RUNG_AVX2);

@@ -5,7 +5,12 @@
 #include "engine/kernels/simd_avx2.h"
 #include "engine/kernels/simd_wide.h"
 
-#define TILE_COUNTS TILE_COUNTS_3
+enum { TILE_BLOCKS = 2 };
+#define TILE_SHAPES(X) UP_TO_3(X, 1) UP_TO_3(X, 2)
+#define TILE_MOST                                                                                  \
+    {                                                                                              \
+        3, 3                                                                                       \
+    }
 #include "engine/kernels/blocked.tmpl.h"
 
 BLOCKED_KERNELS(avx2_wide, LEDGE_RUNG_AVX2);

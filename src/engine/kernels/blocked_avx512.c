@@ -3,7 +3,12 @@
 #if defined(__x86_64__)
 #include "engine/kernels/simd_avx512.h"
 
-#define TILE_COUNTS TILE_COUNTS_14
+enum { TILE_BLOCKS = 4 };
+#define TILE_SHAPES(X) UP_TO_14(X, 1) UP_TO_14(X, 2) UP_TO_9(X, 3) UP_TO_6(X, 4)
+#define TILE_MOST                                                                                  \
+    {                                                                                              \
+        14, 14, 9, 6                                                                               \
+    }
 #include "engine/kernels/blocked.tmpl.h"
 
 BLOCKED_KERNELS(avx512, LEDGE_RUNG_AVX512);

@@ -2,7 +2,12 @@
 /* blocked_c.c -- the loops on blocked tensors in plain C. */
 #include "engine/kernels/simd_c.h"
 
-#define TILE_COUNTS TILE_COUNTS_4
+enum { TILE_BLOCKS = 2 };
+#define TILE_SHAPES(X) UP_TO_4(X, 1) UP_TO_4(X, 2)
+#define TILE_MOST                                                                                  \
+    {                                                                                              \
+        4, 4                                                                                       \
+    }
 #define NO_NARROW
 #include "engine/kernels/blocked.tmpl.h"
 

@@ -5,7 +5,12 @@
 #define SIMD_C_WIDE
 #include "engine/kernels/simd_c.h"
 
-#define TILE_COUNTS(X) X(1) X(2)
+enum { TILE_BLOCKS = 2 };
+#define TILE_SHAPES(X) X(1, 1) X(2, 1) X(1, 2) X(2, 2)
+#define TILE_MOST                                                                                  \
+    {                                                                                              \
+        2, 2                                                                                       \
+    }
 #include "engine/kernels/blocked.tmpl.h"
 
 BLOCKED_KERNELS(c_wide, LEDGE_RUNG_C);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* blocked_conv.c -- dense convolution on blocked tensors: bands of output rows, each read through a
- * copy without padding and strides (or in place), times pairs of output blocks.
+ * copy without padding and strides (or in place), times units of 1 to 4 output blocks.
  *
- * Weights are packed [group][pair of output blocks][input block][tap][channel][blocks][b]; a pair's
- * weights stream past the pixels of a band, whose input stays in the L2 cache. Threads share bands,
- * or pairs where a picture has few rows.
+ * Weights are packed [group][unit][input block][tap][channel][blocks][b]. Some input blocks at a
+ * time, whose weights stay in the L1 cache, go past all pixels of a band, whose input stays in the
+ * L2 cache; sums wait in the output. Meanwhile the next weights are fetched. Threads share units
+ * where there are more weights than pixels, so that each reads only its own, else bands.
  */
 #include <string.h>
 
@@ -19,6 +20,14 @@ enum { H = 1, W = 2, MAX_LANES = 64 };
 #define COUNT_LIMIT ((int64_t)1 << 30)
 #define COPY_LIMIT  ((int64_t)1 << 28)
 #define BAND_FLOATS ((int64_t)1 << 17)
+/* Weights that stay in the L1 cache. */
+#define CHUNK_FLOATS ((int64_t)1 << 13)
+
+/* Rows of at most FLAT_WIDTH outputs are laid one behind the other. */
+enum { FLAT_WIDTH = 32, FLAT_KERNEL = 11 };
+
+/* Functions are applied to so many pixels of a block at once: a loop must be long to be fast. */
+enum { ACTIVATE_PIXELS = 28 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
 {
@@ -89,22 +98,55 @@ static int64_t step_of(const struct ledge_blocked_conv *conv)
     return conv->planar ? 1 : conv->isa->block;
 }
 
+int64_t ledge_blocked_unit(const struct ledge_blocked_conv *conv, int64_t unit, int64_t *blocks)
+{
+    int64_t n = conv->out_blocks, first = unit * n / conv->units;
+    *blocks = (unit + 1) * n / conv->units - first;
+    if (conv->vector != NULL) { /* pairs, the last one perhaps half */
+        first = 2 * unit;
+        *blocks = n - first < 2 ? 1 : 2;
+    }
+    return first;
+}
+
 /* How much is done together and how threads share it; total is in rows or, direct, in pixels. */
 static void divide(struct ledge_blocked_conv *conv, int64_t total, int64_t unit_floats,
                    int32_t threads)
 {
-    int64_t least = conv->direct ? 4 * conv->isa->pixels : 2;
+    const struct ledge_geometry *g = &conv->g;
+    int64_t least = conv->direct ? 4 * conv->isa->pixels[0] : 2;
     int64_t band = at_least(BAND_FLOATS / at_least(unit_floats, 1), 1);
+    int64_t units = g->groups * conv->units;
+    int64_t weights = g->in_channels / g->groups * g->out_channels * ledge_volume(g->kernel);
+    bool few = total < least * threads;
     conv->bands = ceil_div(total, band);
     conv->parts = 1;
-    int64_t units = conv->g.groups * conv->units;
-    if (threads > 1 && total >= least * threads) {
+    if (threads > 1 && units >= threads && (few || weights > total * unit_floats)) {
+        conv->parts = units;
+        if (conv->direct && units % threads != 0 && units < 4 * threads && !few) {
+            conv->bands = ceil_div(conv->bands, threads) * threads;
+        }
+    } else if (threads > 1 && !few) {
         conv->bands = ceil_div(conv->bands, threads) * threads;
-    } else if (threads > 1 && conv->bands * conv->g.batch < threads) {
-        conv->parts = units < threads ? units : threads;
     }
     conv->bands = conv->bands < total ? conv->bands : total;
     conv->band = ceil_div(total, conv->bands);
+}
+
+/* Where the taps are in the copy. */
+static void place_taps(const struct ledge_blocked_conv *conv, int64_t columns, int64_t *tap_at)
+{
+    const struct ledge_geometry *g = &conv->g;
+    for (int64_t i = 0; i < g->kernel[H]; i++) {
+        for (int64_t j = 0; j < g->kernel[W]; j++) {
+            int64_t y = i * g->dilation[H], x = j * g->dilation[W];
+            int64_t column = conv->flat ? j : number(conv->used[1], x % g->stride[W]);
+            int64_t phase = number(conv->used[0], y % g->stride[H]) * columns + column;
+            int64_t at = (phase * conv->rows + y / g->stride[H]) * conv->pitch;
+            tap_at[i * g->kernel[W] + j] =
+                (at + (conv->flat ? 0 : x / g->stride[W])) * step_of(conv);
+        }
+    }
 }
 
 static int64_t depth(const struct ledge_blocked_conv *conv)
@@ -112,10 +154,16 @@ static int64_t depth(const struct ledge_blocked_conv *conv)
     return conv->g.in_channels / conv->g.groups * ledge_volume(conv->g.kernel);
 }
 
-/* Scratch of a thread for the widened weights of a pair of output blocks. */
+/* Blocks of the largest unit. */
+static int64_t widest_of(const struct ledge_blocked_conv *conv)
+{
+    return ceil_div(conv->out_blocks, conv->units);
+}
+
+/* Scratch of a thread for the widened weights of a unit of output blocks. */
 static size_t wide_floats(const struct ledge_blocked_conv *conv)
 {
-    return conv->bf16 ? (size_t)(2 * conv->isa->block * depth(conv)) : 0;
+    return conv->bf16 ? (size_t)(widest_of(conv) * conv->isa->block * depth(conv)) : 0;
 }
 
 void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t threads, int64_t *tap_at)
@@ -124,43 +172,42 @@ void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t threads, i
     int64_t block = conv->isa->block, step = step_of(conv);
     conv->in_blocks = conv->planar ? g->in_channels : ceil_div(g->in_channels / g->groups, block);
     conv->out_blocks = ceil_div(g->out_channels / g->groups, block);
-    conv->units = ceil_div(conv->out_blocks, 2);
+    conv->units = ceil_div(conv->out_blocks, conv->isa->blocks);
     conv->direct = !conv->planar && is_pointwise(g);
     conv->tap_at = tap_at;
     conv->winograd = ledge_blocked_winograd_pays(conv);
     conv->bf16 = conv->bf16 && !conv->winograd && !conv->planar &&
                  g->out_channels * depth(conv) >= LEDGE_BF16_LEAST;
+    if (conv->direct && ledge_volume(g->out) == 1 && g->groups == 1 && !conv->bf16) {
+        conv->vector = conv->isa->f32;
+        conv->units = ceil_div(conv->out_blocks, 2);
+    }
     if (conv->winograd) {
         ledge_blocked_winograd_plan(conv, threads);
         return;
     }
+    int64_t widest = widest_of(conv);
+    int64_t block_weights = ledge_volume(g->kernel) * block * widest * block;
+    conv->chunk = conv->planar ? conv->in_blocks : at_least(CHUNK_FLOATS / block_weights, 1);
     if (conv->direct) {
         tap_at[0] = 0;
         conv->worker_floats = wide_floats(conv);
-        bool vector = ledge_volume(g->out) == 1 && g->groups == 1 && !conv->bf16;
-        conv->vector = vector ? conv->isa->f32 : NULL;
         divide(conv, ledge_volume(g->out), g->in_channels / g->groups, threads);
         return;
     }
+    conv->flat = g->out[W] <= FLAT_WIDTH && g->kernel[W] <= FLAT_KERNEL &&
+                 g->out[W] % conv->isa->pixels[widest - 1] != 0;
     conv->used[0] = used_phases(g, H);
     conv->used[1] = used_phases(g, W);
-    int64_t columns = number(conv->used[1], g->stride[W]);
+    int64_t columns = conv->flat ? g->kernel[W] : number(conv->used[1], g->stride[W]);
     int64_t phases = number(conv->used[0], g->stride[H]) * columns;
-    conv->pitch = extent(g, W, g->out[W]);
+    conv->pitch = conv->flat ? g->out[W] : extent(g, W, g->out[W]);
     divide(conv, g->out[H], phases * conv->pitch * conv->in_blocks * step, threads);
     conv->rows = extent(g, H, conv->band);
     conv->plane = phases * conv->rows * conv->pitch * step;
     conv->worker_floats =
         (size_t)(ceil_div(conv->plane * conv->in_blocks, 16) * 16) + wide_floats(conv);
-    for (int64_t i = 0; i < g->kernel[H]; i++) {
-        for (int64_t j = 0; j < g->kernel[W]; j++) {
-            int64_t y = i * g->dilation[H], x = j * g->dilation[W];
-            int64_t phase = number(conv->used[0], y % g->stride[H]) * columns +
-                            number(conv->used[1], x % g->stride[W]);
-            int64_t row = phase * conv->rows + y / g->stride[H];
-            tap_at[i * g->kernel[W] + j] = (row * conv->pitch + x / g->stride[W]) * step;
-        }
-    }
+    place_taps(conv, columns, tap_at);
 }
 
 /* What the weights take: two of bf16 in the room of a float. */
@@ -211,11 +258,6 @@ static int64_t pack_unit(const struct ledge_blocked_conv *conv, const float *wei
     return at;
 }
 
-static int64_t blocks_of(const struct ledge_blocked_conv *conv, int64_t unit)
-{
-    return conv->out_blocks - 2 * unit < 2 ? 1 : 2;
-}
-
 void ledge_blocked_conv_pack(const struct ledge_blocked_conv *conv, const float *weights,
                              const float *bias, float *packed)
 {
@@ -227,7 +269,8 @@ void ledge_blocked_conv_pack(const struct ledge_blocked_conv *conv, const float 
     }
     for (int64_t group = 0; group < g->groups && !conv->winograd; group++) {
         for (int64_t unit = 0; unit < conv->units; unit++) {
-            at = pack_unit(conv, weights, group, 2 * unit, blocks_of(conv, unit), packed, at);
+            int64_t blocks, first = ledge_blocked_unit(conv, unit, &blocks);
+            at = pack_unit(conv, weights, group, first, blocks, packed, at);
         }
     }
     memset(to, 0, (size_t)(g->groups * conv->out_blocks * conv->isa->block) * sizeof *to);
@@ -269,16 +312,18 @@ static void copy_block(const struct ledge_blocked_conv *conv, const float *x, in
     const struct ledge_geometry *g = &conv->g;
     int64_t step = step_of(conv);
     int64_t rows = extent(g, H, r1 - r0);
+    int64_t columns = conv->flat ? g->kernel[W] : g->stride[W];
     for (int64_t ph = 0; ph < g->stride[H]; ph++) {
-        for (int64_t pw = 0; pw < g->stride[W]; pw++) {
-            if ((conv->used[0] >> ph & conv->used[1] >> pw & 1) == 0) {
+        for (int64_t pw = 0; pw < columns; pw++) {
+            if ((conv->used[0] >> ph & 1) == 0 || (!conv->flat && (conv->used[1] >> pw & 1) == 0)) {
                 continue;
             }
+            int64_t from = (conv->flat ? pw * g->dilation[W] : pw) - g->pad[W];
             for (int64_t r = 0; r < rows; r++) {
                 int64_t y = (r0 + r) * g->stride[H] + ph - g->pad[H];
                 const float *row =
                     y >= 0 && y < g->in[H] ? x + y * g->in[W] * step * distance : NULL;
-                copy_row(conv, row, pw - g->pad[W], distance, to + r * conv->pitch * step);
+                copy_row(conv, row, from, distance, to + r * conv->pitch * step);
             }
             to += conv->rows * conv->pitch * step;
         }
@@ -312,33 +357,59 @@ void ledge_blocked_conv_copy(const struct ledge_blocked_job *job, int64_t pictur
 /* -- the sums -------------------------------------------------------------------------------------
  */
 
-void ledge_blocked_conv_pixels(const struct ledge_blocked_conv *conv,
-                               struct ledge_blocked_tile *tile, int64_t pixels)
+void ledge_blocked_tiles(const struct ledge_blocked_kernels *isa, struct ledge_blocked_tile tile,
+                         int64_t pixels, int64_t step,
+                         const struct ledge_blocked_activation *activation)
 {
-    int64_t step = step_of(conv), block = conv->isa->block;
-    int64_t n = ceil_div(pixels, conv->isa->pixels);
-    const float *x = tile->x, *add = tile->add;
-    float *y = tile->y;
-    for (int64_t i = 0; i < n; i++) {
+    int64_t n = ceil_div(pixels, isa->pixels[tile.blocks - 1]), block = isa->block;
+    int64_t apart = n < tile.blocks ? 2 : 1; /* lines: of two neighbours both come */
+    int64_t steps = tile.channels * tile.taps, ahead = steps * tile.blocks * block;
+    int64_t end = 2 * ahead, done = 0;
+    const float *x = tile.x, *add = tile.add;
+    float *y = tile.y;
+    for (int64_t i = 0; i < n; i++, ahead += steps * apart * block) {
         int64_t at = i * pixels / n;
-        tile->pixels = (int32_t)((i + 1) * pixels / n - at);
-        tile->x = x + at * step;
-        tile->y = y + at * block;
-        tile->add = add != NULL ? add + at * block : NULL;
-        conv->isa->tile(tile);
-        for (int32_t v = 0; v < tile->blocks && conv->activation.function != LEDGE_BLOCKED_NONE;
-             v++) {
-            float *sums = tile->y + v * tile->y_block;
-            conv->isa->activate(&conv->activation, sums, tile->pixels, sums);
+        tile.ahead = ahead < end ? (uintptr_t)ahead : 0;
+        tile.ahead_step = ahead < end ? (uintptr_t)(apart * block) : 0;
+        tile.pixels = (int32_t)((i + 1) * pixels / n - at);
+        tile.x = x + at * step;
+        tile.y = y + at * block;
+        tile.add = add != NULL ? add + at * block : NULL;
+        isa->tile(&tile);
+        int64_t behind = at + tile.pixels;
+        if (activation != NULL && (behind == pixels || behind - done >= ACTIVATE_PIXELS)) {
+            for (int32_t v = 0; v < tile.blocks; v++) {
+                float *sums = y + v * tile.y_block + done * block;
+                isa->activate(activation, sums, behind - done, sums);
+            }
+            done = behind;
         }
+    }
+}
+
+void ledge_blocked_conv_pixels(const struct ledge_blocked_conv *conv,
+                               const struct ledge_blocked_tile *tile, int64_t pixels)
+{
+    int64_t chunk = conv->chunk * step_of(conv);
+    struct ledge_blocked_tile part = *tile;
+    bool function = conv->activation.function != LEDGE_BLOCKED_NONE;
+    for (int64_t left = tile->channels; left > 0; left -= chunk) {
+        part.end = left <= chunk;
+        part.channels = part.end ? left : chunk;
+        ledge_blocked_tiles(conv->isa, part, pixels, step_of(conv),
+                            part.end && function ? &conv->activation : NULL);
+        part.begin = false;
+        part.x += conv->chunk * tile->x_block;
+        part.w += chunk * tile->taps * tile->blocks * conv->isa->block;
     }
 }
 
 void ledge_blocked_conv_tile(const struct ledge_blocked_conv *conv, const float *packed,
                              int64_t unit, struct ledge_blocked_tile *tile)
 {
-    int64_t first = unit / conv->units * conv->out_blocks + 2 * (unit % conv->units);
-    int64_t block = conv->isa->block;
+    int64_t block = conv->isa->block, group = unit / conv->units, blocks;
+    int64_t first = ledge_blocked_unit(conv, unit % conv->units, &blocks);
+    first += group * conv->out_blocks;
     *tile = (struct ledge_blocked_tile){
         .tap_at = conv->tap_at,
         .taps = ledge_volume(conv->g.kernel),
@@ -347,22 +418,25 @@ void ledge_blocked_conv_tile(const struct ledge_blocked_conv *conv, const float 
         .w = packed + first * block * depth(conv),
         .bias = packed + weight_floats(conv) + first * block,
         .y_block = ledge_volume(conv->g.out) * block,
-        .blocks = (int32_t)blocks_of(conv, unit % conv->units),
+        .blocks = (int32_t)blocks,
         .planar = conv->planar,
+        .begin = true,
         .low = conv->clamp.low,
         .high = conv->clamp.high,
     };
 }
 
-/* Two blocks of outputs at rows r0 .. r1 - 1 (direct: pixels). */
+/* One unit of outputs at rows r0 .. r1 - 1 (direct: pixels). */
 static void run_unit(const struct ledge_blocked_job *job, int64_t picture, int64_t group,
                      int64_t unit, int64_t r0, int64_t r1, float *scratch)
 {
     const struct ledge_blocked_conv *conv = job->conv;
     const struct ledge_geometry *g = &conv->g;
     int64_t block = conv->isa->block, volume = ledge_volume(g->out);
-    int64_t number_in_picture = group * conv->out_blocks + 2 * unit;
-    int64_t at = (picture * g->groups * conv->out_blocks + number_in_picture) * volume * block;
+    int64_t width = conv->direct ? 1 : g->out[W];
+    int64_t blocks, first = group * conv->out_blocks + ledge_blocked_unit(conv, unit, &blocks);
+    int64_t at = (picture * g->groups * conv->out_blocks + first) * volume * block;
+    at += r0 * width * block;
     struct ledge_blocked_tile tile;
     ledge_blocked_conv_tile(conv, job->packed, group * conv->units + unit, &tile);
     if (conv->bf16) {
@@ -372,27 +446,27 @@ static void run_unit(const struct ledge_blocked_job *job, int64_t picture, int64
         ledge_bf16_widen(from, weights, wide);
         tile.w = wide;
     }
-    const float *add = job->add != NULL ? job->add + at : NULL;
-    float *y = job->y + at;
+    tile.x = scratch;
+    tile.y = job->y + at;
+    tile.add = job->add != NULL ? job->add + at : NULL;
     if (conv->direct) {
-        int64_t first = (picture * g->groups + group) * conv->in_blocks * volume + r0;
-        tile.x = job->x + first * block;
-        tile.y = y + r0 * block;
-        tile.add = add != NULL ? add + r0 * block : NULL;
-        ledge_blocked_conv_pixels(conv, &tile, r1 - r0);
+        tile.x = job->x + ((picture * g->groups + group) * conv->in_blocks * volume + r0) * block;
+    }
+    if (conv->direct || conv->flat) {
+        ledge_blocked_conv_pixels(conv, &tile, (r1 - r0) * width);
         return;
     }
     for (int64_t r = r0; r < r1; r++) {
-        tile.x = scratch + (r - r0) * conv->pitch * step_of(conv);
-        tile.y = y + r * g->out[W] * block;
-        tile.add = add != NULL ? add + r * g->out[W] * block : NULL;
-        ledge_blocked_conv_pixels(conv, &tile, g->out[W]);
+        ledge_blocked_conv_pixels(conv, &tile, width);
+        tile.x += conv->pitch * step_of(conv);
+        tile.y += width * block;
+        tile.add = tile.add != NULL ? tile.add + width * block : NULL;
     }
 }
 
 static void one_task(void *arg, int32_t index, int32_t worker)
 {
-    const struct ledge_blocked_job *job = arg;
+    struct ledge_blocked_job *job = arg;
     const struct ledge_blocked_conv *conv = job->conv;
     if (conv->winograd) {
         ledge_blocked_winograd_task(job, index, worker);
@@ -401,23 +475,27 @@ static void one_task(void *arg, int32_t index, int32_t worker)
     int64_t total = conv->direct ? ledge_volume(conv->g.out) : conv->g.out[H];
     int64_t part = index % conv->parts, band = index / conv->parts % conv->bands;
     int64_t picture = index / conv->parts / conv->bands;
+    if (conv->direct) { /* a thread's tasks should have weights of their own */
+        band = index % conv->bands;
+        part = index / conv->bands % conv->parts;
+    }
     int64_t r0 = band * conv->band;
     int64_t r1 = r0 + conv->band < total ? r0 + conv->band : total;
     int64_t units = conv->g.groups * conv->units;
     float *scratch = job->scratch + (size_t)worker * conv->worker_floats;
-    int64_t copied = -1;
     for (int64_t u = part * units / conv->parts; u < (part + 1) * units / conv->parts && r0 < r1;
          u++) {
         int64_t group = u / conv->units;
-        if (!conv->direct && group != copied) {
+        int64_t wanted = (picture * conv->bands + band) * conv->g.groups + group;
+        if (!conv->direct && job->held[worker] != wanted) {
             copy_band(job, picture, group, r0, r1, scratch);
-            copied = group;
+            job->held[worker] = wanted;
         }
         run_unit(job, picture, group, u % conv->units, r0, r1, scratch);
     }
 }
 
-/* Pictures of one pixel: a pair's weights are a panel. */
+/* Pictures of one pixel: a unit's weights are a panel. */
 static void run_vectors(const struct ledge_blocked_job *job, struct ledge_pool *pool)
 {
     const struct ledge_blocked_conv *conv = job->conv;
@@ -450,6 +528,9 @@ void ledge_blocked_conv_all(struct ledge_blocked_job *job, struct ledge_pool *po
         run_vectors(job, pool);
         return;
     }
+    for (int32_t i = 0; i < ledge_pool_threads(pool); i++) {
+        job->held[i] = -1;
+    }
     ledge_pool_run(pool, (int32_t)(conv->g.batch * conv->bands * conv->parts), one_task, job);
 }
 
@@ -458,14 +539,13 @@ enum ledge_status ledge_blocked_conv_run(const struct ledge_kernel_call *call)
     const struct ledge_blocked_conv *conv = call->params;
     const float *packed = call->packed;
     bool add = call->n_in > 3 && call->in[3] != NULL;
-    struct ledge_blocked_job job = {
-        .conv = conv,
-        .x = call->in[0]->data,
-        .packed = packed,
-        .add = add ? call->in[3]->data : NULL,
-        .y = call->out[0]->data,
-        .scratch = call->scratch,
-    };
+    struct ledge_blocked_job job;
+    job.conv = conv;
+    job.x = call->in[0]->data;
+    job.packed = packed;
+    job.add = add ? call->in[3]->data : NULL;
+    job.y = call->out[0]->data;
+    job.scratch = call->scratch;
     ledge_blocked_conv_all(&job, call->pool);
     return LEDGE_OK;
 }

@@ -3,7 +3,12 @@
 #if defined(__aarch64__)
 #include "engine/kernels/simd_neon.h"
 
-#define TILE_COUNTS TILE_COUNTS_14
+enum { TILE_BLOCKS = 2 };
+#define TILE_SHAPES(X) UP_TO_14(X, 1) UP_TO_14(X, 2)
+#define TILE_MOST                                                                                  \
+    {                                                                                              \
+        14, 14                                                                                     \
+    }
 #include "engine/kernels/blocked.tmpl.h"
 
 BLOCKED_KERNELS(neon, LEDGE_RUNG_NEON);

@@ -7,9 +7,9 @@
  * and infinity: their powers are smaller than those of 0, +-1, +-2, and so is the rounding error.
  *
  * A band of rows of tiles at a time: every input block's rows are copied with their zeros and
- * transformed to V [36][input block][tile][b]; then for each pair of output blocks 36 products M =
+ * transformed to V [36][input block][tile][b]; then for each unit of output blocks 36 products M =
  * V * U by the tile of the pointwise convolution, and back. V and M stay in the L2 cache. Packed
- * weights: U [pair][36][channel][blocks][b].
+ * weights: U [unit][36][channel][blocks][b].
  */
 #include <math.h>
 #include <string.h>
@@ -24,8 +24,9 @@ enum {
     POINTS = LEDGE_WINOGRAD_POINTS,
 };
 
-/* Floats of V in a band. */
-#define BAND_FLOATS ((int64_t)160 << 10)
+/* Floats of V and M in a band; weights that stay in the L1 cache. */
+#define BAND_FLOATS  ((int64_t)224 << 10)
+#define CHUNK_FLOATS ((int64_t)1 << 13)
 
 static int64_t ceil_div(int64_t a, int64_t b)
 {
@@ -63,20 +64,24 @@ void ledge_blocked_winograd_plan(struct ledge_blocked_conv *conv, int32_t thread
     conv->tiles[0] = ceil_div(g->out[H], OUT);
     conv->tiles[1] = ceil_div(g->out[W], OUT);
     conv->pitch = (conv->tiles[1] * OUT + 2) * block;
-    int64_t row = POINTS * conv->tiles[1] * conv->in_blocks * block;
+    int64_t widest = ceil_div(conv->out_blocks, conv->units);
+    int64_t row = POINTS * conv->tiles[1] * (conv->in_blocks + widest) * block;
+    int64_t weights = POINTS * g->in_channels * conv->out_blocks * block;
     conv->bands = ceil_div(conv->tiles[0], larger(BAND_FLOATS / row, 1));
     conv->parts = 1;
-    if (threads > 1 && conv->tiles[0] >= 2 * threads) {
+    conv->chunk = larger(CHUNK_FLOATS / (block * widest * block), 1);
+    if (threads > 1 && conv->units >= threads &&
+        (conv->tiles[0] < 2 * threads || weights > row * conv->tiles[0])) {
+        conv->parts = conv->units;
+    } else if (threads > 1 && conv->tiles[0] >= 2 * threads) {
         conv->bands = ceil_div(conv->bands, threads) * threads;
-    } else if (threads > 1 && conv->bands * g->batch < threads) {
-        conv->parts = conv->units < threads ? conv->units : threads;
     }
     conv->bands = conv->bands < conv->tiles[0] ? conv->bands : conv->tiles[0];
     conv->band = ceil_div(conv->tiles[0], conv->bands);
     int64_t tiles = conv->band * conv->tiles[1];
     /* one vector more: planes a power of two apart would share cache sets */
     conv->v_plane = (conv->in_blocks * tiles + 1) * block;
-    conv->m_plane = (2 * tiles + 1) * block;
+    conv->m_plane = (widest * tiles + 1) * block;
     int64_t floats = POINTS * (conv->v_plane + conv->m_plane) + IN * conv->pitch;
     conv->worker_floats = (size_t)(ceil_div(floats, 16) * 16);
 }
@@ -110,21 +115,17 @@ static void transform_weights(const float *taps, int64_t step, float *u)
     }
 }
 
-static int64_t blocks_of(const struct ledge_blocked_conv *conv, int64_t unit)
-{
-    return conv->out_blocks - 2 * unit < 2 ? 1 : 2;
-}
-
 float *ledge_blocked_winograd_pack(const struct ledge_blocked_conv *conv, const float *weights,
                                    float *packed)
 {
     const struct ledge_geometry *g = &conv->g;
     int64_t channels = g->in_channels, nchw = g->layout == LEDGE_NCHW;
     for (int64_t unit = 0; unit < conv->units; unit++) {
-        int64_t width = blocks_of(conv, unit) * conv->isa->block;
+        int64_t blocks, first = ledge_blocked_unit(conv, unit, &blocks);
+        int64_t width = blocks * conv->isa->block;
         for (int64_t c = 0; c < channels; c++) {
             for (int64_t lane = 0; lane < width; lane++) {
-                int64_t out = 2 * unit * conv->isa->block + lane;
+                int64_t out = first * conv->isa->block + lane;
                 float u[POINTS] = {0};
                 if (out < g->out_channels) {
                     transform_weights(weights + out * 9 * channels + (nchw ? 9 * c : c),
@@ -188,30 +189,26 @@ static void transform_band(const struct ledge_blocked_job *job, int64_t picture,
 
 /* M = V * U, 36 times. */
 static void multiply(const struct ledge_blocked_job *job, int64_t unit, int64_t tiles,
-                     const float *zero, const float *v, float *m)
+                     const float *v, float *m)
 {
     const struct ledge_blocked_conv *conv = job->conv;
     static const int64_t origin = 0;
     int64_t block = conv->isa->block, channels = conv->g.in_channels;
-    int64_t blocks = blocks_of(conv, unit), n = ceil_div(tiles, conv->isa->pixels);
-    const float *w = job->packed + 2 * unit * block * POINTS * channels;
+    int64_t blocks, first = ledge_blocked_unit(conv, unit, &blocks), chunk = conv->chunk * block;
     struct ledge_blocked_tile tile = {.tap_at = &origin,
                                       .taps = 1,
                                       .x_block = tiles * block,
-                                      .channels = channels,
-                                      .bias = zero,
+                                      .w = job->packed + first * block * POINTS * channels,
                                       .y_block = tiles * block,
-                                      .blocks = (int32_t)blocks,
-                                      .low = -INFINITY,
-                                      .high = INFINITY};
+                                      .blocks = (int32_t)blocks};
     for (int64_t p = 0; p < POINTS; p++) {
-        tile.w = w + p * channels * blocks * block;
-        for (int64_t i = 0; i < n; i++) {
-            int64_t at = i * tiles / n;
-            tile.pixels = (int32_t)((i + 1) * tiles / n - at);
-            tile.x = v + p * conv->v_plane + at * block;
-            tile.y = m + p * conv->m_plane + at * block;
-            conv->isa->tile(&tile);
+        for (int64_t c = 0; c < channels; c += chunk) {
+            tile.begin = c == 0;
+            tile.channels = channels - c < chunk ? channels - c : chunk;
+            tile.x = v + p * conv->v_plane + c * tiles;
+            tile.y = m + p * conv->m_plane;
+            ledge_blocked_tiles(conv->isa, tile, tiles, block, NULL);
+            tile.w += tile.channels * blocks * block;
         }
     }
 }
@@ -222,15 +219,16 @@ static void finish_band(const struct ledge_blocked_job *job, int64_t picture, in
     const struct ledge_blocked_conv *conv = job->conv;
     const struct ledge_geometry *g = &conv->g;
     int64_t block = conv->isa->block, tiles = (t1 - t0) * conv->tiles[1];
-    for (int64_t b = 0; b < blocks_of(conv, unit); b++) {
-        int64_t plane = picture * conv->out_blocks + 2 * unit + b;
+    int64_t blocks, first = ledge_blocked_unit(conv, unit, &blocks);
+    for (int64_t b = 0; b < blocks; b++) {
+        int64_t plane = picture * conv->out_blocks + first + b;
         for (int64_t t = t0; t < t1; t++) {
             int64_t left = g->out[H] - t * OUT;
             int64_t at = (plane * g->out[H] + t * OUT) * g->out[W] * block;
             struct ledge_blocked_wino_out out = {
                 .m = m + (b * tiles + (t - t0) * conv->tiles[1]) * block,
                 .step = conv->m_plane,
-                .bias = job->bias + (2 * unit + b) * block,
+                .bias = job->bias + (first + b) * block,
                 .add = job->add != NULL ? job->add + at : NULL,
                 .y = job->y + at,
                 .pitch = g->out[W] * block,
@@ -248,9 +246,8 @@ static void finish_band(const struct ledge_blocked_job *job, int64_t picture, in
     }
 }
 
-void ledge_blocked_winograd_task(const struct ledge_blocked_job *job, int32_t index, int32_t worker)
+void ledge_blocked_winograd_task(struct ledge_blocked_job *job, int32_t index, int32_t worker)
 {
-    static const float zero[2 * 64];
     const struct ledge_blocked_conv *conv = job->conv;
     int64_t part = index % conv->parts, band = index / conv->parts % conv->bands;
     int64_t picture = index / conv->parts / conv->bands;
@@ -261,10 +258,13 @@ void ledge_blocked_winograd_task(const struct ledge_blocked_job *job, int32_t in
     }
     float *v = job->scratch + (size_t)worker * conv->worker_floats;
     float *m = v + POINTS * conv->v_plane;
-    transform_band(job, picture, t0, t1, v, m + POINTS * conv->m_plane);
+    if (job->held[worker] != index / conv->parts) {
+        transform_band(job, picture, t0, t1, v, m + POINTS * conv->m_plane);
+        job->held[worker] = index / conv->parts;
+    }
     for (int64_t u = part * conv->units / conv->parts; u < (part + 1) * conv->units / conv->parts;
          u++) {
-        multiply(job, u, (t1 - t0) * conv->tiles[1], zero, v, m);
+        multiply(job, u, (t1 - t0) * conv->tiles[1], v, m);
         finish_band(job, picture, u, t0, t1, m);
     }
 }

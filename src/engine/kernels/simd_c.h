@@ -109,6 +109,13 @@ static inline void v_prefetch(const float *p, uintptr_t ahead)
     (void)ahead;
 }
 
+/* The same, not so soon: into the cache behind the first. */
+static inline void v_prefetch_far(const float *p, uintptr_t ahead)
+{
+    (void)p;
+    (void)ahead;
+}
+
 static inline vec v_keep(vec v)
 {
     return v;

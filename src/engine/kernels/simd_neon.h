@@ -71,6 +71,12 @@ static inline void v_prefetch(const float *p, uintptr_t ahead)
     __builtin_prefetch((const void *)((uintptr_t)p + ahead * sizeof *p));
 }
 
+/* The same, not so soon: into the cache behind the first. */
+static inline void v_prefetch_far(const float *p, uintptr_t ahead)
+{
+    __builtin_prefetch((const void *)((uintptr_t)p + ahead * sizeof *p), 0, 2);
+}
+
 /* v, in a register: loaded once however often it is used. */
 static inline vec v_keep(vec v)
 {

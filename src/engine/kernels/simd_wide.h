@@ -138,7 +138,6 @@ static inline wide w_pick(wide old, wide from, const int32_t *index)
 #define v_prefetch    w_prefetch
 #define v_pick        w_pick
 
-#define ROW_COUNTS_3(X)  X(1) X(2) X(3)
-#define TILE_COUNTS_3(X) X(1) X(2) X(3)
+#define ROW_COUNTS_3(X) X(1) X(2) X(3)
 
 #endif

@@ -30,7 +30,7 @@
 
 #define SPIN_SECONDS 50e-6
 
-enum { MAX_THREADS = 256, SPINS_BETWEEN_LOOKS = 32, LINE = 64 };
+enum { SPINS_BETWEEN_LOOKS = 32, LINE = 64 };
 
 struct worker {
     struct ledge_pool *pool;
@@ -179,8 +179,9 @@ enum ledge_status ledge_pool_create(int32_t threads, const struct ledge_allocato
         *pool = NULL;
         return LEDGE_OK;
     }
-    if (threads > MAX_THREADS) {
-        return ledge_fail(err, LEDGE_ERR_ARG, "%d threads: at most %d", (int)threads, MAX_THREADS);
+    if (threads > LEDGE_POOL_MOST) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "%d threads: at most %d", (int)threads,
+                          LEDGE_POOL_MOST);
     }
     if (allocator == NULL) {
         allocator = ledge_allocator_default();

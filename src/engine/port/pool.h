@@ -14,6 +14,8 @@
 
 struct ledge_pool;
 
+enum { LEDGE_POOL_MOST = 256 }; /* threads of a pool */
+
 /* threads counts the caller; 0 or 1 makes no pool (*pool = NULL). OWNED: ledge_pool_free(). */
 LEDGE_NODISCARD enum ledge_status ledge_pool_create(int32_t threads,
                                                     const struct ledge_allocator *allocator,
