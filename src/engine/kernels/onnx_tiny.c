@@ -52,7 +52,7 @@ double ledge_tiny_decode(uint8_t bits, enum ledge_dtype dtype)
 
 static uint8_t encode_exponent(double value, bool saturate, enum ledge_tiny_round round)
 {
-    uint32_t bits = ledge_to_bits((float)value);
+    uint32_t bits = ledge_bits_of_float((float)value);
     uint32_t exponent = bits >> 23 & 0xff, fraction = bits & 0x7fffff;
     if (exponent == 0xff) {
         return 0xff;
