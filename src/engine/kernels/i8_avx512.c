@@ -21,28 +21,17 @@ static inline ivec widen(const uint8_t *x, int32_t n, uint8_t flip)
     return _mm512_cvtepu8_epi16(_mm256_xor_si256(bytes, _mm256_set1_epi8((char)flip)));
 }
 
-static inline void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec *q)
+static inline ivec zip_low(ivec a, ivec b)
 {
-    ivec a = widen(x[0], n, flip);
-    ivec b = widen(x[1], n, flip);
-    q[0] = _mm512_unpacklo_epi16(a, b);
-    q[1] = _mm512_unpackhi_epi16(a, b);
+    return _mm512_unpacklo_epi16(a, b);
 }
 
-/* The column `at` of three rows: pairs of two of them, of the third and 0. */
-static inline void column_quads(const struct ledge_taps_i8 *t, int64_t at, const bool flip, ivec *q)
+static inline ivec zip_high(ivec a, ivec b)
 {
-    const uint8_t sign = flip ? 0x80 : 0;
-    bool inside = at >= 0 && at < t->width;
-    ivec row[3];
-    for (int i = 0; i < 3; i++) {
-        row[i] = widen(inside ? t->x[i] + at * t->side[i] : t->padding, t->channels, sign);
-    }
-    q[0] = _mm512_unpacklo_epi16(row[0], row[1]);
-    q[1] = _mm512_unpackhi_epi16(row[0], row[1]);
-    q[2] = _mm512_unpacklo_epi16(row[2], _mm512_setzero_si512());
-    q[3] = _mm512_unpackhi_epi16(row[2], _mm512_setzero_si512());
+    return _mm512_unpackhi_epi16(a, b);
 }
+
+#include "engine/kernels/i8_pairs.tmpl.h"
 
 #define LOOKUP lookup_16
 
