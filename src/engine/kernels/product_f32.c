@@ -214,25 +214,9 @@ void ledge_product_f32_pack_a(const struct ledge_f32_kernels *isa, const float *
     }
 }
 
-void ledge_product_f32_pack_b16(const struct ledge_f32_kernels *isa, const float *b, int64_t b_k,
-                                int64_t b_col, int64_t k, int64_t n, uint16_t *packed)
-{
-    for (int64_t k0 = 0; k0 < k; k0 += LEDGE_F32_KC) {
-        int64_t kc = k - k0 < LEDGE_F32_KC ? k - k0 : LEDGE_F32_KC;
-        for (int64_t col = 0; col < n; col += isa->nr) {
-            int64_t real = n - col < isa->nr ? n - col : isa->nr;
-            for (int64_t at = k0; at < k0 + kc; at++) {
-                for (int64_t i = 0; i < isa->nr; i++) {
-                    float w = i < real ? b[at * b_k + (col + i) * b_col] : 0.0f;
-                    ledge_bf16_narrow(&w, 1, packed++);
-                }
-            }
-        }
-    }
-}
-
-void ledge_product_f32_pack_b(const struct ledge_f32_kernels *isa, const float *b, int64_t b_k,
-                              int64_t b_col, int64_t k, int64_t n, float *packed)
+/* b in panels; element number i of the packed ones goes to floats[i] or, as bf16, to halves[i]. */
+static void pack_b(const struct ledge_f32_kernels *isa, const float *b, int64_t b_k, int64_t b_col,
+                   int64_t k, int64_t n, float *floats, uint16_t *halves)
 {
     for (int64_t k0 = 0; k0 < k; k0 += LEDGE_F32_KC) {
         int64_t kc = k - k0 < LEDGE_F32_KC ? k - k0 : LEDGE_F32_KC;
@@ -241,9 +225,26 @@ void ledge_product_f32_pack_b(const struct ledge_f32_kernels *isa, const float *
             for (int64_t at = k0; at < k0 + kc; at++) {
                 const float *from = b + at * b_k + col * b_col;
                 for (int64_t i = 0; i < isa->nr; i++) {
-                    *packed++ = i < real ? from[i * b_col] : 0.0f;
+                    float w = i < real ? from[i * b_col] : 0.0f;
+                    if (halves != NULL) {
+                        ledge_bf16_narrow(&w, 1, halves++);
+                    } else {
+                        *floats++ = w;
+                    }
                 }
             }
         }
     }
+}
+
+void ledge_product_f32_pack_b16(const struct ledge_f32_kernels *isa, const float *b, int64_t b_k,
+                                int64_t b_col, int64_t k, int64_t n, uint16_t *packed)
+{
+    pack_b(isa, b, b_k, b_col, k, n, NULL, packed);
+}
+
+void ledge_product_f32_pack_b(const struct ledge_f32_kernels *isa, const float *b, int64_t b_k,
+                              int64_t b_col, int64_t k, int64_t n, float *packed)
+{
+    pack_b(isa, b, b_k, b_col, k, n, packed, NULL);
 }
