@@ -21,6 +21,11 @@ says for one model which kernel takes each node, what is fused, and what is slow
 Nodes that vanish when a model is opened (constants, a batch norm or activation behind a convolution, QuantizeLinear and DequantizeLinear around an
 operator that has an integer form) need no operator at all. How numbers are computed in each type: [numerics](numerics.md). A type or shape that an
 operator does not take is refused by a line that names the node.
+
+Gradient (`ai.onnx.preview.training`) needs no kernel: when a file is read its nodes become those that compute the derivative, of any order and with
+any values in place of `xs` and `zs`. Rules: Abs, Add, Cast, CastLike, Clip, Concat, Cos, Div, Dropout, Elu, Erf, Exp, Expand, Flatten, Gemm, Identity,
+LeakyRelu, Log, LogSoftmax, MatMul, Max and Min of two, Mean, Mul, Neg, Pow, Reciprocal, ReduceMean, ReduceSum, ReduceSumSquare, Relu, Reshape, Sigmoid,
+Sin, Softmax, Softplus, Sqrt, Squeeze, Sub, Sum, Tanh, Transpose, Unsqueeze, Where; another operator between x and y is refused by name.
 """
 
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/banned.h"
+#include "import/onnx/gradient.h"
 #include "import/onnx/onnx.h"
 
 enum {
@@ -494,5 +495,6 @@ enum ledge_status ledge_onnx_subgraph(struct ledge_onnx *onnx, int32_t node, con
         !ledge_graph_set_graph(graph, node, name, sub)) {
         return no_memory(onnx);
     }
-    return ledge_graph_sort(sub, onnx->err);
+    LEDGE_TRY(ledge_graph_sort(sub, onnx->err));
+    return ledge_onnx_gradients(sub, onnx->err);
 }

@@ -5,6 +5,7 @@
 
 #include "base/banned.h"
 #include "import/import.h"
+#include "import/onnx/gradient.h"
 #include "import/onnx/onnx.h"
 
 enum { M_IR = 1, M_PRODUCER = 2, M_GRAPH = 7, M_OPSET = 8, M_METADATA = 14, M_FUNCTION = 25 };
@@ -145,5 +146,6 @@ enum ledge_status ledge_import_onnx(const void *bytes, size_t size, struct ledge
     }
     LEDGE_TRY(read_functions(&onnx, ledge_reader_make(bytes, size), parts.n_functions));
     LEDGE_TRY(ledge_onnx_graph(&onnx, parts.graph));
-    return ledge_graph_sort(graph, err);
+    LEDGE_TRY(ledge_graph_sort(graph, err));
+    return ledge_onnx_gradients(graph, err);
 }
