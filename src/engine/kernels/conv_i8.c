@@ -109,159 +109,25 @@ int64_t ledge_conv_i8_positions(const struct ledge_conv_i8 *conv)
     return conv->position * conv->g.groups;
 }
 
-static int64_t panel_at(const struct ledge_conv_i8 *conv, int64_t panel)
+int64_t ledge_conv_i8_panel_at(const struct ledge_conv_i8 *conv, int64_t panel)
 {
     return panel * conv->vectors / conv->panels;
 }
 
-/* The panel that a vector of a group is in. */
-static int64_t panel_of(const struct ledge_conv_i8 *conv, int64_t vector)
-{
-    int64_t panel = vector * conv->panels / conv->vectors;
-    while (panel_at(conv, panel) > vector) {
-        panel--;
-    }
-    while (panel_at(conv, panel + 1) <= vector) {
-        panel++;
-    }
-    return panel;
-}
-
-int64_t ledge_conv_i8_channel(const struct ledge_conv_i8 *conv, int64_t position)
-{
-    int64_t out = conv->g.out_channels / conv->g.groups;
-    int64_t group = position / conv->position;
-    int64_t vector = position % conv->position / conv->isa->lanes;
-    int64_t panel = panel_of(conv, vector);
-    int64_t first = panel_at(conv, panel);
-    int32_t vectors = (int32_t)(panel_at(conv, panel + 1) - first);
-    int64_t within = position % conv->position - first * conv->isa->lanes;
-    int64_t channel = first * conv->isa->lanes + ledge_i8_channel_at(conv->isa, vectors, within);
-    return channel < out ? group * out + channel : -1;
-}
-
 /* Behind the weights of all groups stands one pixel of padding. */
-static size_t padding_at(const struct ledge_conv_i8 *conv)
+size_t ledge_conv_i8_padding_at(const struct ledge_conv_i8 *conv)
 {
     return align(conv->group_units * (size_t)conv->g.groups * sizeof(uint32_t));
 }
 
 size_t ledge_conv_i8_packed(const struct ledge_conv_i8 *conv)
 {
-    return padding_at(conv) + align((size_t)conv->pixel_bytes);
+    return ledge_conv_i8_padding_at(conv) + align((size_t)conv->pixel_bytes);
 }
 
 size_t ledge_conv_i8_scratch(const struct ledge_conv_i8 *conv)
 {
     return conv->copy_bytes + (size_t)conv->threads * conv->worker_bytes;
-}
-
-/* -- packing -- */
-
-/* A pixel of zero points; what fills up a unit is 0. */
-static void fill_pixel(const struct ledge_conv_i8 *conv, uint8_t *pixel)
-{
-    memset(pixel, 0, (size_t)conv->pixel_bytes);
-    for (int64_t group = 0; group < conv->g.groups && conv->isa->group == 4; group++) {
-        memset(pixel + group * conv->group_bytes, conv->x_zero, (size_t)per_group(&conv->g));
-    }
-}
-
-/* Do all weights without their zero points fit a signed byte? */
-static bool fits(const struct ledge_conv_i8 *conv, const struct ledge_weights_i8 *weights)
-{
-    const struct ledge_geometry *g = &conv->g;
-    for (int64_t o = 0; o < g->out_channels; o++) {
-        for (int64_t t = 0; t < ledge_volume(g->kernel); t++) {
-            for (int64_t c = 0; c < per_group(g); c++) {
-                int32_t w = ledge_weight_i8(weights, o, t, c);
-                if (w < -128 || w > 127) {
-                    return false;
-                }
-            }
-        }
-    }
-    return true;
-}
-
-struct channel_sums {
-    int32_t stored;    /* of what is packed */
-    int64_t magnitude; /* of the true weights */
-};
-
-/* One channel's weights at their places: unit number at is to[at * step]. */
-static struct channel_sums pack_channel(const struct ledge_conv_i8 *conv,
-                                        const struct ledge_weights_i8 *weights, int64_t channel,
-                                        int32_t add, uint32_t *to, int64_t step)
-{
-    const struct ledge_geometry *g = &conv->g;
-    const int32_t group = conv->isa->group;
-    int64_t channels = per_group(g);
-    int64_t per_pixel = ceil_div(channels, group); /* units */
-    struct channel_sums sums = {0, 0};
-    for (int64_t at = 0; at < conv->taps * conv->units; at++) {
-        int64_t pixel = at % conv->units / per_pixel;
-        int64_t tap = at / conv->units / conv->kernel_columns * g->kernel[W] +
-                      at / conv->units % conv->kernel_columns + pixel;
-        uint32_t unit = 0;
-        for (int32_t i = 0; i < group; i++) {
-            int64_t c = at % conv->units % per_pixel * group + i;
-            if (c < channels) {
-                int32_t real = ledge_weight_i8(weights, channel, tap, c);
-                int32_t w = real + add;
-                unit |= group == 4 ? (uint32_t)(uint8_t)w << (8 * i)
-                                   : (uint32_t)(uint16_t)w << (16 * i);
-                sums.stored += w;
-                sums.magnitude += real < 0 ? -real : real;
-            }
-        }
-        to[at * step] = unit;
-    }
-    return sums;
-}
-
-bool ledge_conv_i8_pack(const struct ledge_conv_i8 *conv, const struct ledge_weights_i8 *weights,
-                        void *packed, int32_t *offset, int32_t *zeros, int64_t *largest)
-{
-    const struct ledge_geometry *g = &conv->g;
-    const int32_t lanes = conv->isa->lanes;
-    bool quads = conv->isa->group == 4;
-    bool keep = quads && !fits(conv, weights); /* zero points stay in, and come off the sums */
-    int64_t per_channel = conv->taps * conv->units;
-    uint32_t k = (uint32_t)(ledge_volume(g->kernel) * per_group(g));
-    memset(packed, 0, ledge_conv_i8_packed(conv));
-    for (int64_t p = 0; p < ledge_conv_i8_positions(conv); p++) {
-        int64_t channel = ledge_conv_i8_channel(conv, p);
-        offset[p] = 0;
-        zeros[p] = 0;
-        if (largest != NULL) {
-            largest[p] = 0;
-        }
-        if (channel < 0) {
-            continue;
-        }
-        int64_t vector = p % conv->position / lanes;
-        int64_t panel = panel_of(conv, vector);
-        int64_t first = panel_at(conv, panel);
-        int64_t step = (panel_at(conv, panel + 1) - first) * lanes;
-        uint32_t *to = (uint32_t *)packed + (size_t)(p / conv->position) * conv->group_units +
-                       first * lanes * per_channel + p % conv->position - first * lanes;
-        zeros[p] = keep ? weights->zeros[channel] - (weights->is_u8 ? 128 : 0) : 0;
-        struct channel_sums sums = pack_channel(conv, weights, channel, zeros[p], to, step);
-        uint32_t start =
-            weights->bias != NULL ? (uint32_t)weights->bias[channel * weights->bias_step] : 0;
-        if (largest != NULL) {
-            int64_t bias = (int32_t)start;
-            largest[p] = 255 * sums.magnitude + (bias < 0 ? -bias : bias);
-        }
-        if (quads) {
-            /* sum (x - zx)(w - zw) = sum xw - zw sum x - zx (sum w - K zw) */
-            start -= (uint32_t)conv->x_zero * ((uint32_t)sums.stored - k * (uint32_t)zeros[p]);
-        }
-        offset[p] = (int32_t)start;
-    }
-    fill_pixel(conv, (uint8_t *)packed + padding_at(conv));
-    return keep;
 }
 
 /* -- running -- */
@@ -451,7 +317,7 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, int64
     const int32_t lanes = conv->isa->lanes;
     _Alignas(64) int32_t sums[BATCH * 16];
     int64_t out = conv->g.out_channels / conv->g.groups;
-    int64_t first = panel_at(conv, panel);
+    int64_t first = ledge_conv_i8_panel_at(conv, panel);
     int64_t position = group * conv->position + first * lanes;
     struct ledge_rows_i8 rows = {
         .taps = conv->taps,
@@ -460,7 +326,7 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, int64
              first * lanes * conv->taps * conv->units,
         .offset = conv->epilogue.offset + position,
         .zeros = conv->zeros != NULL && !conv->one_zero ? conv->zeros + position : NULL,
-        .vectors = (int32_t)(panel_at(conv, panel + 1) - first)};
+        .vectors = (int32_t)(ledge_conv_i8_panel_at(conv, panel + 1) - first)};
     int64_t left = out - first * lanes;
     struct ledge_finish_i8 finish = {.epilogue = &conv->epilogue,
                                      .at = position,
@@ -553,7 +419,7 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
     struct job job = {.conv = conv,
                       .call = call,
                       .x = call->in[conv->input]->data,
-                      .padding = (const uint8_t *)call->packed + padding_at(conv),
+                      .padding = (const uint8_t *)call->packed + ledge_conv_i8_padding_at(conv),
                       .y = call->out[0]->data,
                       .table = conv->table > 0 ? call->in[conv->table]->data : NULL,
                       .copy = call->scratch,

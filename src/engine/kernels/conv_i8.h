@@ -68,16 +68,25 @@ void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung rung, int32_
 
 /* Positions of all groups: the length of every list of the epilogue. */
 int64_t ledge_conv_i8_positions(const struct ledge_conv_i8 *conv);
-/* Output channel at a position, -1: none. */
-int64_t ledge_conv_i8_channel(const struct ledge_conv_i8 *conv, int64_t position);
 
 size_t ledge_conv_i8_packed(const struct ledge_conv_i8 *conv); /* bytes */
 size_t ledge_conv_i8_scratch(const struct ledge_conv_i8 *conv);
 
-/* packed, offset and zeros are FILLED (the last two by position); true when zeros matter.
- * largest (by position, or NULL): FILLED with a bound of the magnitude of every sum. */
+/* Lists by position, FILLED by packing. */
+struct ledge_lists_i8 {
+    int32_t *offset, *zeros;
+    int32_t *channels; /* output channel, -1: none */
+    int64_t *largest;  /* bound of the magnitude of every sum, or NULL */
+};
+
+/* Every byte of packed is FILLED (conv_i8_pack.c); true when zeros matter. */
 bool ledge_conv_i8_pack(const struct ledge_conv_i8 *conv, const struct ledge_weights_i8 *weights,
-                        void *packed, int32_t *offset, int32_t *zeros, int64_t *largest);
+                        void *packed, const struct ledge_lists_i8 *lists);
+
+/* For packing: the first vector of a panel of a group, and where the pixel of padding stands behind
+ * the weights. */
+int64_t ledge_conv_i8_panel_at(const struct ledge_conv_i8 *conv, int64_t panel);
+size_t ledge_conv_i8_padding_at(const struct ledge_conv_i8 *conv);
 
 enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call);
 
@@ -105,11 +114,10 @@ bool ledge_depthwise_i8_is_fast(const struct ledge_geometry *g);
 void ledge_depthwise_i8_plan(struct ledge_depthwise_i8 *dw, const struct ledge_weights_i8 *weights,
                              enum ledge_rung rung, int32_t threads);
 int64_t ledge_depthwise_i8_positions(const struct ledge_depthwise_i8 *dw);
-int64_t ledge_depthwise_i8_channel(const struct ledge_depthwise_i8 *dw, int64_t position);
 size_t ledge_depthwise_i8_packed(const struct ledge_depthwise_i8 *dw); /* bytes */
 void ledge_depthwise_i8_pack(const struct ledge_depthwise_i8 *dw,
-                             const struct ledge_weights_i8 *weights, void *packed, int32_t *offset,
-                             int64_t *largest);
+                             const struct ledge_weights_i8 *weights, void *packed,
+                             const struct ledge_lists_i8 *lists);
 enum ledge_status ledge_depthwise_i8(const struct ledge_kernel_call *call);
 
 /* Weight without its zero point, -255 .. 255. */

@@ -38,6 +38,9 @@ void ledge_depthwise_i8_plan(struct ledge_depthwise_i8 *dw, const struct ledge_w
     dw->threads = threads > 1 ? threads : 1;
     dw->parts = 1;
     for (int64_t c = 0; c < g->in_channels && dw->isa->group == 4; c++) {
+        if (weights->zeros[c] == (weights->is_u8 ? 128 : 0)) {
+            continue; /* all of them fit a signed byte */
+        }
         for (int64_t t = 0; t < ledge_volume(g->kernel); t++) {
             int32_t w = ledge_weight_i8(weights, c, t, 0);
             int32_t parts = w < -128 || w > 127 ? (w > 254 ? 3 : 2) : 1;
@@ -60,7 +63,7 @@ int64_t ledge_depthwise_i8_positions(const struct ledge_depthwise_i8 *dw)
     return dw->blocks * block_channels(dw);
 }
 
-int64_t ledge_depthwise_i8_channel(const struct ledge_depthwise_i8 *dw, int64_t position)
+static int64_t channel_of(const struct ledge_depthwise_i8 *dw, int64_t position)
 {
     int64_t block = position / block_channels(dw) * block_channels(dw);
     int64_t channel = block + ledge_i8_channel_at(dw->isa, dw->isa->taps_vectors, position - block);
@@ -108,39 +111,63 @@ static int32_t share_of(int32_t w, int32_t part, int32_t group)
     return share;
 }
 
-void ledge_depthwise_i8_pack(const struct ledge_depthwise_i8 *dw,
-                             const struct ledge_weights_i8 *weights, void *packed, int32_t *offset,
-                             int64_t *largest)
+/* The weights of one tap, for the positions of a block from number `first` on. Sums of the weights
+ * gather in offset, of their magnitudes in largest. */
+static void pack_tap(const struct ledge_depthwise_i8 *dw, const struct ledge_weights_i8 *weights,
+                     int64_t tap, int64_t first, uint32_t *units,
+                     const struct ledge_lists_i8 *lists)
 {
     const int32_t group = dw->isa->group;
-    int64_t channels = block_channels(dw);
-    int64_t taps = ledge_volume(dw->g.kernel);
-    uint32_t *units = packed;
-    memset(packed, 0, ledge_depthwise_i8_packed(dw));
-    for (int64_t p = 0; p < ledge_depthwise_i8_positions(dw); p++) {
-        int64_t channel = ledge_depthwise_i8_channel(dw, p);
-        int64_t magnitude = 0;
-        int32_t sum = 0;
-        offset[p] = 0;
-        for (int64_t tap = 0; tap < taps && channel >= 0; tap++) {
-            int32_t w = ledge_weight_i8(weights, channel, tap, 0);
-            int64_t t = place_of(dw, tap);
-            for (int32_t part = 0; part < dw->parts; part++) {
-                int64_t at = p / channels * block_units(dw) + p % channels +
-                             (part * (dw->taps / group) + t / group) * channels;
-                int32_t some = share_of(w, part, group);
-                units[at] |= group == 4 ? (uint32_t)(uint8_t)some << (8 * (t % group))
-                                        : (uint32_t)(uint16_t)some << (16 * (t % group));
-            }
-            sum += w;
-            magnitude += w < 0 ? -w : w;
+    const int64_t n = block_channels(dw), t = place_of(dw, tap);
+    const int64_t part_units = dw->taps / group * n;
+    units += t / group * n;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t channel = lists->channels[first + i];
+        if (channel < 0) {
+            continue;
         }
+        int32_t w = ledge_weight_i8(weights, channel, tap, 0);
+        for (int32_t part = 0; part < dw->parts; part++) {
+            int32_t some = dw->parts == 1 ? w : share_of(w, part, group);
+            units[part * part_units + i] |= group == 4
+                                                ? (uint32_t)(uint8_t)some << (8 * (t % group))
+                                                : (uint32_t)(uint16_t)some << (16 * (t % group));
+        }
+        lists->offset[first + i] += w;
+        if (lists->largest != NULL) {
+            lists->largest[first + i] += w < 0 ? -w : w;
+        }
+    }
+}
+
+void ledge_depthwise_i8_pack(const struct ledge_depthwise_i8 *dw,
+                             const struct ledge_weights_i8 *weights, void *packed,
+                             const struct ledge_lists_i8 *lists)
+{
+    const int64_t n = ledge_depthwise_i8_positions(dw);
+    memset(packed, 0, ledge_depthwise_i8_packed(dw));
+    for (int64_t p = 0; p < n; p++) {
+        lists->channels[p] = (int32_t)channel_of(dw, p);
+        lists->offset[p] = lists->zeros[p] = 0;
+        if (lists->largest != NULL) {
+            lists->largest[p] = 0;
+        }
+    }
+    for (int64_t block = 0; block < dw->blocks; block++) {
+        uint32_t *units = (uint32_t *)packed + block * block_units(dw);
+        for (int64_t tap = 0; tap < ledge_volume(dw->g.kernel); tap++) {
+            pack_tap(dw, weights, tap, block * block_channels(dw), units, lists);
+        }
+    }
+    for (int64_t p = 0; p < n; p++) {
+        int64_t channel = lists->channels[p];
         int64_t bias =
             channel >= 0 && weights->bias != NULL ? weights->bias[channel * weights->bias_step] : 0;
-        offset[p] = (int32_t)((uint32_t)bias - (uint32_t)dw->x_zero * (uint32_t)sum);
-        if (largest != NULL) {
-            largest[p] = 255 * magnitude + (bias < 0 ? -bias : bias);
+        if (lists->largest != NULL) {
+            lists->largest[p] = 255 * lists->largest[p] + (bias < 0 ? -bias : bias);
         }
+        lists->offset[p] =
+            (int32_t)((uint32_t)bias - (uint32_t)dw->x_zero * (uint32_t)lists->offset[p]);
     }
     memset((uint8_t *)packed + padding_at(dw), dw->x_zero ^ dw->flip, padding_bytes(dw));
 }

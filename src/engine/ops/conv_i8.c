@@ -85,15 +85,34 @@ static void use(const struct source *source, const void *packed, struct ledge_ep
 }
 
 /* Have all channels that are there one zero point? */
-static bool all_equal(const struct ledge_conv_i8 *conv, const int32_t *zeros)
+static bool all_equal(const struct ledge_lists_i8 *lists, int64_t n)
 {
-    int64_t n = ledge_conv_i8_positions(conv);
     for (int64_t p = 1; p < n; p++) { /* position 0 is channel 0 */
-        if (ledge_conv_i8_channel(conv, p) >= 0 && zeros[p] != zeros[0]) {
+        if (lists->channels[p] >= 0 && lists->zeros[p] != lists->zeros[0]) {
             return false;
         }
     }
     return true;
+}
+
+/* Numbers of channels stand where their scales will be. */
+static struct ledge_lists_i8 lists_of(const struct source *source, void *packed)
+{
+    return (struct ledge_lists_i8){.offset = list_at(source, packed, OFFSET),
+                                   .zeros = list_at(source, packed, ZEROS),
+                                   .channels = list_at(source, packed, SCALE),
+                                   .largest = source->largest};
+}
+
+/* What is left to write once the weights are packed. */
+static void finish(const struct source *source, void *packed, bool matter, bool one_zero)
+{
+    const int32_t *channels = list_at(source, packed, SCALE);
+    for (int64_t p = 0; p < source->n; p++) {
+        place(source, packed, p, channels[p]);
+    }
+    *facts_at(source, packed) = (struct facts){
+        .zeros_matter = matter, .one_zero = one_zero, .narrow = is_narrow(source, packed)};
 }
 
 /* The params come first: a kernel knows only them. */
@@ -111,15 +130,9 @@ static void pack_conv(const struct ledge_op_prepare *prepare, void *packed)
 {
     const struct prepared_conv *made = prepare->params;
     const struct source *source = &made->source;
-    int32_t *zeros = list_at(source, packed, ZEROS);
-    bool matter = ledge_conv_i8_pack(&made->conv, &source->weights, packed,
-                                     list_at(source, packed, OFFSET), zeros, source->largest);
-    for (int64_t p = 0; p < source->n; p++) {
-        place(source, packed, p, ledge_conv_i8_channel(&made->conv, p));
-    }
-    *facts_at(source, packed) = (struct facts){.zeros_matter = matter,
-                                               .one_zero = matter && all_equal(&made->conv, zeros),
-                                               .narrow = is_narrow(source, packed)};
+    struct ledge_lists_i8 lists = lists_of(source, packed);
+    bool matter = ledge_conv_i8_pack(&made->conv, &source->weights, packed, &lists);
+    finish(source, packed, matter, matter && all_equal(&lists, source->n));
 }
 
 static void bind_conv(const struct ledge_op_prepare *prepare, const void *packed)
@@ -158,12 +171,9 @@ static void pack_depthwise(const struct ledge_op_prepare *prepare, void *packed)
 {
     const struct prepared_depthwise *made = prepare->params;
     const struct source *source = &made->source;
-    ledge_depthwise_i8_pack(&made->dw, &source->weights, packed, list_at(source, packed, OFFSET),
-                            source->largest);
-    for (int64_t p = 0; p < source->n; p++) {
-        place(source, packed, p, ledge_depthwise_i8_channel(&made->dw, p));
-    }
-    *facts_at(source, packed) = (struct facts){.narrow = is_narrow(source, packed)};
+    struct ledge_lists_i8 lists = lists_of(source, packed);
+    ledge_depthwise_i8_pack(&made->dw, &source->weights, packed, &lists);
+    finish(source, packed, false, false);
 }
 
 static void bind_depthwise(const struct ledge_op_prepare *prepare, const void *packed)

@@ -91,15 +91,19 @@ static enum ledge_status turn_weights(const struct ledge_nhwc *r, int32_t at)
     }
     dims[w->rank - 1] = w->dims[1];
     int64_t channels = w->dims[1];
-    uint8_t *turned = ledge_arena_alloc(&r->graph->arena, w->bytes, 64);
-    if (turned == NULL) {
-        return ledge_nhwc_no_memory(r);
-    }
-    const uint8_t *from = w->data;
-    for (int64_t o = 0; o < w->dims[0]; o++) {
-        for (int64_t c = 0; c < channels; c++) {
+    const void *turned = w->data;
+    if (channels > 1 && inner > 1) { /* else the bytes stand in this order already */
+        uint8_t *to = ledge_arena_raw(&r->graph->arena, w->bytes, 64);
+        if (to == NULL) {
+            return ledge_nhwc_no_memory(r);
+        }
+        turned = to;
+        const uint8_t *from = w->data;
+        for (int64_t o = 0; o < w->dims[0]; o++, from += channels * inner) {
             for (int64_t k = 0; k < inner; k++) {
-                turned[(o * inner + k) * channels + c] = from[(o * channels + c) * inner + k];
+                for (int64_t c = 0; c < channels; c++) {
+                    *to++ = from[c * inner + k];
+                }
             }
         }
     }
