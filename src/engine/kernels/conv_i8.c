@@ -62,6 +62,43 @@ static void flatten(struct ledge_geometry *g)
     }
 }
 
+/* Are the pixels under taps side by side neighbours in memory? */
+static bool rows_touch(const struct ledge_geometry *g)
+{
+    return g->groups == 1 && g->dilation[W] == 1;
+}
+
+static int64_t chunk_of(int64_t taps)
+{
+    int64_t chunk = TABLE / taps / CHUNK_STEP * CHUNK_STEP;
+    return chunk > CHUNK ? CHUNK : chunk > CHUNK_STEP ? chunk : CHUNK_STEP;
+}
+
+/* Can the picture be read where it lies, taps side by side as one? Then: which windows lie within
+ * their rows, with what fills up their last unit, and room for the others of a chunk, which must
+ * not be more than a copy of the picture. */
+static bool plan_patches(struct ledge_conv_i8 *conv)
+{
+    const struct ledge_geometry *g = &conv->g;
+    if (conv->isa->group != 4 || conv->flip != 0 || conv->planes || !rows_touch(g)) {
+        return false;
+    }
+    int64_t bytes = 4 * ceil_div(g->kernel[W] * g->in_channels, 4);
+    int64_t room = g->in[W] * g->in_channels - bytes;
+    int64_t first = ceil_div(g->pad[W], g->stride[W]);
+    int64_t stop = room < 0 ? 0 : (room / g->in_channels + g->pad[W]) / g->stride[W] + 1;
+    conv->first = first < g->out[W] ? first : g->out[W];
+    conv->stop = stop < g->out[W] ? stop : g->out[W];
+    conv->stop = conv->stop > conv->first ? conv->stop : conv->first;
+    conv->edges = g->out[W] - (conv->stop - conv->first);
+    int64_t rows = (chunk_of(g->kernel[H]) - 1) / g->out[W] + 2;
+    rows = rows < g->out[H] ? rows : g->out[H];
+    rows = (rows - 1) * g->stride[H] + (g->kernel[H] - 1) * g->dilation[H] + 1;
+    rows = rows < g->in[H] ? rows : g->in[H];
+    conv->patch_bytes = align((size_t)(rows * conv->edges * bytes));
+    return rows * conv->edges * bytes <= reach(g, H) * reach(g, W) * g->in_channels;
+}
+
 void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung rung, int32_t threads)
 {
     struct ledge_geometry *g = &conv->g;
@@ -74,18 +111,23 @@ void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung rung, int32_
     int64_t units = ceil_div(channels, group);
     conv->isa = isa;
     conv->threads = threads > 1 ? threads : 1;
-    conv->copy = group != 4 || conv->flip != 0 || conv->planes || channels % 4 != 0;
+    conv->patch = plan_patches(conv);
+    conv->copy =
+        !conv->patch && (group != 4 || conv->flip != 0 || conv->planes || channels % 4 != 0);
     conv->rows = conv->copy ? reach(g, H) : g->in[H];
     conv->columns = conv->copy ? reach(g, W) : g->in[W];
+    conv->slots = conv->copy ? units * group : channels;
     conv->group_bytes = conv->copy ? 4 * units : channels;
     conv->pixel_bytes = conv->group_bytes * g->groups;
     conv->row_step = g->dilation[H];
     conv->column_step = g->dilation[W];
     conv->kernel_columns = g->kernel[W];
-    if (conv->copy && g->groups == 1 && g->dilation[W] == 1) { /* taps of a row touch */
-        units *= g->kernel[W];
+    conv->tap_bytes = conv->group_bytes;
+    if ((conv->copy || conv->patch) && rows_touch(g)) {
+        conv->tap_bytes *= g->kernel[W];
         conv->kernel_columns = 1;
     }
+    units = ceil_div(conv->tap_bytes, 4);
     conv->taps = g->kernel[H] * conv->kernel_columns;
     conv->units = units;
     int64_t most = 0;
@@ -96,12 +138,12 @@ void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung rung, int32_
     conv->panels = ceil_div(conv->vectors, most);
     conv->position = conv->vectors * isa->lanes;
     conv->group_units = (size_t)(conv->position * conv->taps * units);
-    int64_t chunk = TABLE / conv->taps / CHUNK_STEP * CHUNK_STEP;
-    conv->chunk = chunk > CHUNK ? CHUNK : chunk > CHUNK_STEP ? chunk : CHUNK_STEP;
+    conv->chunk = chunk_of(conv->taps);
     conv->copy_bytes =
         conv->copy ? align((size_t)(conv->rows * conv->columns * conv->pixel_bytes)) : 0;
     conv->worker_bytes = align((size_t)(conv->chunk * conv->taps) * sizeof(uint8_t *)) +
-                         align((size_t)conv->chunk * sizeof(int32_t));
+                         align((size_t)conv->chunk * sizeof(int32_t)) +
+                         (conv->patch ? conv->patch_bytes : 0);
 }
 
 int64_t ledge_conv_i8_positions(const struct ledge_conv_i8 *conv)
@@ -114,7 +156,7 @@ int64_t ledge_conv_i8_panel_at(const struct ledge_conv_i8 *conv, int64_t panel)
     return panel * conv->vectors / conv->panels;
 }
 
-/* Behind the weights of all groups stands one pixel of padding. */
+/* Behind the weights of all groups stands padding: one pixel, or as much as a tap reads. */
 size_t ledge_conv_i8_padding_at(const struct ledge_conv_i8 *conv)
 {
     return align(conv->group_units * (size_t)conv->g.groups * sizeof(uint32_t));
@@ -122,7 +164,8 @@ size_t ledge_conv_i8_padding_at(const struct ledge_conv_i8 *conv)
 
 size_t ledge_conv_i8_packed(const struct ledge_conv_i8 *conv)
 {
-    return ledge_conv_i8_padding_at(conv) + align((size_t)conv->pixel_bytes);
+    return ledge_conv_i8_padding_at(conv) +
+           align((size_t)(conv->patch ? 4 * conv->units : conv->pixel_bytes));
 }
 
 size_t ledge_conv_i8_scratch(const struct ledge_conv_i8 *conv)
@@ -241,6 +284,83 @@ static void point_tap(const struct job *job, int64_t y, int64_t x, int64_t n, co
     }
     for (; i < n; i++) {
         table[i * taps] = padding;
+    }
+}
+
+/* Windows of the chunk's rows that reach beyond them, as they would lie in memory: FILLED. The
+ * number of the first row comes back. */
+static int64_t fill_patches(const struct job *job, int64_t at, int64_t n, uint8_t *patch)
+{
+    const struct ledge_conv_i8 *conv = job->conv;
+    const struct ledge_geometry *g = &conv->g;
+    const int64_t bytes = 4 * conv->units;
+    int64_t begin = at / g->out[W] * g->stride[H] - g->pad[H];
+    int64_t end = (at + n - 1) / g->out[W] * g->stride[H] - g->pad[H] +
+                  (g->kernel[H] - 1) * g->dilation[H] + 1;
+    begin = begin > 0 ? begin : 0;
+    end = end < g->in[H] ? end : g->in[H];
+    for (int64_t y = begin; y < end; y++) {
+        for (int64_t edge = 0; edge < conv->edges; edge++, patch += bytes) {
+            int64_t ox = edge < conv->first ? edge : edge + conv->stop - conv->first;
+            int64_t x = ox * g->stride[W] - g->pad[W];
+            int64_t from = x > 0 ? x : 0;
+            int64_t to = x + g->kernel[W] < g->in[W] ? x + g->kernel[W] : g->in[W];
+            memset(patch, conv->x_zero, (size_t)bytes);
+            if (from < to) {
+                memcpy(patch + (from - x) * conv->pixel_bytes,
+                       job->source + (y * g->in[W] + from) * conv->pixel_bytes,
+                       (size_t)((to - from) * conv->pixel_bytes));
+            }
+        }
+    }
+    return begin;
+}
+
+/* Pointers of n neighbours in an output row from column ox on to input row y; patches: of the rows
+ * from number begin on. */
+static void point_row(const struct job *job, int64_t y, int64_t ox, int64_t n,
+                      const uint8_t *patches, int64_t begin, const uint8_t **table)
+{
+    const struct ledge_conv_i8 *conv = job->conv;
+    const int64_t taps = conv->taps, bytes = 4 * conv->units;
+    const int64_t step = conv->g.stride[W] * conv->pixel_bytes;
+    int64_t i = 0;
+    if (y < 0 || y >= conv->rows) {
+        for (; i < n; i++) {
+            table[i * taps] = job->padding;
+        }
+        return;
+    }
+    const uint8_t *patch = patches + (y - begin) * conv->edges * bytes;
+    for (; i < n && ox + i < conv->first; i++) {
+        table[i * taps] = patch + (ox + i) * bytes;
+    }
+    int64_t end = n < conv->stop - ox ? n : conv->stop - ox;
+    int64_t at = (y * conv->columns - conv->g.pad[W]) * conv->pixel_bytes + (ox + i) * step;
+    for (; i < end; i++, at += step) {
+        table[i * taps] = job->source + at;
+    }
+    for (; i < n; i++) {
+        table[i * taps] = patch + (ox + i - conv->stop + conv->first) * bytes;
+    }
+}
+
+/* Pointers of n output pixels from number at on, where taps side by side are one. */
+static void fill_rows(const struct job *job, int64_t at, int64_t n, uint8_t *patch,
+                      const uint8_t **table)
+{
+    const struct ledge_conv_i8 *conv = job->conv;
+    const struct ledge_geometry *g = &conv->g;
+    int64_t begin = conv->edges > 0 ? fill_patches(job, at, n, patch) : 0;
+    int64_t oy = at / g->out[W], ox = at % g->out[W];
+    for (; n > 0; oy++, ox = 0) {
+        int64_t run = g->out[W] - ox < n ? g->out[W] - ox : n;
+        for (int64_t t = 0; t < conv->taps; t++) {
+            int64_t y = oy * g->stride[H] - g->pad[H] + t * conv->row_step;
+            point_row(job, y, ox, run, patch, begin, table + t);
+        }
+        table += run * conv->taps;
+        n -= run;
     }
 }
 
@@ -376,12 +496,17 @@ static void one_part(void *arg, int32_t index, int32_t worker)
     const uint8_t **table = (const uint8_t **)(void *)scratch;
     int32_t *row_sums = (int32_t *)(void *)(scratch + align((size_t)(conv->chunk * conv->taps) *
                                                             sizeof(uint8_t *)));
-    fill_table(job, at, n, table);
+    if (conv->patch) {
+        fill_rows(job, at, n, (uint8_t *)row_sums + align((size_t)conv->chunk * sizeof *row_sums),
+                  table);
+    } else {
+        fill_table(job, at, n, table);
+    }
     for (int64_t i = 0; i < n * conv->taps && group > 0; i++) {
         table[i] += group * conv->group_bytes;
     }
     if (conv->zeros != NULL) {
-        conv->isa->row_sums(table, n, conv->taps, conv->units, row_sums);
+        conv->isa->row_sums(table, n, conv->taps, conv->tap_bytes, row_sums);
         for (int64_t i = 0; i < n && conv->one_zero; i++) {
             row_sums[i] = (int32_t)((uint32_t)row_sums[i] * (uint32_t)conv->zeros[0]);
         }

@@ -5,11 +5,12 @@
  *
  * Flow:    operator's prepare: _plan, _pack -> run: ledge_conv_i8, ledge_depthwise_i8
  * Design:  A row of the product is an output pixel: a list of pointers to the pixels under its
- * taps, so windows, strides and padding cost nothing in the inner loop. The picture is read where
- *          it lies when its bytes already are what the loop wants (VNNI, u8, channels by fours);
- * else it is copied once into scratch, with its padding, as units of 32 bits (i8.h). Memory: packed
- * weights and lists are the caller's; scratch as told by _scratch. Threads: parts are disjoint
- * outputs; sums are integers: any number of threads gives the same bytes.
+ * taps, so windows, strides and padding cost nothing in the inner loop. Taps side by side whose
+ * pixels touch are one tap. The picture is read where it lies when its bytes already are what the
+ * loop wants (VNNI, u8); windows that reach beyond a row then are patched together in scratch. Else
+ * all of it is copied once into scratch, with its padding, as units of 32 bits (i8.h). Memory:
+ * packed weights and lists are the caller's; scratch as told by _scratch. Threads: parts are
+ * disjoint outputs; sums are integers: any number of threads gives the same bytes.
  */
 #ifndef LEDGE_ENGINE_KERNELS_CONV_I8_H
 #define LEDGE_ENGINE_KERNELS_CONV_I8_H
@@ -49,7 +50,13 @@ struct ledge_conv_i8 {
     bool one_zero;             /* all of them are zeros[0] */
     /* worked out by ledge_conv_i8_plan() */
     bool copy;
+    bool patch;                       /* not copied, and taps side by side are one */
+    int64_t first, stop;              /* patch: windows of these columns lie within their rows */
+    int64_t edges;                    /* other windows of a row */
+    size_t patch_bytes;               /* all of them that a chunk needs */
     int64_t taps, units;              /* pointers of a pixel; units behind each */
+    int64_t tap_bytes;                /* behind each, without what fills up the last unit */
+    int64_t slots;                    /* room for so many channels in a pixel of a tap */
     int64_t rows, columns;            /* of the picture as it is read, padding included if copied */
     int64_t pixel_bytes, group_bytes; /* likewise */
     int64_t row_step, column_step;    /* pixels between taps */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conv_i8_pack.c -- weights of conv_i8.h in the order of its loops: see there.
  *
- * A channel's weights are one line of units, tap after tap, each tap filled up to whole units. A
+ * A channel's weights are one line of units, tap after tap: conv_i8.h's taps, of several pixels
+ * where those touch. Each pixel is filled up to its slots, each tap to whole units. A
  * vector of channels is so many lines side by side (turn.h). A line that stands in the file as it
  * is wanted is read from there, any other one is made piece by piece.
  */
@@ -21,8 +22,9 @@ static int64_t least(int64_t a, int64_t b)
 struct packing {
     const struct ledge_conv_i8 *conv;
     const struct ledge_weights_i8 *weights;
-    int64_t channels; /* of a group's input: real elements of a tap */
-    int64_t per_tap;  /* elements with those that fill up the last unit */
+    int64_t channels; /* of a group's input: real elements of a pixel */
+    int64_t across;   /* pixels of a tap */
+    int64_t per_tap;  /* elements with all that fills it up */
     int64_t units;    /* of a line */
     bool quads;       /* elements are bytes, else words of 16 bits */
     bool keep;        /* zero points stay in, and come off the sums */
@@ -66,11 +68,12 @@ static struct packing packing_of(const struct ledge_conv_i8 *conv,
     const int64_t group = conv->isa->group, taps = ledge_volume(g->kernel);
     struct packing p = {.conv = conv, .weights = weights};
     p.channels = g->in_channels / g->groups;
-    p.per_tap = (p.channels + group - 1) / group * group;
-    p.units = taps * p.per_tap / group;
+    p.across = g->kernel[2] / conv->kernel_columns;
+    p.per_tap = conv->units * group;
+    p.units = conv->taps * conv->units;
     p.quads = group == 4;
     p.keep = p.quads && !fits(conv, weights);
-    p.as_is = p.quads && weights->c_step == 1 && p.channels == p.per_tap &&
+    p.as_is = p.quads && weights->c_step == 1 && p.channels * p.across == p.per_tap &&
               (taps == 1 || weights->tap_step == p.channels);
     return p;
 }
@@ -118,9 +121,11 @@ static void make_piece(const struct packing *p, const struct line *line, int64_t
     const size_t width = p->quads ? 1 : 2;
     uint8_t *to = made;
     while (n > 0) {
-        int64_t tap = first / p->per_tap, c = first % p->per_tap;
-        int64_t real = c < p->channels ? least(p->channels - c, n) : 0;
-        int64_t count = least(p->per_tap - c, n);
+        const int64_t slots = p->conv->slots, at = first % p->per_tap;
+        int64_t pixel = at / slots, c = at % slots;
+        int64_t real = c < p->channels && pixel < p->across ? least(p->channels - c, n) : 0;
+        int64_t count = least(least(slots - c, p->per_tap - at), n);
+        int64_t tap = first / p->per_tap * p->across + pixel;
         const uint8_t *source = from + tap * weights->tap_step + c * weights->c_step;
         if (p->quads) {
             copy_bytes(source, weights->c_step, real, (uint8_t)delta, to);
@@ -190,7 +195,7 @@ static void list(const struct packing *p, const struct line *line, int64_t at,
     lists->channels[at] = (int32_t)line->channel;
     lists->zeros[at] = line->add;
     if (lists->largest != NULL) {
-        int64_t bias = (int32_t)start, filled = taps * (p->per_tap - p->channels);
+        int64_t bias = (int32_t)start, filled = p->units * conv->isa->group - taps * p->channels;
         int64_t add = p->quads && line->add < 0 ? -line->add : line->add;
         lists->largest[at] =
             real ? 255 * (line->magnitude - filled * add) + (bias < 0 ? -bias : bias) : 0;
@@ -230,6 +235,10 @@ static void pack_panel(const struct packing *p, int64_t group, int64_t panel, ui
 /* A pixel of zero points; what fills up a unit is 0. */
 static void fill_pixel(const struct ledge_conv_i8 *conv, uint8_t *pixel)
 {
+    if (conv->patch) {
+        memset(pixel, conv->x_zero, (size_t)(4 * conv->units));
+        return;
+    }
     for (int64_t group = 0; group < conv->g.groups && conv->isa->group == 4; group++) {
         memset(pixel + group * conv->group_bytes, conv->x_zero,
                (size_t)(conv->g.in_channels / conv->g.groups));

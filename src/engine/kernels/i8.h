@@ -148,8 +148,8 @@ struct ledge_i8_kernels {
     void (*rows)(const struct ledge_rows_i8 *rows);
     void (*finish)(const struct ledge_finish_i8 *finish);
     void (*taps)(const struct ledge_taps_i8 *taps);
-    /* Sums of the bytes of rows as in ledge_rows_i8; only where group is 4. */
-    void (*row_sums)(const uint8_t *const *x, int64_t rows, int64_t taps, int64_t units,
+    /* Sums of rows as in ledge_rows_i8, of so many bytes behind each tap; only where group is 4. */
+    void (*row_sums)(const uint8_t *const *x, int64_t rows, int64_t taps, int64_t bytes,
                      int32_t *sums);
     void (*binary)(const struct ledge_binary_i8 *p, const uint8_t *a, const uint8_t *b, int64_t n,
                    uint8_t *y);

@@ -86,13 +86,13 @@ static inline __m128i sum_bytes(const uint8_t *x, int64_t n)
     return sum;
 }
 
-static void row_sums(const uint8_t *const *x, int64_t rows, int64_t taps, int64_t units,
+static void row_sums(const uint8_t *const *x, int64_t rows, int64_t taps, int64_t bytes,
                      int32_t *sums)
 {
     for (int64_t r = 0; r < rows; r++) {
         __m128i sum = _mm_setzero_si128();
         for (int64_t t = 0; t < taps; t++) {
-            sum = _mm_add_epi64(sum, sum_bytes(x[r * taps + t], 4 * units));
+            sum = _mm_add_epi64(sum, sum_bytes(x[r * taps + t], bytes));
         }
         sums[r] = (int32_t)(uint32_t)((uint64_t)_mm_cvtsi128_si64(sum) +
                                       (uint64_t)_mm_extract_epi64(sum, 1));

@@ -313,15 +313,15 @@ static inline void quads_of(const uint8_t *const *x, int32_t n, uint8_t flip, iv
     q[3] = vreinterpretq_u32_u16(vzip2q_u16(high01, high23));
 }
 
-static inline void sums_of_rows(const uint8_t *const *x, int64_t rows, int64_t taps, int64_t units,
+static inline void sums_of_rows(const uint8_t *const *x, int64_t rows, int64_t taps, int64_t bytes,
                                 int32_t *sums)
 {
     for (int64_t r = 0; r < rows; r++) {
         uint32_t sum = 0;
         for (int64_t t = 0; t < taps; t++) {
-            const uint8_t *bytes = x[r * taps + t];
-            for (int64_t i = 0; i < 4 * units; i++) {
-                sum += bytes[i];
+            const uint8_t *from = x[r * taps + t];
+            for (int64_t i = 0; i < bytes; i++) {
+                sum += from[i];
             }
         }
         sums[r] = (int32_t)sum;
