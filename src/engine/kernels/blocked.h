@@ -313,6 +313,7 @@ struct ledge_blocked_gather {
     const int32_t *first;
     const struct ledge_blocked_source *sources;
     const int32_t *index;
+    bool joins; /* one picture: the output is all inputs as they stand, one after the other */
 };
 
 enum ledge_status ledge_blocked_gather_run(const struct ledge_kernel_call *call);

@@ -61,6 +61,21 @@ static int32_t add_lane(struct ledge_blocked_source *sources, int32_t *index, in
     return used;
 }
 
+/* Is the output all inputs, whole blocks, one after the other in memory? */
+static bool joins(const struct ledge_op_prepare *prepare, const int64_t *map, int64_t n)
+{
+    int64_t c = 0;
+    for (int32_t i = 0; i < prepare->node->n_in; i++) {
+        const struct ledge_value *in = ledge_prepare_in(prepare, i);
+        for (int64_t k = 0; k < in->dims[1] * in->dims[4]; k++, c++) {
+            if (c >= n || map[c] != ((int64_t)i << 32 | k)) {
+                return false;
+            }
+        }
+    }
+    return c == n && ledge_prepare_out(prepare, 0)->dims[0] == 1;
+}
+
 enum ledge_status ledge_blocked_gather_prepare(struct ledge_op_prepare *prepare)
 {
     size_t n;
@@ -87,6 +102,7 @@ enum ledge_status ledge_blocked_gather_prepare(struct ledge_op_prepare *prepare)
         }
     }
     first[blocks] = used;
+    prepare->joins = joins(prepare, map, (int64_t)n);
     *g = (struct ledge_blocked_gather){.isa = ledge_blocked_for(prepare->rung, prepare->consistent),
                                        .batch = out->dims[0],
                                        .pixels = out->dims[2] * out->dims[3],
@@ -94,7 +110,8 @@ enum ledge_status ledge_blocked_gather_prepare(struct ledge_op_prepare *prepare)
                                        .in_blocks = in_blocks,
                                        .first = first,
                                        .sources = sources,
-                                       .index = index};
+                                       .index = index,
+                                       .joins = prepare->joins};
     if (g->isa->block != block || g->batch * g->blocks > INT32_MAX) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_UNSUPPORTED, "not done for blocks of %lld",
                                   (long long)block);

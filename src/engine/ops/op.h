@@ -58,6 +58,9 @@ struct ledge_op_prepare {
     /* Index of an input that output 0 is the same bytes as (Reshape, Identity): no kernel runs; -1:
      * none. */
     int32_t alias;
+    /* Output 0 is the bytes of all inputs, each there, one after the other: they may be made where
+     * they are wanted, and the kernel then leaves them. */
+    bool joins;
 };
 
 struct ledge_op {

@@ -2,10 +2,12 @@
 /* place.c -- where each value lives during a run.
  *
  * 1. Values that share memory form a class: an alias (Reshape) with its input, an in-place output
- * with the input that dies there. 2. A class lives from the step that writes it first to the step
- * that reads it last; graph outputs live on. 3. Classes are placed greedily, largest first, at the
- * lowest offset that is free for their whole life (Pisarchyk and Lee 2020, arXiv:2001.03288,
- * section 5.2), at multiples of 64 bytes.
+ * with the input that dies there, what is joined (Concat) with its parts, which are then made where
+ * they are wanted. 2. A class lives from the step that writes it first to the step that reads it
+ * last; graph outputs live on. 3. Classes are placed greedily, largest first, at the lowest offset
+ * that is free for their whole life (Pisarchyk and Lee 2020, arXiv:2001.03288, section 5.2), at
+ * multiples of 64 bytes. Parts that are made long before they are joined hold the room of the
+ * whole: where that makes the arena larger by more than an eighth, all parts are copied instead.
  */
 #include "base/checked.h"
 #include "base/status.h"
@@ -15,6 +17,7 @@ enum { ALIGN = 64 };
 
 struct life {
     int32_t parent; /* of the class; itself for the first of it */
+    size_t at;      /* bytes from where the parent begins */
     int32_t from;   /* step that writes it, -1: no step does */
     int32_t to;     /* last step that reads it; n_steps for graph outputs */
     size_t bytes;
@@ -31,7 +34,9 @@ struct block {
 static int32_t find(struct life *lives, int32_t value)
 {
     while (lives[value].parent != value) {
-        lives[value].parent = lives[lives[value].parent].parent;
+        const struct life *parent = &lives[lives[value].parent];
+        lives[value].at += parent->at; /* 0 for the first of a class */
+        lives[value].parent = parent->parent;
         value = lives[value].parent;
     }
     return value;
@@ -91,6 +96,40 @@ static void join_aliases(struct ledge_plan *plan, struct life *lives)
     }
 }
 
+/* The whole of a class that steps make, and of no other one yet? Then it is made at byte `at` of
+ * value `whole`. */
+static bool join_part(struct life *lives, int32_t value, int32_t whole, size_t at)
+{
+    int32_t root = find(lives, value), into = find(lives, whole);
+    if (root == into || lives[root].from < 0 || lives[root].bytes != lives[value].bytes ||
+        at % ALIGN != 0) {
+        return false;
+    }
+    lives[root].parent = whole;
+    lives[root].at = at;
+    if (lives[root].to > lives[into].to) {
+        lives[into].to = lives[root].to;
+    }
+    if (lives[root].from < lives[into].from) {
+        lives[into].from = lives[root].from;
+    }
+    return true;
+}
+
+static bool join_parts(const struct ledge_plan *plan, struct life *lives)
+{
+    bool any = false;
+    for (int32_t s = plan->n_steps - 1; s >= 0; s--) {
+        const struct ledge_node *node = plan->steps[s].node;
+        size_t at = 0;
+        for (int32_t k = 0; k < node->n_in && plan->steps[s].ready.joins; k++) {
+            any = join_part(lives, node->in[k], node->out[0], at) || any;
+            at += ledge_value_bytes(&plan->graph.values[node->in[k]]);
+        }
+    }
+    return any;
+}
+
 /* Only one reader may lose its input: no other input of the step may be in the same memory under
  * another name. */
 static bool may_overwrite(const struct ledge_plan *plan, struct life *lives, int32_t s)
@@ -100,9 +139,9 @@ static bool may_overwrite(const struct ledge_plan *plan, struct life *lives, int
     if (k < 0 || k >= node->n_in || node->in[k] < 0 || node->out[0] < 0) {
         return false;
     }
-    int32_t root = find(lives, node->in[k]);
-    if (lives[root].from < 0 || lives[root].to != s ||
-        lives[root].bytes != lives[node->out[0]].bytes) {
+    int32_t root = find(lives, node->in[k]), out = node->out[0];
+    if (lives[root].from < 0 || lives[root].to != s || lives[out].parent != out ||
+        lives[root].bytes != lives[out].bytes || lives[node->in[k]].bytes != lives[out].bytes) {
         return false;
     }
     for (int32_t i = 0; i < node->n_in; i++) {
@@ -216,23 +255,23 @@ static void place_borders(struct ledge_plan *plan)
     }
 }
 
-static enum ledge_status place(struct ledge_plan *plan, struct ledge_arena *scratch,
-                               struct ledge_error *err)
+struct room {
+    struct life *lives; /* one for each value, as are the others at most */
+    struct block *blocks;
+    struct block **placed;
+    int32_t count; /* of blocks */
+    bool joined;   /* some part is made in its place */
+};
+
+static enum ledge_status arrange(struct ledge_plan *plan, struct room *room, bool parts,
+                                 struct ledge_error *err)
 {
-    size_t n = (size_t)plan->graph.n_values;
-    struct life *lives = LEDGE_NEW_ARRAY(scratch, struct life, n);
-    struct block *blocks = LEDGE_NEW_ARRAY(scratch, struct block, n);
-    struct block **placed = LEDGE_NEW_ARRAY(scratch, struct block *, n);
-    plan->places = LEDGE_NEW_ARRAY(&plan->memory, struct ledge_place, n);
-    if (lives == NULL || blocks == NULL || placed == NULL || plan->places == NULL) {
-        return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory to place %zu values", n);
-    }
+    struct life *lives = room->lives;
     measure(plan, lives);
     join_aliases(plan, lives);
+    room->joined = parts && join_parts(plan, lives);
     join_in_place(plan, lives);
-    place_borders(plan);
-    LEDGE_TRY(place_states(plan, err));
-    int32_t count = 0;
+    room->count = 0;
     for (int32_t i = 0; i < plan->graph.n_values; i++) {
         if (lives[i].parent == i && lives[i].from >= 0) {
             size_t bytes;
@@ -240,17 +279,43 @@ static enum ledge_status place(struct ledge_plan *plan, struct ledge_arena *scra
                 return ledge_fail(err, LEDGE_ERR_NOMEM, "value %s is too large",
                                   plan->graph.values[i].name);
             }
-            blocks[count++] = (struct block){
+            room->blocks[room->count++] = (struct block){
                 .bytes = bytes, .from = lives[i].from, .to = lives[i].to, .value = i};
         }
     }
-    LEDGE_TRY(pack(blocks, count, placed, &plan->arena_bytes, err));
-    for (int32_t i = 0; i < count; i++) {
-        plan->places[blocks[i].value].kind = LEDGE_PLACE_ARENA;
-        plan->places[blocks[i].value].offset = blocks[i].offset;
+    plan->arena_bytes = 0;
+    return pack(room->blocks, room->count, room->placed, &plan->arena_bytes, err);
+}
+
+static enum ledge_status place(struct ledge_plan *plan, struct ledge_arena *scratch,
+                               struct ledge_error *err)
+{
+    size_t n = (size_t)plan->graph.n_values;
+    struct room room = {.lives = LEDGE_NEW_ARRAY(scratch, struct life, n),
+                        .blocks = LEDGE_NEW_ARRAY(scratch, struct block, n),
+                        .placed = LEDGE_NEW_ARRAY(scratch, struct block *, n)};
+    plan->places = LEDGE_NEW_ARRAY(&plan->memory, struct ledge_place, n);
+    if (room.lives == NULL || room.blocks == NULL || room.placed == NULL || plan->places == NULL) {
+        return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory to place %zu values", n);
+    }
+    LEDGE_TRY(arrange(plan, &room, true, err));
+    if (room.joined) {
+        size_t with = plan->arena_bytes;
+        LEDGE_TRY(arrange(plan, &room, false, err));
+        if (with <= plan->arena_bytes + plan->arena_bytes / 8) {
+            LEDGE_TRY(arrange(plan, &room, true, err));
+        }
+    }
+    place_borders(plan);
+    LEDGE_TRY(place_states(plan, err));
+    for (int32_t i = 0; i < room.count; i++) {
+        plan->places[room.blocks[i].value].kind = LEDGE_PLACE_ARENA;
+        plan->places[room.blocks[i].value].offset = room.blocks[i].offset;
     }
     for (int32_t i = 0; i < plan->graph.n_values; i++) {
-        plan->places[i] = plan->places[find(lives, i)];
+        int32_t root = find(room.lives, i);
+        plan->places[i] = plan->places[root];
+        plan->places[i].offset += room.lives[i].at; /* 0 but in the arena */
     }
     return LEDGE_OK;
 }

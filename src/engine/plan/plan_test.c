@@ -2,9 +2,9 @@
 /* plan_test.c -- plans of random graphs: no value is overwritten while somebody still reads it.
  *
  * Operators of domain "test": Mix (any number of inputs, one output: a digest of all inputs' bytes,
- * may run in place), Alias (same bytes), Two (two outputs, the second unwanted at times). Each
- * kernel's answer depends on every byte it reads, so that a clobbered input changes the result; the
- * judge evaluates the same graph with a block of memory per value.
+ * may run in place), Alias (same bytes), Join (all inputs, one after the other). Each kernel's
+ * answer depends on every byte it reads, so that a clobbered input changes the result; the judge
+ * evaluates the same graph with a block of memory per value.
  */
 #include "engine/run/testing.h"
 
@@ -68,52 +68,115 @@ static enum ledge_status prepare_alias(struct ledge_op_prepare *prepare)
     return LEDGE_OK;
 }
 
+static enum ledge_status joined_shape(struct ledge_op_infer *infer)
+{
+    int64_t dims[1] = {0};
+    for (int32_t i = 0; i < infer->node->n_in; i++) {
+        dims[0] += ledge_infer_in(infer, i)->dims[0];
+    }
+    return ledge_infer_out(infer, 0, LEDGE_U8, 1, dims);
+}
+
+static int made_there; /* inputs that a Join found in their place */
+
+static enum ledge_status run_join(const struct ledge_kernel_call *call)
+{
+    uint8_t *to = call->out[0]->data;
+    for (int32_t i = 0; i < call->n_in; i++) {
+        size_t n = (size_t)call->in[i]->dims[0];
+        if (call->in[i]->data != to) {
+            memcpy(to, call->in[i]->data, n);
+        } else {
+            made_there++;
+        }
+        to += n;
+    }
+    return LEDGE_OK;
+}
+
+static enum ledge_status prepare_join(struct ledge_op_prepare *prepare)
+{
+    prepare->run = run_join;
+    prepare->kernel = "join";
+    prepare->joins = true;
+    return LEDGE_OK;
+}
+
 static const struct ledge_op ops[] = {
+    {.domain = "test", .name = "Join", .infer = joined_shape, .prepare = prepare_join},
     {.domain = "test", .name = "Mix", .infer = same_shape, .prepare = prepare_mix},
     {.domain = "test", .name = "Alias", .infer = same_shape, .prepare = prepare_alias},
 };
-static const struct ledge_op_table table = {.ops = ops, .n = 2, .next = NULL};
+static const struct ledge_op_table table = {.ops = ops, .n = 3, .next = NULL};
+
+enum { MOST_BYTES = 768 };
 
 static uint8_t input_bytes[2][256];
 
+struct random_values {
+    int32_t values[64];
+    int64_t bytes[64];
+    int n;
+};
+
+static void add_known(struct random_values *v, int32_t value, int64_t bytes)
+{
+    v->values[v->n] = value;
+    v->bytes[v->n++] = bytes;
+}
+
+static void random_node(struct ledge_graph *graph, struct random_values *v, uint32_t *seed)
+{
+    static const char *const names[] = {"Alias", "Join", "Mix", "Mix"};
+    int32_t in[3], n_in = 1 + (int32_t)(test_random(seed) % 3);
+    int64_t all = 0, first = 0;
+    for (int32_t k = 0; k < n_in; k++) {
+        int window = test_random(seed) % 4 == 0 ? v->n : (v->n < 4 ? v->n : 4);
+        int chosen = v->n - 1 - (int)(test_random(seed) % (uint32_t)window);
+        in[k] = v->values[chosen];
+        first = k == 0 ? v->bytes[chosen] : first;
+        all += v->bytes[chosen];
+    }
+    int kind = (int)(test_random(seed) % 4);
+    kind = kind == 1 && all > MOST_BYTES ? 2 : kind;
+    int32_t out[2] = {ledge_graph_add_value(graph, NULL, LEDGE_U8, -1, NULL), -1};
+    if (kind > 1 && test_random(seed) % 4 == 0) {
+        out[1] = ledge_graph_add_value(graph, NULL, LEDGE_U8, -1, NULL);
+    }
+    int32_t node = ledge_graph_add_node(graph, "test", names[kind], 1, NULL, in,
+                                        kind == 0 ? 1 : n_in, out, out[1] >= 0 ? 2 : 1);
+    (void)ledge_graph_set_int(graph, node, "place", (int64_t)(test_random(seed) % (uint32_t)n_in));
+    (void)ledge_graph_set_int(graph, node, "scratch", (int64_t)(test_random(seed) % 300));
+    int64_t bytes = kind == 1 ? all : first;
+    if (kind > 1 && test_random(seed) % 3 == 0) {
+        int64_t any = 1 + (int64_t)(test_random(seed) % 256);
+        bytes = test_random(seed) % 2 == 0 ? any : (any + 63) / 64 * 64;
+        (void)ledge_graph_set_int(graph, node, "n", bytes);
+    }
+    add_known(v, out[0], bytes);
+    if (out[1] >= 0) {
+        add_known(v, out[1], 64);
+    }
+}
+
 static void random_graph(struct ledge_graph *graph, uint32_t seed)
 {
-    int32_t values[64];
-    int n = 0;
+    struct random_values v = {.n = 0};
     graph->extra_ops = &table;
     for (int i = 0; i < 2; i++) {
-        values[n] = ledge_graph_add_value(graph, NULL, LEDGE_U8, TEST_SHAPE(i == 0 ? 256 : 100));
-        assert_true(ledge_graph_add_input(graph, values[n]) == i);
-        n++;
+        int64_t bytes = i == 0 ? 256 : 100;
+        add_known(&v, ledge_graph_add_value(graph, NULL, LEDGE_U8, TEST_SHAPE(bytes)), bytes);
+        assert_true(ledge_graph_add_input(graph, v.values[i]) == i);
     }
-    values[n++] =
-        ledge_graph_add_constant(graph, NULL, LEDGE_U8, TEST_SHAPE(256), input_bytes[1], true);
+    add_known(
+        &v, ledge_graph_add_constant(graph, NULL, LEDGE_U8, TEST_SHAPE(256), input_bytes[1], true),
+        256);
     int steps = 3 + (int)(test_random(&seed) % 25);
     for (int s = 0; s < steps; s++) {
-        int32_t in[3];
-        int32_t n_in = 1 + (int32_t)(test_random(&seed) % 3);
-        for (int32_t k = 0; k < n_in; k++) {
-            int window = test_random(&seed) % 4 == 0 ? n : (n < 4 ? n : 4);
-            in[k] = values[n - 1 - (int)(test_random(&seed) % (uint32_t)window)];
-        }
-        bool alias = test_random(&seed) % 4 == 0;
-        int32_t out[2] = {ledge_graph_add_value(graph, NULL, LEDGE_U8, -1, NULL), -1};
-        if (!alias && test_random(&seed) % 4 == 0) {
-            out[1] = ledge_graph_add_value(graph, NULL, LEDGE_U8, -1, NULL);
-        }
-        int32_t node = ledge_graph_add_node(graph, "test", alias ? "Alias" : "Mix", 1, NULL, in,
-                                            alias ? 1 : n_in, out, out[1] >= 0 ? 2 : 1);
-        (void)ledge_graph_set_int(graph, node, "place",
-                                  (int64_t)(test_random(&seed) % (uint32_t)n_in));
-        (void)ledge_graph_set_int(graph, node, "scratch", (int64_t)(test_random(&seed) % 300));
-        if (!alias && test_random(&seed) % 3 == 0) {
-            (void)ledge_graph_set_int(graph, node, "n", 1 + (int64_t)(test_random(&seed) % 256));
-        }
-        values[n++] = out[0];
-        if (out[1] >= 0) {
-            values[n++] = out[1];
-        }
+        random_node(graph, &v, &seed);
     }
+    const int32_t *values = v.values;
+    int n = v.n;
     assert_true(ledge_graph_add_output(graph, values[n - 1]) >= 0);
     assert_true(ledge_graph_add_output(graph, values[n / 2]) >= 0);
     assert_true(ledge_graph_add_output(graph, values[(int)(test_random(&seed) % (uint32_t)n)]) >=
@@ -129,7 +192,7 @@ static void judge(const struct ledge_plan *plan, const struct ledge_run *run)
     for (int32_t i = 0; i < graph->n_values; i++) {
         views[i] = ledge_value_view(&graph->values[i]);
         if (views[i].data == NULL) {
-            views[i].data = calloc(1, 512);
+            views[i].data = calloc(1, MOST_BYTES);
         }
     }
     for (int i = 0; i < 2; i++) {
@@ -150,7 +213,8 @@ static void judge(const struct ledge_plan *plan, const struct ledge_run *run)
         if (plan->steps[s].ready.alias >= 0) {
             memcpy(out[0]->data, in[0]->data, (size_t)in[0]->dims[0]);
         } else {
-            assert_int_equal(run_mix(&call), LEDGE_OK);
+            bool join = plan->steps[s].ready.joins;
+            assert_int_equal((join ? run_join : run_mix)(&call), LEDGE_OK);
         }
     }
     for (int32_t i = 0; i < graph->n_outputs; i++) {
@@ -192,6 +256,7 @@ static void live_values_never_overlap(void **state)
         test_done(&net);
     }
     assert_true(shared > 300); /* memory is in fact used twice */
+    assert_true(made_there > 300);
 }
 
 static void missing_operators_are_all_named(void **state)

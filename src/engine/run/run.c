@@ -239,7 +239,8 @@ void ledge_run_bind_output(struct ledge_run *run, int32_t output, void *data)
     }
     for (int32_t i = 0; i < plan->graph.n_values; i++) {
         if (places[i].kind == LEDGE_PLACE_ARENA && places[i].home == home) {
-            run->views[i].data = data != NULL ? data : run->arena + places[i].offset;
+            char *base = data != NULL ? data : run->arena + places[home].offset;
+            run->views[i].data = base + (places[i].offset - places[home].offset);
         }
     }
 }
