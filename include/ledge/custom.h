@@ -3,11 +3,18 @@
  *
  * Flow:    ledge_model_options.custom_ops -> [custom.h] -> ledge_model_open(), ledge_session_run()
  * Threads: run is called on the thread that runs the session; sessions of one model may call it
- *          side by side. infer and prepare are called one at a time for each model.
+ *          side by side. infer and prepare are called when a session is opened, one at a time for
+ *          each model; of an operator that waits (below) also in a run, as run is.
  * Memory:  a run allocates nothing: state and scratch are given.
  *
  * An operator is a pure function of its inputs and attributes: a node whose inputs are all constant
  * is run once when a session is opened. During run denormal floats count as zero (FTZ, DAZ).
+ *
+ * An output whose shape depends on the value of an input: infer returns ledge_custom_wait() while
+ * that input has no data. It is called again in the run, with the data, and may hand over the whole
+ * output with ledge_custom_give() instead of leaving it to run.
+ *
+ * Operators may also come from a shared object: ledge/ops_library.h.
  */
 #ifndef LEDGE_CUSTOM_H
 #define LEDGE_CUSTOM_H
@@ -36,6 +43,7 @@ struct ledge_custom_call {
         *scratch; /* what prepare asked for, 64-byte aligned, contents undefined; NULL but in run */
     void *user;   /* of the operator */
     struct ledge_error *err; /* never NULL; see ledge_custom_fail() */
+    void *inner;             /* of the library */
 };
 
 struct ledge_custom_op {
@@ -47,6 +55,7 @@ struct ledge_custom_op {
     /* Once for each node when a session is opened, all shapes known: read attributes into state,
      * set *scratch_bytes (0 on entry). NULL: nothing to prepare. */
     enum ledge_status (*prepare)(const struct ledge_custom_call *call, size_t *scratch_bytes);
+    /* NULL: infer gives every output. */
     enum ledge_status (*run)(const struct ledge_custom_call *call);
     void *user; /* BORROWED, handed to each call; must outlive the model and its sessions */
 };
@@ -63,6 +72,16 @@ LEDGE_API const int64_t *ledge_custom_ints(const struct ledge_custom_node *node,
                                            size_t *n);
 LEDGE_API const float *ledge_custom_floats(const struct ledge_custom_node *node, const char *name,
                                            size_t *n);
+
+/* In infer, when input number `input` has no data and the outputs' shapes depend on it: return what
+ * this returns, and infer is called again once the value is known. */
+LEDGE_API enum ledge_status ledge_custom_wait(const struct ledge_custom_call *call, int32_t input);
+
+/* In infer, when its dtype, rank and dims are filled: output number `output` is these bytes, which
+ * are copied; where all outputs are given, neither prepare nor run is called. Errors: ERR_STATE
+ * (not in infer), ERR_SHAPE (another number of bytes), ERR_NOMEM. */
+LEDGE_API enum ledge_status ledge_custom_give(const struct ledge_custom_call *call, int32_t output,
+                                              const void *data, size_t bytes);
 
 /* Write the one line of an error (the node's name is put in front of it) and return status. */
 LEDGE_API enum ledge_status ledge_custom_fail(const struct ledge_custom_call *call,

@@ -6,6 +6,7 @@
 #include "ledge/custom.h"
 #include "ledge/error.h"
 #include "ledge/model.h"
+#include "ledge/ops_library.h"
 #include "ledge/session.h"
 #include "ledge/tensor.h"
 #include "ledge/version.h"

@@ -185,7 +185,7 @@ static enum ledge_status execute(struct run *c, struct ledge_error *err)
     struct ledge_tensor inputs[MAX_TENSORS] = {0}, outputs[MAX_TENSORS] = {0};
     cli_tensors_init(&slots);
     cli_tensors_init(&noise);
-    const struct ledge_model_options checked = {.verify = 1};
+    const struct ledge_model_options checked = cli_model_options(1);
     LEDGE_TRY(ledge_model_open(c->path, &checked, &c->model, err));
     int32_t n_in = ledge_model_n_inputs(c->model), n_out = ledge_model_n_outputs(c->model);
     if (n_in > MAX_TENSORS || n_out > MAX_TENSORS) {
@@ -252,6 +252,7 @@ int cli_cmd_run(int argc, char **argv)
     };
     struct cli_args args;
     int code = cli_parse(&command, argc, argv, &args);
+    code = code < 0 ? cli_ops_load(&c.session.ops_libraries) : code;
     if (code < 0) {
         c.path = args.items[0];
         code = run_model(&c);

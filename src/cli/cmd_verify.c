@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/status.h"
 #include "cli/cli.h"
+#include "cli/ops_library.h"
 #include "cli/verify.h"
 #include "sys/file.h"
 
@@ -116,6 +117,7 @@ int cli_cmd_verify(int argc, char **argv)
 {
     struct walk w = {.options = {.rtol = 1e-3, .atol = 1e-7}};
     bool json = false;
+    struct cli_list libraries = {.n = 0};
     const struct cli_option options[] = {
         {"rtol", 0, CLI_NUMBER, &w.options.rtol, "X", "relative tolerance (1e-3)"},
         {"atol", 0, CLI_NUMBER, &w.options.atol, "X", "absolute tolerance (1e-7)"},
@@ -123,6 +125,7 @@ int cli_cmd_verify(int argc, char **argv)
         {"consistent", 0, CLI_FLAG, &w.options.consistent, NULL,
          "with float answers that are the same bytes on every processor"},
         {"bf16", 0, CLI_FLAG, &w.options.bf16, NULL, "with weights held as bf16"},
+        CLI_OPS_OPTION(&libraries),
         {"verbose", 'v', CLI_FLAG, &w.verbose, NULL, "a line for every case, also what is right"},
         {"json", 0, CLI_FLAG, &json, NULL, "everything as JSON"},
     };
@@ -144,6 +147,7 @@ int cli_cmd_verify(int argc, char **argv)
     };
     struct cli_args args;
     int code = cli_parse(&command, argc, argv, &args);
+    code = code < 0 ? cli_ops_load(&libraries) : code;
     if (code >= 0) {
         return code;
     }

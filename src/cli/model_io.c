@@ -16,8 +16,10 @@ enum ledge_status cli_file_open(const char *path, struct cli_file *file, struct 
 {
     LEDGE_TRY(ledge_map_open(path, &file->map, err));
     ledge_graph_init(&file->graph, NULL);
-    enum ledge_status status =
-        ledge_import_model(file->map.bytes, file->map.size, &file->graph, err);
+    enum ledge_status status = cli_ops_register(&file->graph, err);
+    if (status == LEDGE_OK) {
+        status = ledge_import_model(file->map.bytes, file->map.size, &file->graph, err);
+    }
     if (status != LEDGE_OK) {
         cli_file_close(file);
         (void)ledge_fail_at(err, path);
@@ -120,7 +122,8 @@ enum ledge_status cli_session_open(const char *path, const struct cli_session_op
     }
     bool opened = *model == NULL;
     if (opened) {
-        LEDGE_TRY(ledge_model_open(path, NULL, model, err));
+        const struct ledge_model_options how = cli_model_options(0);
+        LEDGE_TRY(ledge_model_open(path, &how, model, err));
     }
     int32_t n = ledge_model_n_inputs(*model);
     struct ledge_tensor *shapes = calloc((size_t)n + 1, sizeof *shapes);

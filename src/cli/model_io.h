@@ -5,6 +5,7 @@
 #define CLI_MODEL_IO_H
 
 #include "cli/cli.h"
+#include "cli/ops_library.h"
 #include "cli/tensor_io.h"
 #include "engine/graph/graph.h"
 #include "engine/port/port.h"
@@ -28,7 +29,8 @@ struct cli_session_options {
     bool profile;
     bool consistent;
     int64_t max_bytes;
-    const char *precision; /* NULL: f32 */
+    const char *precision;         /* NULL: f32 */
+    struct cli_list ops_libraries; /* for cli_ops_load() */
 };
 
 #define CLI_SESSION_OPTIONS(o)                                                                     \
@@ -38,6 +40,7 @@ struct cli_session_options {
          &(o)->consistent, NULL, "float answers that are the same bytes on every processor"},      \
         {"max-bytes", 0, CLI_INT, &(o)->max_bytes, "N", "memory that a run may take (no limit)"},  \
         {"precision", 0, CLI_TEXT, &(o)->precision, "f32|bf16", "how weights are held (f32)"},     \
+        CLI_OPS_OPTION(&(o)->ops_libraries),                                                       \
     {                                                                                              \
         "shape", 0, CLI_LIST, &(o)->shapes, "NAME:DIMS", "shape of an input, e.g. x:1x3x224x224"   \
     }

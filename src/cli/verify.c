@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/status.h"
 #include "cli/cli.h"
+#include "cli/ops_library.h"
 #include "engine/kernels/onnx_number.h"
 #include "engine/plan/passes.h"
 #include "engine/plan/plan.h"
@@ -206,6 +207,7 @@ static enum ledge_status plan_attempt(struct attempt *a, const struct cli_tensor
 {
     struct ledge_view shapes[MAX_TENSORS];
     ledge_graph_init(&a->graph, NULL);
+    LEDGE_TRY(cli_ops_register(&a->graph, err));
     LEDGE_TRY(ledge_import_onnx(a->model.data, a->model.len, &a->graph, err));
     LEDGE_TRY(match_inputs(a, inputs, err));
     give_constants(a, inputs, level);
@@ -365,6 +367,9 @@ void cli_verify_case(const char *folder, const struct cli_verify_options *option
         status = sys_file_read(path, &a.model, &result->why);
     }
     ledge_graph_init(&a.graph, NULL);
+    if (status == LEDGE_OK) {
+        status = cli_ops_register(&a.graph, &result->why);
+    }
     if (status == LEDGE_OK) { /* a refusal of the model goes before one of its data */
         status = ledge_import_onnx(a.model.data, a.model.len, &a.graph, &result->why);
     }

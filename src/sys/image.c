@@ -71,6 +71,27 @@ enum ledge_status sys_image_convert(struct sys_image *image, int32_t channels,
     return LEDGE_OK;
 }
 
+/* What the bytes are by their beginning, of what is not read here; NULL: nobody knows. */
+static const char *other_format(const uint8_t *bytes, size_t size)
+{
+    static const struct {
+        const char *name, *start;
+        uint8_t n, at;
+    } formats[] = {
+        {"TIFF", "II*\0", 4, 0},        {"TIFF", "MM\0*", 4, 0},
+        {"WebP", "WEBP", 4, 8},         {"GIF", "GIF8", 4, 0},
+        {"JPEG 2000", "jP  ", 4, 4},    {"JPEG 2000", "\xff\x4f\xff\x51", 4, 0},
+        {"AVIF or HEIF", "ftyp", 4, 4},
+    };
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        size_t end = (size_t)formats[i].at + formats[i].n;
+        if (size >= end && memcmp(bytes + formats[i].at, formats[i].start, formats[i].n) == 0) {
+            return formats[i].name;
+        }
+    }
+    return NULL;
+}
+
 enum ledge_status sys_image_decode(const void *bytes, size_t size, int32_t channels,
                                    struct sys_image *image, struct ledge_error *err)
 {
@@ -81,8 +102,14 @@ enum ledge_status sys_image_decode(const void *bytes, size_t size, int32_t chann
         LEDGE_TRY(sys_image_decode_png(bytes, size, &decoded, err));
     } else if (sys_image_is_bmp(bytes, size)) {
         LEDGE_TRY(sys_image_decode_bmp(bytes, size, &decoded, err));
+    } else if (sys_image_is_pnm(bytes, size)) {
+        LEDGE_TRY(sys_image_decode_pnm(bytes, size, &decoded, err));
     } else {
-        return ledge_fail(err, LEDGE_ERR_FORMAT, "picture: neither JPEG nor PNG nor BMP");
+        const char *name = other_format(bytes, size);
+        if (name != NULL) {
+            return ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "picture: %s is not read here", name);
+        }
+        return ledge_fail(err, LEDGE_ERR_FORMAT, "picture: neither JPEG, PNG, BMP, PGM nor PPM");
     }
     if (channels != 0) {
         enum ledge_status status = sys_image_convert(&decoded, channels, err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* image.h -- pictures: JPEG (libjpeg-turbo), PNG (libpng) and BMP (own reader) to and from 8-bit
- * grey or RGB.
+/* image.h -- pictures: JPEG (libjpeg-turbo), PNG (libpng), BMP, PGM and PPM (own readers) to and
+ * from 8-bit grey or RGB.
  *
  * Flow:    file or HTTP body -> [image.h] -> data/preprocess.h -> input tensor
  * Bytes are hostile: sizes are bounded before memory is asked for, and no library prints or exits.

@@ -11,12 +11,15 @@
 bool sys_image_is_jpeg(const uint8_t *bytes, size_t size);
 bool sys_image_is_png(const uint8_t *bytes, size_t size);
 bool sys_image_is_bmp(const uint8_t *bytes, size_t size);
+bool sys_image_is_pnm(const uint8_t *bytes, size_t size);
 
 enum ledge_status sys_image_decode_jpeg(const uint8_t *bytes, size_t size, struct sys_image *image,
                                         struct ledge_error *err);
 enum ledge_status sys_image_decode_png(const uint8_t *bytes, size_t size, struct sys_image *image,
                                        struct ledge_error *err);
 enum ledge_status sys_image_decode_bmp(const uint8_t *bytes, size_t size, struct sys_image *image,
+                                       struct ledge_error *err);
+enum ledge_status sys_image_decode_pnm(const uint8_t *bytes, size_t size, struct sys_image *image,
                                        struct ledge_error *err);
 
 #endif

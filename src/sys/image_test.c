@@ -133,6 +133,36 @@ static void bmp_rows_and_colours(void **state)
 }
 
 /* Every truncation of every format fails with an error and no leak. */
+static enum ledge_status decode_text(const char *text, size_t n, struct sys_image *image)
+{
+    return sys_image_decode(text, n, 0, image, NULL);
+}
+
+static void pnm_and_what_is_not_read(void **state)
+{
+    (void)state;
+    struct sys_image image;
+    static const char grey[] = "P5\n# a comment\n2 1 255\nab", colour[] = "P6 1 2\n#x\n255 abcdef";
+    assert_int_equal(decode_text(grey, sizeof grey - 1, &image), LEDGE_OK);
+    assert_true(image.width == 2 && image.height == 1 && image.channels == 1);
+    assert_memory_equal(image.pixels, "ab", 2);
+    sys_image_done(&image);
+    assert_int_equal(decode_text(colour, sizeof colour - 1, &image), LEDGE_OK);
+    assert_true(image.width == 1 && image.height == 2 && image.channels == 3);
+    assert_memory_equal(image.pixels, "abcdef", 6);
+    sys_image_done(&image);
+    for (size_t n = 0; n < sizeof colour - 1; n++) {
+        assert_int_not_equal(decode_text(colour, n, &image), LEDGE_OK);
+    }
+    static const char *const bad[] = {"P5 -1 1 255 a", "P5 99999 99999 255 a",
+                                      "P5 123456789 1 255 a", "P5 1 1 65535 ab", "P5 1 1 255a"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_not_equal(decode_text(bad[i], strlen(bad[i]), &image), LEDGE_OK);
+    }
+    assert_int_equal(decode_text("II*\0aaaaaaaaaaaa", 16, &image), LEDGE_ERR_UNSUPPORTED);
+    assert_int_equal(decode_text("RIFFaaaaWEBPVP8 ", 16, &image), LEDGE_ERR_UNSUPPORTED);
+}
+
 static void truncations_are_refused(void **state)
 {
     (void)state;
@@ -184,6 +214,7 @@ int main(void)
         cmocka_unit_test(jpeg_is_close),
         cmocka_unit_test(encoding_stops_at_the_maximum),
         cmocka_unit_test(bmp_rows_and_colours),
+        cmocka_unit_test(pnm_and_what_is_not_read),
         cmocka_unit_test(truncations_are_refused),
         cmocka_unit_test(grey_and_back),
     };

@@ -41,6 +41,23 @@ class Options(ctypes.Structure):
                 ("later", c_char * 256)]
 
 
+class CustomOp(ctypes.Structure):
+    """struct ledge_custom_op."""
+    _fields_ = [("domain", c_char_p), ("name", c_char_p), ("state_bytes", c_size_t), ("infer", c_void_p),
+                ("prepare", c_void_p), ("run", c_void_p), ("user", c_void_p)]
+
+
+class ModelOptions(ctypes.Structure):
+    """struct ledge_model_options; what a later library adds behind is zero, its default."""
+    _fields_ = [("allocator", c_void_p), ("custom_ops", POINTER(CustomOp)), ("n_custom_ops", c_int32),
+                ("verify", c_int32), ("later", c_char * 256)]
+
+
+class OpsLibrary(ctypes.Structure):
+    """struct ledge_ops_library."""
+    _fields_ = [("name", c_char_p), ("ops", POINTER(CustomOp)), ("n_ops", c_int32)]
+
+
 class ErrorText(ctypes.Structure):
     """struct ledge_error."""
     _fields_ = [("status", c_int), ("text", c_char * 512)]
@@ -70,6 +87,7 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
         "ledge_model_output": (c_int, [handle, c_int32, POINTER(Info)]),
         "ledge_model_n_metadata": (c_int32, [handle]),
         "ledge_model_metadata_at": (c_int, [handle, c_int32, POINTER(c_char_p), POINTER(c_char_p)]),
+        "ledge_ops_host": (c_void_p, []),
         "ledge_session_open": (c_int, [handle, POINTER(Options), POINTER(handle), error]),
         "ledge_session_close": (None, [handle]),
         "ledge_session_reset": (None, [handle]),
@@ -100,6 +118,21 @@ def call(name: str, *arguments) -> None:
     status = getattr(lib, name)(*arguments, byref(error))
     if status != 0:
         raise Error(lib.ledge_status_name(status).decode(), error.text.decode(errors="replace"))
+
+
+def load_ops(path: str) -> list[CustomOp]:
+    """The operators of a shared object (include/ledge/ops_library.h), which stays loaded."""
+    try:
+        library = ctypes.CDLL(path)
+        function = library.ledge_ops_library_1
+    except (OSError, AttributeError) as error:
+        raise Error("ERR_UNSUPPORTED", f"operator library {path}: {error}") from None
+    made = OpsLibrary()
+    function.restype, function.argtypes = c_int, [c_void_p, POINTER(OpsLibrary)]
+    status = function(lib.ledge_ops_host(), byref(made))
+    if status != 0:
+        raise Error(lib.ledge_status_name(status).decode(), f"operator library {path} cannot be used with this libledge")
+    return made.ops[:made.n_ops]
 
 
 def version() -> str:

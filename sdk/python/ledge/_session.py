@@ -15,7 +15,7 @@ from typing import Mapping, Optional, Sequence, Union
 import numpy
 from numpy.typing import ArrayLike, NDArray
 
-from ._library import DTYPES, MAX_RANK, Error, Info, Options, Tensor, call, lib
+from ._library import DTYPES, MAX_RANK, CustomOp, Error, Info, ModelOptions, Options, Tensor, call, lib, load_ops
 
 _ALIGN = 64  # outputs at a multiple of this are computed in place
 _MAX_SESSIONS = 8
@@ -62,19 +62,23 @@ class Session:
     consistent  float answers are the same bytes on every processor (docs/numerics.md), at a price in speed
     max_bytes  that runs may hold for each set of input shapes; more raises ERR_NOMEM. 0: no limit
     precision  "f32", or "bf16": large weights of float models are held in half the bytes (docs/numerics.md)
+    ops_libraries  paths of shared objects with operators that are not built in (docs/sdk.md)
 
     A session may be used by several threads: runs wait for each other. Sessions run side by side.
     Raises ledge.Error with the library's one line.
     """
 
     def __init__(self, model: Union[str, os.PathLike, bytes, bytearray, memoryview], *, threads: int = 1,
-                 consistent: bool = False, max_bytes: int = 0, precision: str = "f32"):
+                 consistent: bool = False, max_bytes: int = 0, precision: str = "f32",
+                 ops_libraries: Sequence[Union[str, os.PathLike]] = ()):
         handle = c_void_p()
+        ops = [op for path in ops_libraries for op in load_ops(os.fspath(path))]
+        how = ModelOptions(custom_ops=(CustomOp * len(ops))(*ops), n_custom_ops=len(ops))  # copied by the library
         model = bytes(model) if isinstance(model, (bytearray, memoryview)) else model
         if isinstance(model, bytes):
-            call("ledge_model_open_memory", model, len(model), None, byref(handle))
+            call("ledge_model_open_memory", model, len(model), byref(how), byref(handle))
         else:
-            call("ledge_model_open", os.fsencode(model), None, byref(handle))
+            call("ledge_model_open", os.fsencode(model), byref(how), byref(handle))
         self._bytes = model  # read in place while the model lives
         self._model = handle
         self._sessions: collections.OrderedDict[tuple, c_void_p] = collections.OrderedDict()

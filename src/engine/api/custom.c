@@ -30,6 +30,13 @@ struct params {
     size_t scratch_at; /* of the caller's scratch, behind the tensors */
 };
 
+/* A question to infer. */
+struct asked {
+    struct ledge_op_infer *infer;
+    bool waits; /* for the value of that input */
+    int32_t input;
+};
+
 static const struct ledge_custom_op *op_of(const struct ledge_graph *graph,
                                            const struct ledge_node *node)
 {
@@ -95,11 +102,63 @@ static enum ledge_status take_outputs(struct ledge_op_infer *infer,
     return LEDGE_OK;
 }
 
+enum ledge_status ledge_custom_wait(const struct ledge_custom_call *call, int32_t input)
+{
+    struct asked *asked = call->inner;
+    bool there = input >= 0 && input < call->n_inputs &&
+                 call->inputs[input].dtype != LEDGE_DTYPE_NONE && call->inputs[input].data == NULL;
+    if (asked == NULL || !there) {
+        return ledge_custom_fail(call, LEDGE_ERR_STATE, "there is no input %d to wait for",
+                                 (int)input);
+    }
+    asked->waits = true;
+    asked->input = input;
+    return LEDGE_ERR_UNSUPPORTED;
+}
+
+enum ledge_status ledge_custom_give(const struct ledge_custom_call *call, int32_t output,
+                                    const void *data, size_t bytes)
+{
+    struct asked *asked = call->inner;
+    if (asked == NULL || output < 0 || output >= call->n_outputs) {
+        return ledge_custom_fail(call, LEDGE_ERR_STATE, "there is no output %d to give",
+                                 (int)output);
+    }
+    const struct ledge_tensor *tensor = &call->outputs[output];
+    int64_t count = 1;
+    bool whole = tensor->rank >= 0 && tensor->rank <= LEDGE_MAX_RANK;
+    for (int32_t k = 0; whole && k < tensor->rank; k++) {
+        whole = tensor->dims[k] >= 0 && ledge_mul_i64(count, tensor->dims[k], &count);
+    }
+    size_t size = ledge_dtype_size(tensor->dtype), wanted = 0;
+    if (!whole || size == 0 || tensor->dtype == LEDGE_STRING ||
+        !ledge_mul_size((size_t)count, size, &wanted) || wanted != bytes) {
+        return ledge_custom_fail(call, LEDGE_ERR_SHAPE,
+                                 "output %d is given %zu bytes, its shape has %zu", (int)output,
+                                 bytes, wanted);
+    }
+    struct ledge_graph *graph = asked->infer->graph;
+    void *copy = ledge_arena_alloc(&graph->arena, bytes, ALIGN);
+    if (copy == NULL) {
+        return ledge_custom_fail(call, LEDGE_ERR_NOMEM, "no memory for output %d", (int)output);
+    }
+    if (bytes > 0) {
+        memcpy(copy, data, bytes);
+    }
+    if (asked->infer->node->out[output] >= 0) {
+        struct ledge_value *value = &graph->values[asked->infer->node->out[output]];
+        value->data = copy;
+        value->bytes = bytes;
+    }
+    return LEDGE_OK;
+}
+
 static enum ledge_status infer_custom(struct ledge_op_infer *infer)
 {
     const struct ledge_node *node = infer->node;
     const struct ledge_custom_op *op = op_of(infer->graph, node);
     struct ledge_error local = {.status = LEDGE_OK};
+    struct asked asked = {.infer = infer};
     struct ledge_tensor *tensors = LEDGE_NEW_ARRAY(&infer->graph->arena, struct ledge_tensor,
                                                    (size_t)node->n_in + (size_t)node->n_out);
     if (tensors == NULL) {
@@ -116,8 +175,12 @@ static enum ledge_status infer_custom(struct ledge_op_infer *infer)
                                            .node =
                                                (const struct ledge_custom_node *)(const void *)node,
                                            .user = op->user,
-                                           .err = &local};
+                                           .err = &local,
+                                           .inner = &asked};
     enum ledge_status status = op->infer(&call);
+    if (asked.waits) {
+        return ledge_infer_wait(infer, asked.input);
+    }
     if (status != LEDGE_OK) {
         return ledge_infer_fail(infer, status, "%.150s", text_of(&local, status));
     }
@@ -188,6 +251,10 @@ static enum ledge_status prepare_custom(struct ledge_op_prepare *prepare)
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory for its parameters");
     }
     *params = (struct params){.op = op_of(prepare->graph, node), .node = node};
+    if (params->op->run == NULL) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_STATE,
+                                  "infer gave no data, and there is no run");
+    }
     params->state = ledge_arena_alloc(prepare->memory, params->op->state_bytes, ALIGN);
     size_t tensors = ((size_t)node->n_in + (size_t)node->n_out) * sizeof(struct ledge_tensor);
     size_t wanted = 0;
@@ -215,10 +282,9 @@ static enum ledge_status check(const struct ledge_custom_op *ops, int32_t i,
 {
     const struct ledge_graph nothing = {.extra_ops = NULL};
     const struct ledge_custom_op *op = &ops[i];
-    if (op->domain == NULL || op->name == NULL || op->name[0] == '\0' || op->infer == NULL ||
-        op->run == NULL) {
-        return ledge_fail(err, LEDGE_ERR_ARG,
-                          "custom operator %d needs a domain, a name, infer and run", (int)i);
+    if (op->domain == NULL || op->name == NULL || op->name[0] == '\0' || op->infer == NULL) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "custom operator %d needs a domain, a name and infer",
+                          (int)i);
     }
     const struct ledge_node node = {.op = op->name, .domain = op->domain};
     if (ledge_op_find(&nothing, &node) != NULL) {
@@ -317,4 +383,18 @@ enum ledge_status ledge_custom_fail(const struct ledge_custom_call *call, enum l
     va_end(args);
     call->err->status = status;
     return status;
+}
+
+const struct ledge_ops_host *ledge_ops_host(void)
+{
+    static const struct ledge_ops_host host = {.bytes = sizeof host,
+                                               .get_int = ledge_custom_int,
+                                               .get_float = ledge_custom_float,
+                                               .get_string = ledge_custom_string,
+                                               .get_ints = ledge_custom_ints,
+                                               .get_floats = ledge_custom_floats,
+                                               .wait = ledge_custom_wait,
+                                               .give = ledge_custom_give,
+                                               .fail = ledge_custom_fail};
+    return &host;
 }

@@ -5,6 +5,7 @@
 
 #include "engine/ops/op.h"
 #include "ledge/custom.h"
+#include "ledge/ops_library.h"
 
 /* Copy n operators into the graph's arena and make them its extra_ops.
  * Errors: ERR_ARG (a name or function is missing, one stands twice), ERR_EXISTS (built in),

@@ -227,7 +227,7 @@ static void bad_registrations_are_refused(void **state)
     assert_int_equal(ledge_model_open_memory(bytes, size, &options, &model, &err),
                      LEDGE_ERR_EXISTS);
     ops[1].name = "Other";
-    ops[1].run = NULL;
+    ops[1].infer = NULL;
     assert_int_equal(ledge_model_open_memory(bytes, size, &options, &model, &err), LEDGE_ERR_ARG);
     options.custom_ops = NULL;
     assert_int_equal(ledge_model_open_memory(bytes, size, &options, &model, &err), LEDGE_ERR_ARG);
@@ -235,6 +235,87 @@ static void bad_registrations_are_refused(void **state)
                      LEDGE_ERR_UNSUPPORTED);
     assert_string_equal(err.text, "no kernel for 1 operator: com.example.Scale");
     assert_null(model);
+    free(bytes);
+}
+
+/* -- outputs that only values tell ----------------------------------------------------------------
+ */
+
+static int64_t asked, answered;
+
+/* y: x[0] times the number x[1]. */
+static enum ledge_status repeat_infer(const struct ledge_custom_call *call)
+{
+    const float *x = call->inputs[0].data;
+    float y[16];
+    asked++;
+    if (x == NULL) {
+        return ledge_custom_wait(call, 0);
+    }
+    answered++;
+    if (!(x[0] >= 0 && x[0] <= 16)) {
+        return ledge_custom_fail(call, LEDGE_ERR_RANGE, "%g times", (double)x[0]);
+    }
+    for (int i = 0; i < (int)x[0]; i++) {
+        y[i] = x[1];
+    }
+    call->outputs[0].dtype = LEDGE_F32;
+    call->outputs[0].rank = 1;
+    call->outputs[0].dims[0] = (int64_t)x[0];
+    assert_int_equal(ledge_custom_give(call, 0, y, 1000), LEDGE_ERR_SHAPE);
+    assert_int_equal(ledge_custom_give(call, 1, y, 4), LEDGE_ERR_STATE);
+    assert_int_equal(ledge_custom_wait(call, 0), LEDGE_ERR_STATE); /* it is there */
+    call->err->text[0] = '\0';
+    return ledge_custom_give(call, 0, y, (size_t)x[0] * sizeof *y);
+}
+
+static void an_operator_waits_for_a_value_and_gives_its_output(void **state)
+{
+    (void)state;
+    static const struct ledge_custom_op repeat = {
+        .domain = "com.example", .name = "Scale", .infer = repeat_infer};
+    const struct ledge_model_options options = {.custom_ops = &repeat, .n_custom_ops = 1};
+    struct ledge_graph graph;
+    struct ledge_model *model = NULL;
+    struct ledge_session *session = NULL;
+    struct ledge_error err;
+    size_t size;
+    uint8_t *bytes = NULL;
+    ledge_graph_init(&graph, NULL);
+    int32_t v[4];
+    v[0] = ledge_graph_add_value(&graph, "x", LEDGE_F32, TEST_SHAPE(2));
+    for (int i = 1; i < 4; i++) {
+        v[i] = ledge_graph_add_value(&graph, i == 3 ? "y" : NULL, LEDGE_DTYPE_NONE, -1, NULL);
+    }
+    (void)ledge_graph_add_node(&graph, "", "Relu", 13, NULL, &v[0], 1, &v[1], 1);
+    (void)ledge_graph_add_node(&graph, "com.example", "Scale", 1, "late", &v[1], 1, &v[2], 1);
+    (void)ledge_graph_add_node(&graph, "", "Neg", 13, NULL, &v[2], 1, &v[3], 1);
+    assert_true(ledge_graph_add_input(&graph, v[0]) == 0 &&
+                ledge_graph_add_output(&graph, v[3]) == 0);
+    assert_int_equal(ledge_file_write(&graph, NULL, &size, NULL), LEDGE_OK);
+    assert_int_equal(posix_memalign((void **)&bytes, 64, size), 0);
+    assert_int_equal(ledge_file_write(&graph, bytes, &size, NULL), LEDGE_OK);
+    ledge_graph_done(&graph);
+    assert_int_equal(ledge_model_open_memory(bytes, size, &options, &model, &err), LEDGE_OK);
+    assert_int_equal(ledge_session_open(model, NULL, &session, &err), LEDGE_OK);
+    assert_true(asked > 0 && answered == 0);
+    for (int n = 4; n >= 0; n -= 2) {
+        float x[2] = {(float)n, (float)(10 + n)};
+        struct ledge_tensor out,
+            in = {.data = x, .bytes = 8, .dtype = LEDGE_F32, .rank = 1, .dims = {2}};
+        assert_int_equal(ledge_session_run(session, &in, 1, &out, 1, &err), LEDGE_OK);
+        assert_int_equal(out.dims[0], n);
+        for (int i = 0; i < n; i++) {
+            assert_true(((const float *)out.data)[i] == -(float)(10 + n));
+        }
+    }
+    float x[2] = {17, 1};
+    struct ledge_tensor out,
+        in = {.data = x, .bytes = 8, .dtype = LEDGE_F32, .rank = 1, .dims = {2}};
+    assert_int_equal(ledge_session_run(session, &in, 1, &out, 1, &err), LEDGE_ERR_RANGE);
+    assert_non_null(strstr(err.text, "node late (Scale): 17 times"));
+    ledge_session_close(session);
+    ledge_model_close(model);
     free(bytes);
 }
 
@@ -295,6 +376,7 @@ int main(void)
         cmocka_unit_test(an_operator_of_ones_own_runs),
         cmocka_unit_test(errors_name_the_node),
         cmocka_unit_test(bad_registrations_are_refused),
+        cmocka_unit_test(an_operator_waits_for_a_value_and_gives_its_output),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

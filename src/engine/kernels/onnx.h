@@ -311,7 +311,8 @@ struct ledge_resize_pass {
 struct ledge_resize {
     int32_t n;
     struct ledge_resize_pass pass[LEDGE_MAX_RANK];
-    size_t half; /* bytes of one of the two scratch buffers */
+    size_t half;            /* bytes of one of the two scratch buffers */
+    enum ledge_dtype dtype; /* u8 and i8 become floats in a third one (at 2 half) */
     float fill;
 };
 enum ledge_status ledge_resize_c(const struct ledge_kernel_call *call);

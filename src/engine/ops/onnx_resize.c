@@ -83,7 +83,8 @@ static enum ledge_status apply_scales(const struct ledge_op_infer *infer, struct
 {
     const struct ledge_value *x = ledge_infer_in(infer, 0);
     for (int32_t i = 0; i < n; i++) {
-        double dim = floor((double)x->dims[axes[i]] * scales[i]);
+        /* The product of floats: 224 / 720.0f times 720 is 224, in double it is a bit less. */
+        double dim = (double)floorf((float)x->dims[axes[i]] * (float)scales[i]);
         if (!(scales[i] > 0) || dim > 0x1p31) {
             return ledge_infer_fail(infer, LEDGE_ERR_RANGE, "scale %g", scales[i]);
         }
@@ -196,7 +197,7 @@ enum ledge_status ledge_onnx_resize_infer(struct ledge_op_infer *infer)
                                     (long long)x->dims[i], (long long)r.dims[i], (int)i);
         }
     }
-    if (!is(r.mode, "nearest")) {
+    if (!is(r.mode, "nearest") && x->dtype != LEDGE_U8 && x->dtype != LEDGE_I8) {
         LEDGE_TRY(ledge_onnx_dtype_is(infer, 0, LEDGE_F32));
     }
     return ledge_infer_out(infer, 0, x->dtype, x->rank, r.dims);
@@ -326,9 +327,12 @@ static bool touched(const struct resize *r, const struct ledge_value *x, int32_t
 static enum ledge_status prepare_passes(struct ledge_op_prepare *prepare, const struct resize *r)
 {
     const struct ledge_value *x = ledge_prepare_in(prepare, 0);
-    struct ledge_resize params = {.fill = r->fill};
+    struct ledge_resize params = {.dtype = x->dtype, .fill = r->fill};
     struct ledge_value now = *x; /* shape between the passes */
-    for (int32_t i = 0; i < x->rank; i++) {
+    for (int32_t k = 0; k < x->rank; k++) {
+        /* Of bytes, which are rounded after each axis, the last axis goes first: as ONNX Runtime
+         * and Pillow do it. */
+        int32_t i = x->dtype == LEDGE_F32 ? k : x->rank - 1 - k;
         if (!touched(r, x, i)) {
             continue;
         }
@@ -343,6 +347,9 @@ static enum ledge_status prepare_passes(struct ledge_op_prepare *prepare, const 
         return LEDGE_OK;
     }
     prepare->scratch_bytes = params.n > 1 ? 2 * params.half : 0;
+    if (x->dtype != LEDGE_F32) {
+        prepare->scratch_bytes = 2 * params.half + (size_t)ledge_onnx_count(x) * sizeof(float);
+    }
     return ledge_onnx_ready(prepare, ledge_resize_c, "Resize_c", &params, sizeof params);
 }
 

@@ -325,6 +325,26 @@ static void test_resize(void **state)
     expect(&net, y, TEST_SHAPE(1, 1, 2, 4), FLOATS(1, 1.5f, 2.5f, 3, 1, 1.5f, 2.5f, 3));
 }
 
+/* 63.75 and 191.25 become whole numbers after each axis; cubic overshoots and is cut off. */
+static void test_resize_bytes(void **state)
+{
+    (void)state;
+    static const uint8_t x[4] = {0, 255, 255, 0};
+    static const uint8_t want[2][4] = {{0, 64, 191, 255}, {0, 58, 197, 255}};
+    for (int i = 0; i < 2; i++) {
+        struct test_net net;
+        test_init(&net);
+        int32_t in = test_input(&net, LEDGE_U8, TEST_SHAPE(1, 2), x);
+        int32_t scales = test_constant(&net, LEDGE_F32, TEST_SHAPE(2), FLOATS(1, 2));
+        int32_t y = test_node(&net, "", "Resize", 3, TEST_VALUES(in, -1, scales));
+        assert_true(ledge_graph_set_string(&net.graph, 0, "mode", i == 0 ? "linear" : "cubic"));
+        test_output(&net, y);
+        test_run(&net, LEDGE_RUNG_C, 1);
+        assert_memory_equal(test_result(&net, 0, TEST_SHAPE(1, 4)), want[i], 4);
+        test_done(&net);
+    }
+}
+
 static void test_layer_norm(void **state)
 {
     (void)state;
@@ -420,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_cast),          cmocka_unit_test(test_resize),
         cmocka_unit_test(test_layer_norm),    cmocka_unit_test(test_lstm),
         cmocka_unit_test(test_quantize),      cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_resize_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
