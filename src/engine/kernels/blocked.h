@@ -212,13 +212,13 @@ void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t threads, i
 size_t ledge_blocked_conv_floats(const struct ledge_blocked_conv *conv);
 /* First output block of a unit, how many it has. */
 int64_t ledge_blocked_unit(const struct ledge_blocked_conv *conv, int64_t unit, int64_t *blocks);
-void ledge_blocked_conv_pack(const struct ledge_blocked_conv *conv, const float *weights,
+void ledge_blocked_conv_pack(const struct ledge_blocked_conv *conv, const void *weights,
                              const float *bias, float *packed);
 /* blocked_winograd.c: is it faster for this convolution? Then its own plan, weights and task. */
 bool ledge_blocked_winograd_pays(const struct ledge_blocked_conv *conv);
 void ledge_blocked_winograd_plan(struct ledge_blocked_conv *conv, int32_t threads);
 /* 36 numbers for each pair of channels; returns where the weights end. */
-float *ledge_blocked_winograd_pack(const struct ledge_blocked_conv *conv, const float *weights,
+float *ledge_blocked_winograd_pack(const struct ledge_blocked_conv *conv, const void *weights,
                                    float *packed);
 
 /* `pixels` outputs in a row by tiles of about equal size, `step` floats apart in x; the weights
@@ -268,7 +268,7 @@ struct ledge_blocked_rows {
 
 bool ledge_blocked_depthwise_fits(const struct ledge_geometry *g);
 size_t ledge_blocked_depthwise_floats(const struct ledge_blocked_rows *rows);
-void ledge_blocked_depthwise_pack(const struct ledge_blocked_rows *rows, const float *weights,
+void ledge_blocked_depthwise_pack(const struct ledge_blocked_rows *rows, const void *weights,
                                   const float *bias, float *packed);
 void ledge_blocked_rows_plan(struct ledge_blocked_rows *rows, int32_t threads);
 /* One row of outputs of channel block number `block` from its input rows. */

@@ -12,8 +12,9 @@
 #include "engine/kernels/bf16.h"
 #include "engine/kernels/blocked.h"
 #include "engine/kernels/product_f32.h"
+#include "engine/kernels/turn.h"
 
-enum { H = 1, W = 2, MAX_LANES = 64 };
+enum { H = 1, W = 2 };
 
 /* Tasks are counted in 32 bits; a picture's copy is no more than a gibibyte; a band's input should
  * stay in the L2 cache. */
@@ -225,43 +226,67 @@ size_t ledge_blocked_conv_floats(const struct ledge_blocked_conv *conv)
     return (size_t)(weight_floats(conv) + conv->g.groups * conv->out_blocks * conv->isa->block);
 }
 
-/* Weights of one input channel and tap for n output channels from `out` on; lanes past the last
- * channel are zero. */
-static void pack_lanes(const struct ledge_blocked_conv *conv, const float *weights, int64_t out,
-                       int64_t end, int64_t at, int64_t distance, float *to)
-{
-    for (int64_t lane = 0; lane < conv->isa->block; lane++) {
-        to[lane] = out + lane < end ? weights[(out + lane) * distance + at] : 0.0f;
-    }
-}
-
-/* The weights of two blocks from weight number `at` of packed on; where they end. */
-static int64_t pack_unit(const struct ledge_blocked_conv *conv, const float *weights, int64_t group,
-                         int64_t first, int64_t blocks, float *packed, int64_t at)
+/* Lanes of n input channels from number c on, one tap after the other: [tap][channel][lanes]. */
+static void pack_channels(const struct ledge_blocked_conv *conv, const char *weights, int64_t real,
+                          int64_t lanes, int64_t c, int64_t n, float *to)
 {
     const struct ledge_geometry *g = &conv->g;
     int64_t in = g->in_channels / g->groups, taps = ledge_volume(g->kernel);
-    int64_t end = (group + 1) * (g->out_channels / g->groups);
-    int64_t out = group * (g->out_channels / g->groups) + first * conv->isa->block;
-    int64_t step = step_of(conv);
-    for (int64_t c0 = 0; c0 < in; c0 += step) {
-        for (int64_t tap = 0; tap < taps; tap++) {
-            for (int64_t c = c0; c < in && c < c0 + step; c++) {
-                int64_t from = g->layout == LEDGE_NCHW ? c * taps + tap : tap * in + c;
-                for (int64_t v = 0; v < blocks; v++, at += conv->isa->block) {
-                    float lanes[MAX_LANES], *to = conv->bf16 ? lanes : packed + at;
-                    pack_lanes(conv, weights, out + v * conv->isa->block, end, from, in * taps, to);
-                    if (conv->bf16) {
-                        ledge_bf16_narrow(lanes, conv->isa->block, (uint16_t *)packed + at);
-                    }
-                }
+    bool nchw = g->layout == LEDGE_NCHW;
+    for (int64_t i = 0; i < n && nchw && taps > 1; i++) {
+        ledge_turn_floats(weights + 4 * (c + i) * taps, in * taps, real, lanes, taps,
+                          to + i * lanes, n * lanes);
+    }
+    for (int64_t tap = 0; tap < taps && !(nchw && taps > 1); tap++) {
+        ledge_turn_floats(weights + 4 * (tap * in + c), in * taps, real, lanes, n,
+                          to + tap * n * lanes, lanes);
+    }
+}
+
+/* The same as bf16. */
+static void narrow_channels(const struct ledge_blocked_conv *conv, const char *weights,
+                            int64_t real, int64_t lanes, int64_t c, int64_t n, uint16_t *to)
+{
+    const struct ledge_geometry *g = &conv->g;
+    int64_t in = g->in_channels / g->groups, taps = ledge_volume(g->kernel);
+    for (int64_t tap = 0; tap < taps; tap++) {
+        for (int64_t i = c; i < c + n; i++, to += lanes) {
+            float row[LEDGE_TURN_LANES] = {0};
+            int64_t from = g->layout == LEDGE_NCHW ? i * taps + tap : tap * in + i;
+            for (int64_t lane = 0; lane < real; lane++) {
+                row[lane] = ledge_float_at(weights, lane * in * taps + from);
             }
+            ledge_bf16_narrow(row, lanes, to);
         }
+    }
+}
+
+/* The weights of a unit from weight number `at` of packed on; where they end. Lanes past the last
+ * channel are zero. */
+static int64_t pack_unit(const struct ledge_blocked_conv *conv, const char *weights, int64_t group,
+                         int64_t first, int64_t blocks, float *packed, int64_t at)
+{
+    const struct ledge_geometry *g = &conv->g;
+    int64_t in = g->in_channels / g->groups, out = g->out_channels / g->groups;
+    int64_t taps = ledge_volume(g->kernel), lanes = blocks * conv->isa->block;
+    int64_t real = out - first * conv->isa->block;
+    real = real < lanes ? real : lanes;
+    weights += 4 * (group * out + first * conv->isa->block) * in * taps;
+    /* channels are parted where taps come between them; bf16 is narrowed a little at a time */
+    int64_t step = conv->bf16 || taps > 1 ? step_of(conv) : in;
+    for (int64_t c = 0; c < in; c += step) {
+        int64_t n = in - c < step ? in - c : step;
+        if (conv->bf16) {
+            narrow_channels(conv, weights, real, lanes, c, n, (uint16_t *)packed + at);
+        } else {
+            pack_channels(conv, weights, real, lanes, c, n, packed + at);
+        }
+        at += taps * n * lanes;
     }
     return at;
 }
 
-void ledge_blocked_conv_pack(const struct ledge_blocked_conv *conv, const float *weights,
+void ledge_blocked_conv_pack(const struct ledge_blocked_conv *conv, const void *weights,
                              const float *bias, float *packed)
 {
     const struct ledge_geometry *g = &conv->g;

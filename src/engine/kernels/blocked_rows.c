@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/kernels/blocked.h"
+#include "engine/kernels/turn.h"
 
 enum { H = 1, W = 2, MAX_KERNEL = LEDGE_BLOCKED_MAX_KERNEL };
 
@@ -55,18 +56,18 @@ size_t ledge_blocked_depthwise_floats(const struct ledge_blocked_rows *rows)
 }
 
 /* For each block the taps, then the bias. */
-void ledge_blocked_depthwise_pack(const struct ledge_blocked_rows *rows, const float *weights,
+void ledge_blocked_depthwise_pack(const struct ledge_blocked_rows *rows, const void *weights,
                                   const float *bias, float *packed)
 {
     const struct ledge_geometry *g = &rows->g;
     int64_t taps = ledge_volume(g->kernel), block = rows->isa->block;
-    for (int64_t c = 0; c < rows->blocks * block; c++) {
-        float *to = packed + c / block * plane_weights(rows) + c % block;
-        bool real = c < g->out_channels;
-        for (int64_t t = 0; t < taps; t++) {
-            to[t * block] = real ? weights[c * taps + t] : 0.0f;
+    for (int64_t c = 0; c < rows->blocks * block; c += block) {
+        float *to = packed + c / block * plane_weights(rows);
+        int64_t left = g->out_channels - c, real = left < block ? left : block;
+        ledge_turn_floats((const char *)weights + 4 * c * taps, taps, real, block, taps, to, block);
+        for (int64_t i = 0; i < block; i++) {
+            to[taps * block + i] = i < real && bias != NULL ? bias[c + i] : 0.0f;
         }
-        to[taps * block] = real && bias != NULL ? bias[c] : 0.0f;
     }
 }
 

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "engine/kernels/blocked.h"
+#include "engine/kernels/turn.h"
 
 enum {
     H = 1,
@@ -89,51 +90,73 @@ void ledge_blocked_winograd_plan(struct ledge_blocked_conv *conv, int32_t thread
 /* -- weights --------------------------------------------------------------------------------------
  */
 
-/* U = G g G^T for one pair of channels; taps are `step` apart. */
-static void transform_weights(const float *taps, int64_t step, float *u)
+enum { TAPS = 9, TOGETHER = 4 }; /* input channels whose taps are fetched together */
+
+/* G times three rows, `from` lanes apart: six rows, `to` lanes apart. */
+static void transform_rows(const double *x, int64_t from, double *y, int64_t to, int64_t lanes)
 {
     static const double a = 0.70710678118654752, b = 1.41421356237309505;
-    const double g[6][3] = {
-        {1, 0, 0},
-        {1 / -1.5, a / -1.5, 0.5 / -1.5},
-        {1 / -1.5, -a / -1.5, 0.5 / -1.5},
-        {1 / 6.0, b / 6, 2 / 6.0},
-        {1 / 6.0, -b / 6, 2 / 6.0},
-        {0, 0, 1},
-    };
-    for (int i = 0; i < 6; i++) {
-        double row[3];
-        for (int x = 0; x < 3; x++) {
-            row[x] = 0;
-            for (int y = 0; y < 3; y++) {
-                row[x] += g[i][y] * (double)taps[(3 * y + x) * step];
-            }
+    for (int64_t l = 0; l < lanes; l++) {
+        double x0 = x[l], x1 = x[from + l], x2 = x[2 * from + l];
+        double near = (x0 + 0.5 * x2) * (1 / -1.5), near_odd = a / -1.5 * x1;
+        double far = (x0 + 2 * x2) * (1 / 6.0), far_odd = b / 6 * x1;
+        y[l] = x0;
+        y[to + l] = near + near_odd;
+        y[2 * to + l] = near - near_odd;
+        y[3 * to + l] = far + far_odd;
+        y[4 * to + l] = far - far_odd;
+        y[5 * to + l] = x2;
+    }
+}
+
+/* U = G g G^T for one input channel and a vector of output channels: taps are [9][lanes], `step`
+ * floats apart, points of u `pitch` floats. */
+static void transform_weights(const float *taps, int64_t step, int64_t lanes, float *u,
+                              int64_t pitch)
+{
+    double g[TAPS * LEDGE_TURN_LANES], rows[6 * 3 * LEDGE_TURN_LANES], out[6 * LEDGE_TURN_LANES];
+    for (int64_t t = 0; t < TAPS; t++) {
+        for (int64_t l = 0; l < lanes; l++) {
+            g[t * lanes + l] = (double)taps[t * step + l];
         }
-        for (int j = 0; j < 6; j++) {
-            u[6 * i + j] = (float)(row[0] * g[j][0] + row[1] * g[j][1] + row[2] * g[j][2]);
+    }
+    for (int64_t x = 0; x < 3; x++) {
+        transform_rows(g + x * lanes, 3 * lanes, rows + x * lanes, 3 * lanes, lanes);
+    }
+    for (int64_t i = 0; i < 6; i++) {
+        transform_rows(rows + 3 * i * lanes, lanes, out, lanes, lanes);
+        for (int64_t j = 0; j < 6; j++, u += pitch) {
+            for (int64_t l = 0; l < lanes; l++) {
+                u[l] = (float)out[j * lanes + l];
+            }
         }
     }
 }
 
-float *ledge_blocked_winograd_pack(const struct ledge_blocked_conv *conv, const float *weights,
+float *ledge_blocked_winograd_pack(const struct ledge_blocked_conv *conv, const void *weights,
                                    float *packed)
 {
     const struct ledge_geometry *g = &conv->g;
-    int64_t channels = g->in_channels, nchw = g->layout == LEDGE_NCHW;
+    const int64_t channels = g->in_channels, nchw = g->layout == LEDGE_NCHW;
+    float taps[TAPS * TOGETHER * LEDGE_TURN_LANES];
     for (int64_t unit = 0; unit < conv->units; unit++) {
-        int64_t blocks, first = ledge_blocked_unit(conv, unit, &blocks);
-        int64_t width = blocks * conv->isa->block;
-        for (int64_t c = 0; c < channels; c++) {
-            for (int64_t lane = 0; lane < width; lane++) {
-                int64_t out = first * conv->isa->block + lane;
-                float u[POINTS] = {0};
-                if (out < g->out_channels) {
-                    transform_weights(weights + out * 9 * channels + (nchw ? 9 * c : c),
-                                      nchw ? 1 : channels, u);
-                }
-                for (int64_t p = 0; p < POINTS; p++) {
-                    packed[(p * channels + c) * width + lane] = u[p];
-                }
+        int64_t blocks, first = ledge_blocked_unit(conv, unit, &blocks) * conv->isa->block;
+        int64_t width = blocks * conv->isa->block, left = g->out_channels - first;
+        int64_t real = left < width ? left : width;
+        const char *from = (const char *)weights + 4 * first * TAPS * channels;
+        for (int64_t c = 0; c < channels; c += TOGETHER) {
+            int64_t n = channels - c < TOGETHER ? channels - c : TOGETHER;
+            for (int64_t t = 0; t < TAPS && !nchw; t++) {
+                ledge_turn_floats(from + 4 * (t * channels + c), TAPS * channels, real, width, n,
+                                  taps + t * n * width, width);
+            }
+            if (nchw) {
+                ledge_turn_floats(from + 4 * TAPS * c, TAPS * channels, real, width, TAPS * n, taps,
+                                  width);
+            }
+            for (int64_t i = 0; i < n; i++) {
+                transform_weights(taps + i * (nchw ? TAPS : 1) * width, (nchw ? 1 : n) * width,
+                                  width, packed + (c + i) * width, channels * width);
             }
         }
         packed += POINTS * channels * width;

@@ -55,7 +55,7 @@ void ledge_gemm_f32_plan(struct ledge_gemm_fast *fast, const struct ledge_f32_ke
 /* Floats of scratch; a b that is not constant is packed there in each run. */
 size_t ledge_gemm_f32_scratch(const struct ledge_gemm_fast *fast, bool constant_b);
 
-void ledge_gemm_f32_pack(const struct ledge_gemm_fast *fast, const float *b, float *packed);
+void ledge_gemm_f32_pack(const struct ledge_gemm_fast *fast, const void *b, float *packed);
 
 enum ledge_status ledge_gemm_f32_fast(const struct ledge_kernel_call *call);
 

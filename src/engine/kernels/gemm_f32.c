@@ -50,13 +50,13 @@ size_t ledge_gemm_f32_scratch(const struct ledge_gemm_fast *fast, bool constant_
     return (constant_b ? 0 : fast->b_floats) + (size_t)fast->threads * fast->worker_floats;
 }
 
-void ledge_gemm_f32_pack(const struct ledge_gemm_fast *fast, const float *b, float *packed)
+void ledge_gemm_f32_pack(const struct ledge_gemm_fast *fast, const void *b, float *packed)
 {
     const struct ledge_matmul_shape *s = &fast->base.shape;
     int64_t count = b_count(s);
     for (int64_t i = 0; i < count; i++) {
         /* b is dense in the outer dimensions it has */
-        const float *from = b + i * s->k * s->n;
+        const char *from = (const char *)b + 4 * i * s->k * s->n;
         if (fast->bf16) {
             ledge_product_f32_pack_b16(fast->isa, from, s->b_row, s->b_col, s->k, s->n,
                                        (uint16_t *)packed + (size_t)i * fast->b_floats);

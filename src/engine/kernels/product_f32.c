@@ -4,7 +4,10 @@
  */
 #include "engine/kernels/product_f32.h"
 
+#include <string.h>
+
 #include "engine/kernels/bf16.h"
+#include "engine/kernels/turn.h"
 
 /* Bytes of streamed panels worked on together: they live in the L2 cache. */
 enum { GROUP_BYTES = 128 * 1024 };
@@ -197,53 +200,72 @@ size_t ledge_product_f32_b_size(const struct ledge_f32_kernels *isa, int64_t k, 
     return (size_t)(ceil_div(n, isa->nr) * isa->nr) * (size_t)k;
 }
 
-void ledge_product_f32_pack_a(const struct ledge_f32_kernels *isa, const float *a, int64_t a_row,
+/* k lines of lanes floats, of which the first `real` are there: float i of line at is from[at *
+ * step + i * distance]. */
+static void pack_lines(const void *from, int64_t step, int64_t distance, int64_t k, int64_t real,
+                       int64_t lanes, float *to)
+{
+    if (step == 1) {
+        ledge_turn_floats(from, distance, real, lanes, k, to, lanes);
+        return;
+    }
+    for (int64_t at = 0; at < k; at++, to += lanes) {
+        const char *line = (const char *)from + 4 * at * step;
+        if (distance == 1) {
+            memcpy(to, line, (size_t)real * sizeof *to);
+        }
+        for (int64_t i = 0; i < real && distance != 1; i++) {
+            to[i] = ledge_float_at(line, i * distance);
+        }
+        memset(to + real, 0, (size_t)(lanes - real) * sizeof *to);
+    }
+}
+
+void ledge_product_f32_pack_a(const struct ledge_f32_kernels *isa, const void *a, int64_t a_row,
                               int64_t a_k, int64_t m, int64_t k, float *packed)
 {
     for (int64_t k0 = 0; k0 < k; k0 += LEDGE_F32_KC) {
         int64_t kc = k - k0 < LEDGE_F32_KC ? k - k0 : LEDGE_F32_KC;
         for (int64_t i = 0; i < ceil_div(m, isa->mr); i++) {
-            int64_t first = row_at(isa, m, i);
-            int64_t last = row_at(isa, m, i + 1);
-            for (int64_t at = k0; at < k0 + kc; at++) {
-                for (int64_t row = first; row < last; row++) {
-                    *packed++ = a[row * a_row + at * a_k];
-                }
-            }
+            int64_t first = row_at(isa, m, i), rows = row_at(isa, m, i + 1) - first;
+            pack_lines((const char *)a + 4 * (first * a_row + k0 * a_k), a_k, a_row, kc, rows, rows,
+                       packed);
+            packed += kc * rows;
         }
     }
 }
 
 /* b in panels; element number i of the packed ones goes to floats[i] or, as bf16, to halves[i]. */
-static void pack_b(const struct ledge_f32_kernels *isa, const float *b, int64_t b_k, int64_t b_col,
+static void pack_b(const struct ledge_f32_kernels *isa, const void *b, int64_t b_k, int64_t b_col,
                    int64_t k, int64_t n, float *floats, uint16_t *halves)
 {
+    const int64_t nr = isa->nr;
     for (int64_t k0 = 0; k0 < k; k0 += LEDGE_F32_KC) {
         int64_t kc = k - k0 < LEDGE_F32_KC ? k - k0 : LEDGE_F32_KC;
-        for (int64_t col = 0; col < n; col += isa->nr) {
-            int64_t real = n - col < isa->nr ? n - col : isa->nr;
-            for (int64_t at = k0; at < k0 + kc; at++) {
-                const float *from = b + at * b_k + col * b_col;
-                for (int64_t i = 0; i < isa->nr; i++) {
-                    float w = i < real ? from[i * b_col] : 0.0f;
-                    if (halves != NULL) {
-                        ledge_bf16_narrow(&w, 1, halves++);
-                    } else {
-                        *floats++ = w;
-                    }
-                }
+        for (int64_t col = 0; col < n; col += nr) {
+            int64_t real = n - col < nr ? n - col : nr;
+            const char *from = (const char *)b + 4 * (k0 * b_k + col * b_col);
+            if (halves == NULL) {
+                pack_lines(from, b_k, b_col, kc, real, nr, floats);
+                floats += kc * nr;
+                continue;
+            }
+            for (int64_t at = 0; at < kc; at++, halves += nr) {
+                float line[LEDGE_TURN_LANES];
+                pack_lines(from + 4 * at * b_k, b_k, b_col, 1, real, nr, line);
+                ledge_bf16_narrow(line, nr, halves);
             }
         }
     }
 }
 
-void ledge_product_f32_pack_b16(const struct ledge_f32_kernels *isa, const float *b, int64_t b_k,
+void ledge_product_f32_pack_b16(const struct ledge_f32_kernels *isa, const void *b, int64_t b_k,
                                 int64_t b_col, int64_t k, int64_t n, uint16_t *packed)
 {
     pack_b(isa, b, b_k, b_col, k, n, NULL, packed);
 }
 
-void ledge_product_f32_pack_b(const struct ledge_f32_kernels *isa, const float *b, int64_t b_k,
+void ledge_product_f32_pack_b(const struct ledge_f32_kernels *isa, const void *b, int64_t b_k,
                               int64_t b_col, int64_t k, int64_t n, float *packed)
 {
     pack_b(isa, b, b_k, b_col, k, n, packed, NULL);

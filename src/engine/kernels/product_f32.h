@@ -57,15 +57,15 @@ void ledge_vector_f32_run(const struct ledge_f32_kernels *isa,
                           const struct ledge_vector_f32 *vector, struct ledge_pool *pool);
 
 /* Floats of a packed resident side, and packing it. Element (row, k) of a is a[row * a_row + k *
- * a_k], element (k, col) of b is b[k * b_k + col * b_col]. */
+ * a_k], element (k, col) of b is b[k * b_k + col * b_col]; floats that may stand at any byte. */
 size_t ledge_product_f32_a_size(int64_t m, int64_t k);
 size_t ledge_product_f32_b_size(const struct ledge_f32_kernels *isa, int64_t k, int64_t n);
-void ledge_product_f32_pack_a(const struct ledge_f32_kernels *isa, const float *a, int64_t a_row,
+void ledge_product_f32_pack_a(const struct ledge_f32_kernels *isa, const void *a, int64_t a_row,
                               int64_t a_k, int64_t m, int64_t k, float *packed);
-void ledge_product_f32_pack_b(const struct ledge_f32_kernels *isa, const float *b, int64_t b_k,
+void ledge_product_f32_pack_b(const struct ledge_f32_kernels *isa, const void *b, int64_t b_k,
                               int64_t b_col, int64_t k, int64_t n, float *packed);
 /* The same as bf16. */
-void ledge_product_f32_pack_b16(const struct ledge_f32_kernels *isa, const float *b, int64_t b_k,
+void ledge_product_f32_pack_b16(const struct ledge_f32_kernels *isa, const void *b, int64_t b_k,
                                 int64_t b_col, int64_t k, int64_t n, uint16_t *packed);
 
 #endif

@@ -9,11 +9,11 @@
 #include <emmintrin.h>
 #endif
 
-static void turn_some(const uint8_t *const *rows, int64_t from, int64_t end, uint32_t *to,
-                      int64_t step)
+static void turn_some(const uint8_t *const *rows, int64_t lanes, int64_t from, int64_t end,
+                      uint32_t *to, int64_t step)
 {
     for (int64_t i = from; i < end; i++) {
-        for (int lane = 0; lane < 4; lane++) {
+        for (int64_t lane = 0; lane < lanes; lane++) {
             memcpy(to + i * step + lane, rows[lane] + 4 * i, sizeof *to);
         }
     }
@@ -46,7 +46,7 @@ static void turn_square(const uint8_t *const *rows, int64_t i, uint32_t *to, int
 #else
 static void turn_square(const uint8_t *const *rows, int64_t i, uint32_t *to, int64_t step)
 {
-    turn_some(rows, i, i + 4, to, step);
+    turn_some(rows, 4, i, i + 4, to, step);
 }
 #endif
 
@@ -62,18 +62,18 @@ void ledge_turn_words(const void *const *rows, int64_t lanes, int64_t n, uint32_
         }
         int64_t i = 0;
         for (; i + 4 <= count; i += 4) {
-            for (int64_t lane = 0; lane < lanes; lane += 4) {
+            int64_t lane = 0;
+            for (; lane + 4 <= lanes; lane += 4) {
                 turn_square(at + lane, i, to + lane, step);
             }
+            turn_some(at + lane, lanes - lane, i, i + 4, to + lane, step);
         }
-        for (int64_t lane = 0; lane < lanes; lane += 4) {
-            turn_some(at + lane, i, count, to + lane, step);
-        }
+        turn_some(at, lanes, i, count, to, step);
         to += PIECE * step;
     }
 }
 
-void ledge_turn_floats(const float *from, int64_t distance, int64_t real, int64_t lanes, int64_t n,
+void ledge_turn_floats(const void *from, int64_t distance, int64_t real, int64_t lanes, int64_t n,
                        float *to, int64_t step)
 {
     const void *rows[LEDGE_TURN_LANES];

@@ -9,18 +9,26 @@
 #define LEDGE_ENGINE_KERNELS_TURN_H
 
 #include <stdint.h>
+#include <string.h>
 
 /* Word i of row number lane goes to to[i * step + lane].
  *   rows   lanes of them with n words each; NULL: zeros
- *   lanes  a multiple of 4
+ *   lanes  at most LEDGE_TURN_LANES
  *   to     FILLED, lanes words from each multiple of step on */
+enum { LEDGE_TURN_LANES = 64 };
 void ledge_turn_words(const void *const *rows, int64_t lanes, int64_t n, uint32_t *to,
                       int64_t step);
 
-/* The same for rows of floats, `distance` floats apart, of which the first `real` are there. At
- * most LEDGE_TURN_LANES. */
-enum { LEDGE_TURN_LANES = 64 };
-void ledge_turn_floats(const float *from, int64_t distance, int64_t real, int64_t lanes, int64_t n,
+/* The same for rows of floats, `distance` floats apart, of which the first `real` are there. */
+void ledge_turn_floats(const void *from, int64_t distance, int64_t real, int64_t lanes, int64_t n,
                        float *to, int64_t step);
+
+/* Float number i from an address that may be any. */
+static inline float ledge_float_at(const void *from, int64_t i)
+{
+    float value;
+    memcpy(&value, (const char *)from + 4 * i, sizeof value);
+    return value;
+}
 
 #endif
