@@ -85,6 +85,7 @@ static enum ledge_status load(struct ledge_model *model, const struct ledge_mode
     if (ledge_file_is(model->bytes, model->size) && (options == NULL || options->verify == 0)) {
         LEDGE_TRY(ledge_file_read_quickly(model->bytes, model->size, graph, err));
     } else {
+        graph->allow_loose = true; /* what reads it here is ready for that */
         LEDGE_TRY(ledge_import_model(model->bytes, model->size, graph, err));
     }
     LEDGE_TRY(ledge_graph_sort(graph, err));
@@ -310,17 +311,19 @@ static enum ledge_status make_plan(struct ledge_model *model,
                                    const struct ledge_plan_options *options,
                                    struct ledge_plan **plan, struct ledge_error *err)
 {
-    if (!model->prepared) {
-        return ledge_plan_create(&model->graph, options, &model->allocator, plan, err);
-    }
     struct ledge_error ignored;
     struct ledge_plan_options with = *options;
+    with.file = model->map.size > 0 ? &model->map : NULL;
+    if (!model->prepared) {
+        return ledge_plan_create(&model->graph, &with, &model->allocator, plan, err);
+    }
     with.packed = &model->packed;
     if (ledge_plan_create(&model->graph, &with, &model->allocator, plan, &ignored) == LEDGE_OK) {
         return LEDGE_OK;
     }
     LEDGE_TRY(load_original(model, err));
-    return ledge_plan_create(&model->original, options, &model->allocator, plan, err);
+    with.packed = NULL;
+    return ledge_plan_create(&model->original, &with, &model->allocator, plan, err);
 }
 
 static enum ledge_status take_plan(struct ledge_model *model,

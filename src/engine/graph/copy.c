@@ -17,6 +17,7 @@ static bool copy_values(const struct ledge_graph *from, struct ledge_graph *to)
         value->data = old->data;
         value->bytes = old->bytes;
         value->absent = old->absent;
+        value->loose = old->loose;
         value->kind = old->kind;
         for (int32_t k = 0; k < old->rank; k++) {
             const char *name = old->dim_names[k];

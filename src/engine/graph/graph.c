@@ -8,6 +8,7 @@
 
 #include "base/banned.h"
 #include "base/checked.h"
+#include "base/status.h"
 #include "engine/port/port.h"
 
 void ledge_graph_init(struct ledge_graph *graph, const struct ledge_allocator *allocator)
@@ -210,6 +211,23 @@ int32_t ledge_graph_add_constant(struct ledge_graph *graph, const char *name,
         graph->values[value].bytes = bytes;
     }
     return value;
+}
+
+enum ledge_status ledge_graph_settle(struct ledge_graph *graph, int32_t value,
+                                     struct ledge_error *err)
+{
+    struct ledge_value *loose = &graph->values[value];
+    if (!loose->loose) {
+        return LEDGE_OK;
+    }
+    void *copy = ledge_arena_raw(&graph->arena, loose->bytes, 64);
+    if (copy == NULL) {
+        return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for %.80s", loose->name);
+    }
+    memcpy(copy, loose->data, loose->bytes);
+    loose->data = copy;
+    loose->loose = false;
+    return LEDGE_OK;
 }
 
 static int32_t *index_copy(struct ledge_graph *graph, const int32_t *from, int32_t n)

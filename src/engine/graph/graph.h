@@ -72,6 +72,9 @@ struct ledge_value {
     /* Of a graph from the prepared part of a .ledge file: a constant whose elements stand in the
      * file in packed form only; data points to as many zeros, which no kernel may be given. */
     bool absent;
+    /* A constant whose elements may stand at any byte of a file: only what packs it may read it
+     * (ledge_op_prepare.loose_inputs), for anybody else ledge_graph_settle() makes a copy. */
+    bool loose;
     bool late;    /* of a plan: made by a node that runs late (plan.h), so nothing is known of it */
     bool awaited; /* of a plan: a node is late because its shapes depend on this value */
 };
@@ -129,6 +132,7 @@ struct ledge_graph {
     int32_t n_metadata, cap_metadata;
     const struct ledge_op_table
         *extra_ops;      /* looked up before the built-in table; NULL for inference */
+    bool allow_loose;    /* importers may leave large weights of Conv, Gemm, MatMul loose */
     int32_t *name_slots; /* hash index of value names: value index + 1, 0 free */
     int32_t n_name_slots;
 };
@@ -213,6 +217,10 @@ const char *ledge_graph_metadata(const struct ledge_graph *graph, const char *ke
 /* Nodes (not dead) that read value; FILLED up to max, the full count is returned. */
 int32_t ledge_graph_readers(const struct ledge_graph *graph, int32_t value, int32_t *nodes,
                             int32_t max);
+
+/* Give a loose constant an aligned copy; any other value stays as it is. Errors: ERR_NOMEM. */
+LEDGE_NODISCARD enum ledge_status ledge_graph_settle(struct ledge_graph *graph, int32_t value,
+                                                     struct ledge_error *err);
 
 /* Make every reader of value `from` (and the graph outputs and states) read `to` instead. When
  * `from` is a graph output and `to` is computed by a node, the two swap names, so that the graph's

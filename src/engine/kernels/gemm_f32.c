@@ -53,17 +53,21 @@ size_t ledge_gemm_f32_scratch(const struct ledge_gemm_fast *fast, bool constant_
 void ledge_gemm_f32_pack(const struct ledge_gemm_fast *fast, const void *b, float *packed)
 {
     const struct ledge_matmul_shape *s = &fast->base.shape;
-    int64_t count = b_count(s);
-    for (int64_t i = 0; i < count; i++) {
+    const int64_t count = b_count(s);
+    const size_t used = ledge_product_f32_b_size(fast->isa, s->k, s->n);
+    const size_t width = fast->bf16 ? sizeof(uint16_t) : sizeof(float);
+    char *to = (char *)packed;
+    for (int64_t i = 0; i < count; i++, to += width * fast->b_floats) {
         /* b is dense in the outer dimensions it has */
         const char *from = (const char *)b + 4 * i * s->k * s->n;
         if (fast->bf16) {
             ledge_product_f32_pack_b16(fast->isa, from, s->b_row, s->b_col, s->k, s->n,
-                                       (uint16_t *)packed + (size_t)i * fast->b_floats);
+                                       (uint16_t *)(void *)to);
         } else {
             ledge_product_f32_pack_b(fast->isa, from, s->b_row, s->b_col, s->k, s->n,
-                                     packed + (size_t)i * fast->b_floats);
+                                     (float *)(void *)to);
         }
+        memset(to + width * used, 0, width * (fast->b_floats - used));
     }
 }
 

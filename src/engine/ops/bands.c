@@ -302,9 +302,11 @@ enum ledge_status ledge_blocked_bands_prepare(struct ledge_op_prepare *prepare)
     floats += bands->project != NULL ? ledge_blocked_conv_floats(bands->project) : 0;
     prepare->packed_bytes = floats * sizeof(float);
     prepare->pack = pack;
+    prepare->packs_all = true;
     for (int i = 0; i < LEDGE_BANDS_PARTS; i++) {
         prepare->packed_inputs |= 1u << (LEDGE_BANDS_WEIGHTS + 2 * i);
     }
+    prepare->loose_inputs = prepare->packed_inputs;
     prepare->params = bands;
     prepare->scratch_bytes =
         (bands->shared_floats + bands->worker_floats * (size_t)prepare->threads) * sizeof(float);

@@ -170,7 +170,8 @@ static enum ledge_status prepare_dense(struct ledge_op_prepare *prepare,
     ledge_blocked_conv_plan(conv, prepare->threads, tap_at);
     prepare->packed_bytes = ledge_blocked_conv_floats(conv) * sizeof(float);
     prepare->pack = pack_dense;
-    prepare->packed_inputs = 1u << 1;
+    prepare->packs_all = true;
+    prepare->packed_inputs = prepare->loose_inputs = 1u << 1;
     prepare->params = conv;
     prepare->scratch_bytes = conv->worker_floats * (size_t)prepare->threads * sizeof(float);
     prepare->run = ledge_blocked_conv_run;
@@ -210,7 +211,8 @@ static enum ledge_status prepare_depthwise(struct ledge_op_prepare *prepare,
     }
     prepare->packed_bytes = ledge_blocked_depthwise_floats(rows) * sizeof(float);
     prepare->pack = pack_depthwise;
-    prepare->packed_inputs = 1u << 1;
+    prepare->packs_all = true;
+    prepare->packed_inputs = prepare->loose_inputs = 1u << 1;
     prepare->params = rows;
     prepare->run = ledge_blocked_depthwise_run;
     prepare->kernel = rows->isa->depthwise;

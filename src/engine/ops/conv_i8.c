@@ -159,6 +159,7 @@ enum ledge_status ledge_prepare_conv_i8(struct ledge_op_prepare *prepare,
     LEDGE_TRY(begin(prepare, weights, scales, ledge_conv_i8_positions(&made->conv),
                     ledge_conv_i8_packed(&made->conv), &made->source));
     prepare->pack = pack_conv;
+    prepare->packs_all = true;
     prepare->bind = bind_conv;
     prepare->params = made;
     prepare->run = ledge_conv_i8;
@@ -196,6 +197,7 @@ enum ledge_status ledge_prepare_depthwise_i8(struct ledge_op_prepare *prepare,
     LEDGE_TRY(begin(prepare, weights, scales, ledge_depthwise_i8_positions(&made->dw),
                     ledge_depthwise_i8_packed(&made->dw), &made->source));
     prepare->pack = pack_depthwise;
+    prepare->packs_all = true;
     prepare->bind = bind_depthwise;
     prepare->params = made;
     prepare->run = ledge_depthwise_i8;

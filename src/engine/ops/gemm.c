@@ -165,7 +165,8 @@ static enum ledge_status choose(struct ledge_op_prepare *prepare, struct ledge_g
     if (b->data != NULL && fast->packed_floats > 0) {
         prepare->packed_bytes = fast->packed_floats * sizeof(float);
         prepare->pack = pack;
-        prepare->packed_inputs = 1u << 1;
+        prepare->packs_all = true;
+        prepare->packed_inputs = prepare->loose_inputs = 1u << 1;
     }
     prepare->scratch_bytes = ledge_gemm_f32_scratch(fast, prepare->pack != NULL) * sizeof(float);
     prepare->run = ledge_gemm_f32_fast;

@@ -41,14 +41,17 @@ struct ledge_op_prepare {
     const char *kernel; /* e.g. "conv_f32_avx512" */
     const void *params;
     /* Constants in the order the kernel reads them in: so many bytes, written by pack once all
-     * nodes are prepared (plan/pack.c), zeros before. bind, which may be NULL, follows and may take
-     * pointers into them and what they tell. */
+     * nodes are prepared (plan/pack.c), zeros before unless pack writes them all. bind, which may
+     * be NULL, follows and may take pointers into them and what they tell. */
     size_t packed_bytes;
+    bool packs_all;
     void (*pack)(const struct ledge_op_prepare *prepare, void *packed);
     void (*bind)(const struct ledge_op_prepare *prepare, const void *packed);
     /* Bit k: input k is read by pack alone, so that packed constants from a file take its place.
      * The kernel and bind must be safe with whatever those bytes are. */
     uint32_t packed_inputs;
+    /* Bit k, of packed_inputs: pack reads input k at whatever byte it stands (graph.h: loose). */
+    uint32_t loose_inputs;
     const void *packed; /* where they are; set by the planner */
     size_t scratch_bytes;
     int64_t macs;

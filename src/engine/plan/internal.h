@@ -37,7 +37,7 @@ LEDGE_NODISCARD enum ledge_status ledge_plan_layout(struct ledge_plan *plan,
 /* pack.c: fill all steps' packed constants; those of a node that is prepared to run at once (in its
  * memory). Errors: ERR_NOMEM, ERR_NOT_FOUND (an absent constant). */
 LEDGE_NODISCARD enum ledge_status ledge_plan_pack(struct ledge_plan *plan,
-                                                  const struct ledge_packed *packed,
+                                                  const struct ledge_plan_options *options,
                                                   struct ledge_error *err);
 LEDGE_NODISCARD enum ledge_status ledge_plan_pack_now(struct ledge_op_prepare *ready);
 /* bands.c: join chains of blocked convolutions. */

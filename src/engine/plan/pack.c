@@ -113,9 +113,23 @@ static void take(struct ledge_op_prepare *ready, const void *packed)
 
 static void fill(struct ledge_op_prepare *ready, void *packed)
 {
-    memset(packed, 0, ready->packed_bytes);
+    if (!ready->packs_all) {
+        memset(packed, 0, ready->packed_bytes);
+    }
     ready->pack(ready, packed);
     take(ready, packed);
+}
+
+/* What was packed is not read in place: the file's pages need not stay. */
+static void forget(const struct ledge_op_prepare *ready, const struct ledge_map *file)
+{
+    for (int32_t k = 0; k < ready->node->n_in && k < 32 && file != NULL; k++) {
+        int32_t value = ready->node->in[k];
+        if ((ready->packed_inputs >> k & 1) != 0 && value >= 0) {
+            const struct ledge_value *constant = &ready->graph->values[value];
+            ledge_map_forget(file, constant->data, constant->bytes);
+        }
+    }
 }
 
 enum ledge_status ledge_plan_pack_now(struct ledge_op_prepare *ready)
@@ -132,9 +146,10 @@ enum ledge_status ledge_plan_pack_now(struct ledge_op_prepare *ready)
     return LEDGE_OK;
 }
 
-enum ledge_status ledge_plan_pack(struct ledge_plan *plan, const struct ledge_packed *packed,
+enum ledge_status ledge_plan_pack(struct ledge_plan *plan, const struct ledge_plan_options *options,
                                   struct ledge_error *err)
 {
+    const struct ledge_packed *packed = options->packed;
     size_t total = 0;
     int32_t at = 0;
     for (int32_t s = 0; s < plan->n_steps; s++) {
@@ -157,6 +172,7 @@ enum ledge_status ledge_plan_pack(struct ledge_plan *plan, const struct ledge_pa
         struct ledge_op_prepare *ready = &plan->steps[s].ready;
         if (ready->pack != NULL && ready->packed == NULL) {
             fill(ready, block);
+            forget(ready, options->file);
             block += (ready->packed_bytes + ALIGN - 1) / ALIGN * ALIGN;
         }
     }

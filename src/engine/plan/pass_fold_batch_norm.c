@@ -187,12 +187,14 @@ static enum ledge_status apply(struct ledge_match *match, const struct layer *la
     if (weights == NULL || bias == NULL) {
         return ledge_fail(match->err, LEDGE_ERR_NOMEM, "no memory for folded weights");
     }
-    const float *from = w.data;
+    const char *from = w.data; /* at whatever byte: graph.h, loose */
     for (int64_t o = 0; o < layer->outer; o++) {
         for (int64_t c = 0; c < layer->channels; c++) {
             for (int64_t i = 0; i < layer->inner; i++) {
                 int64_t at = (o * layer->channels + c) * layer->inner + i;
-                weights[at] = (float)((double)from[at] * f->a[c]);
+                float one;
+                memcpy(&one, from + (size_t)at * sizeof one, sizeof one);
+                weights[at] = (float)((double)one * f->a[c]);
             }
         }
     }

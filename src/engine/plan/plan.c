@@ -26,6 +26,23 @@ static enum ledge_status check_step(const struct ledge_plan *plan, const struct 
     return LEDGE_OK;
 }
 
+/* Loose constants that the step does not pack get a copy. *any: there were some. */
+static enum ledge_status settle_inputs(struct ledge_plan *plan,
+                                       const struct ledge_op_prepare *ready, bool *any,
+                                       struct ledge_error *err)
+{
+    uint32_t packed = ready->pack != NULL ? ready->packed_inputs & ready->loose_inputs : 0;
+    *any = false;
+    for (int32_t k = 0; k < ready->node->n_in; k++) {
+        int32_t value = ready->node->in[k];
+        if (value >= 0 && plan->graph.values[value].loose && (k >= 32 || (packed >> k & 1) == 0)) {
+            *any = true;
+            LEDGE_TRY(ledge_graph_settle(&plan->graph, value, err));
+        }
+    }
+    return LEDGE_OK;
+}
+
 static enum ledge_status prepare_step(struct ledge_plan *plan, struct ledge_plan_step *step,
                                       const struct ledge_plan_options *options, int32_t threads,
                                       struct ledge_error *err)
@@ -45,6 +62,11 @@ static enum ledge_status prepare_step(struct ledge_plan *plan, struct ledge_plan
     step->ready.err = NULL;
     if (status != LEDGE_OK) {
         return ledge_fail(err, status, "%s", local.text);
+    }
+    bool settled;
+    LEDGE_TRY(settle_inputs(plan, &step->ready, &settled, err));
+    if (settled) { /* params may point to what it was; it is loose no longer */
+        return prepare_step(plan, step, options, threads, err);
     }
     return check_step(plan, step->node, &step->ready, err);
 }
@@ -128,7 +150,7 @@ enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
         status = prepare_steps(made, options, err);
     }
     if (status == LEDGE_OK) {
-        status = ledge_plan_pack(made, options->packed, err);
+        status = ledge_plan_pack(made, options, err);
     }
     if (status == LEDGE_OK) {
         status = ledge_plan_place(made, err);

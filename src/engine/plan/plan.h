@@ -11,6 +11,7 @@
 
 #include "engine/graph/packed.h"
 #include "engine/ops/op.h"
+#include "engine/port/port.h"
 
 /* Channel-blocked tensors: where they pay, nowhere, wherever they can be. */
 enum ledge_plan_layout { LEDGE_PLAN_AUTO = 0, LEDGE_PLAN_PLAIN, LEDGE_PLAN_BLOCKED };
@@ -32,6 +33,9 @@ struct ledge_plan_options {
     bool consistent;
     bool share_all; /* threads share steps that are too short for it, too: for tests */
     bool bf16; /* hold the weights of convolutions and products as bf16 where that saves memory */
+    /* The file, mapped, that constants of the graph may stand in, or NULL: once they are packed,
+     * their pages are given back. BORROWED during the call. */
+    const struct ledge_map *file;
     /* Constants packed beforehand, or NULL; what it lacks is packed as ever. BORROWED: its elements
      * must outlive the plan. */
     const struct ledge_packed *packed;

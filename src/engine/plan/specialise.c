@@ -297,6 +297,11 @@ static enum ledge_status fold(struct ledge_plan *plan, struct ledge_node *node,
                                      .err = &local,
                                      .in_place = -1,
                                      .alias = -1};
+    for (int32_t k = 0; k < node->n_in; k++) {
+        if (node->in[k] >= 0) {
+            LEDGE_TRY(ledge_graph_settle(&plan->graph, node->in[k], err));
+        }
+    }
     enum ledge_status status = op->prepare(&ready);
     if (status == LEDGE_OK) {
         status = ledge_plan_pack_now(&ready);
@@ -387,6 +392,9 @@ static enum ledge_status part_late(struct ledge_plan *plan, struct ledge_error *
         node->dead = true;
         for (int32_t k = 0; k < node->n_in; k++) {
             int32_t in = node->in[k];
+            if (in >= 0) {
+                LEDGE_TRY(ledge_graph_settle(graph, in, err));
+            }
             if (in >= 0 && !listed[in] && !graph->values[in].late &&
                 graph->values[in].data == NULL) {
                 listed[in] = true;

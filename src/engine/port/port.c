@@ -132,6 +132,25 @@ enum ledge_status ledge_map_open(const char *path, struct ledge_map *map, struct
     return status;
 }
 
+void ledge_map_forget(const struct ledge_map *map, const void *from, size_t bytes)
+{
+#if defined(__linux__) && defined(MADV_DONTNEED)
+    uintptr_t first = (uintptr_t)from, begin = (uintptr_t)map->bytes;
+    if (first < begin || first - begin > map->size || bytes > map->size - (first - begin)) {
+        return;
+    }
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uintptr_t whole = (first + page - 1) / page * page, end = (first + bytes) / page * page;
+    if (whole < end) { /* read-only and private: nothing is lost */
+        (void)madvise((void *)whole, end - whole, MADV_DONTNEED);
+    }
+#else
+    (void)map;
+    (void)from;
+    (void)bytes;
+#endif
+}
+
 bool ledge_map_zeros(size_t bytes, struct ledge_map *map)
 {
     void *at =

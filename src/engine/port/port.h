@@ -28,6 +28,10 @@ LEDGE_NODISCARD enum ledge_status ledge_map_open(const char *path, struct ledge_
                                                  struct ledge_error *err);
 void ledge_map_close(struct ledge_map *map);
 
+/* The bytes of map from `from` on will not be read soon: whole pages of them leave this process's
+ * memory, and come back from the file when they are read. What is no part of map stays. */
+void ledge_map_forget(const struct ledge_map *map, const void *from, size_t bytes);
+
 /* So many zeros to read, of which only what is read takes memory. map OWNED: ledge_map_close().
  * False: there are none. */
 bool ledge_map_zeros(size_t bytes, struct ledge_map *map);

@@ -198,7 +198,7 @@ static enum ledge_status set_tensor(struct ledge_onnx *onnx, int32_t node,
 {
     struct ledge_view view;
     LEDGE_TRY(ledge_onnx_tensor(ledge_field_span(&a->t), &onnx->graph->arena,
-                                onnx->graph->nodes[node].name, &view, NULL, onnx->err));
+                                onnx->graph->nodes[node].name, &view, NULL, NULL, onnx->err));
     return ledge_graph_set_tensor(onnx->graph, node, a->name, &view)
                ? LEDGE_OK
                : no_memory(onnx, onnx->graph->nodes[node].name, a->name);

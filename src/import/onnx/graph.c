@@ -192,15 +192,20 @@ static enum ledge_status add_initializer(struct ledge_onnx *onnx, struct ledge_s
 {
     struct ledge_view view;
     const char *name = NULL;
-    LEDGE_TRY(ledge_onnx_tensor(span, &onnx->graph->arena, "", &view, &name, onnx->err));
+    bool loose = false;
+    LEDGE_TRY(ledge_onnx_tensor(span, &onnx->graph->arena, "", &view, &name,
+                                onnx->graph->allow_loose ? &loose : NULL, onnx->err));
     if (ledge_graph_find(onnx->graph, name) >= 0) {
         return ledge_fail(onnx->err, LEDGE_ERR_FORMAT, "graph: two initializers are called %.100s",
                           name);
     }
-    return ledge_graph_add_constant(onnx->graph, name, view.dtype, view.rank, view.dims, view.data,
-                                    false) >= 0
-               ? LEDGE_OK
-               : no_memory(onnx);
+    int32_t value = ledge_graph_add_constant(onnx->graph, name, view.dtype, view.rank, view.dims,
+                                             view.data, false);
+    if (value < 0) {
+        return no_memory(onnx);
+    }
+    onnx->graph->values[value].loose = loose;
+    return LEDGE_OK;
 }
 
 static enum ledge_status add_input(struct ledge_onnx *onnx, struct ledge_span span)

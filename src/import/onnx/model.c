@@ -127,6 +127,31 @@ static enum ledge_status read_functions(struct ledge_onnx *onnx, struct ledge_re
     return LEDGE_OK;
 }
 
+/* May input k of the node stay loose? Those are weights, which are packed. */
+static bool takes_loose(const struct ledge_node *node, int32_t k)
+{
+    return k == 1 && node->domain[0] == '\0' &&
+           (strcmp(node->op, "Conv") == 0 || strcmp(node->op, "Gemm") == 0 ||
+            strcmp(node->op, "MatMul") == 0);
+}
+
+/* Constants that anything else reads, too, are aligned. */
+static enum ledge_status settle(struct ledge_graph *graph, struct ledge_error *err)
+{
+    for (int32_t i = 0; i < graph->n_nodes; i++) {
+        const struct ledge_node *node = &graph->nodes[i];
+        for (int32_t k = 0; k < node->n_in; k++) {
+            if (node->in[k] >= 0 && !takes_loose(node, k)) {
+                LEDGE_TRY(ledge_graph_settle(graph, node->in[k], err));
+            }
+        }
+    }
+    for (int32_t i = 0; i < graph->n_outputs; i++) {
+        LEDGE_TRY(ledge_graph_settle(graph, graph->outputs[i], err));
+    }
+    return LEDGE_OK;
+}
+
 enum ledge_status ledge_import_onnx(const void *bytes, size_t size, struct ledge_graph *graph,
                                     struct ledge_error *err)
 {
@@ -146,6 +171,7 @@ enum ledge_status ledge_import_onnx(const void *bytes, size_t size, struct ledge
     }
     LEDGE_TRY(read_functions(&onnx, ledge_reader_make(bytes, size), parts.n_functions));
     LEDGE_TRY(ledge_onnx_graph(&onnx, parts.graph));
+    LEDGE_TRY(settle(graph, err));
     LEDGE_TRY(ledge_graph_sort(graph, err));
     return ledge_onnx_gradients(graph, err);
 }

@@ -81,11 +81,11 @@ static inline struct ledge_span ledge_field_span(const struct ledge_wire_field *
 const char *ledge_onnx_text(struct ledge_arena *arena, const struct ledge_wire_field *field);
 
 /* TensorProto -> view (name may be NULL). `where` is what stands in the error for a tensor without
- * a name. */
+ * a name. loose: NULL, or FILLED: large f32 elements were left at an odd byte of the file. */
 LEDGE_NODISCARD enum ledge_status ledge_onnx_tensor(struct ledge_span span,
                                                     struct ledge_arena *arena, const char *where,
                                                     struct ledge_view *view, const char **name,
-                                                    struct ledge_error *err);
+                                                    bool *loose, struct ledge_error *err);
 
 /* The dtype for a TensorProto.DataType. Errors: ERR_UNSUPPORTED (a type of ONNX that tensors here
  * do not have), ERR_FORMAT (no type at all). */

@@ -2,7 +2,8 @@
 /* tensor.c -- TensorProto: dims 1, data_type 2, float_data 4, int32_data 5, string_data 6,
  * int64_data 7, name 8, raw_data 9, double_data 10, uint64_data 11, data_location 14.
  *
- * Elements are read in place when they stand as raw little-endian bytes at their own alignment;
+ * Elements are read in place when they stand as raw little-endian bytes at their own alignment, or
+ * are large and the caller takes them at any byte (loose);
  * typed fields are decoded into the arena, but only after the count of elements in the file was
  * found equal to the product of dims: a small file cannot ask for much memory.
  */
@@ -250,8 +251,9 @@ static bool decode(const struct tensor *t, struct ledge_span span, uint8_t *out)
 }
 
 static enum ledge_status use_raw(const struct tensor *t, size_t bytes, struct ledge_arena *arena,
-                                 const void **data, struct ledge_error *err)
+                                 const void **data, bool *loose, struct ledge_error *err)
 {
+    enum { LARGE = 4096 };
     if (t->raw.size != file_bytes(t)) {
         return ledge_fail(err, LEDGE_ERR_FORMAT,
                           "tensor %.80s: raw_data has %zu bytes, its shape needs %zu", t->where,
@@ -260,6 +262,11 @@ static enum ledge_status use_raw(const struct tensor *t, size_t bytes, struct le
     if ((uintptr_t)t->raw.bytes % ledge_dtype_size(t->dtype) == 0 && t->dtype != LEDGE_BOOL &&
         !is_packed(t)) {
         *data = t->raw.bytes;
+        return LEDGE_OK;
+    }
+    if (loose != NULL && t->dtype == LEDGE_F32 && bytes >= LARGE) {
+        *data = t->raw.bytes;
+        *loose = true;
         return LEDGE_OK;
     }
     uint8_t *copy = ledge_arena_raw(arena, bytes, 64);
@@ -350,7 +357,7 @@ static enum ledge_status shape_bytes(struct tensor *t, size_t *bytes, struct led
 
 enum ledge_status ledge_onnx_tensor(struct ledge_span span, struct ledge_arena *arena,
                                     const char *where, struct ledge_view *view, const char **name,
-                                    struct ledge_error *err)
+                                    bool *loose, struct ledge_error *err)
 {
     struct tensor t = {.where = where};
     struct ledge_reader r = ledge_span_reader(span);
@@ -367,7 +374,7 @@ enum ledge_status ledge_onnx_tensor(struct ledge_span span, struct ledge_arena *
     if (t.dtype == LEDGE_STRING) {
         LEDGE_TRY(use_strings(&t, span, bytes, arena, &data, err));
     } else if (t.has_raw && t.typed == 0) {
-        LEDGE_TRY(use_raw(&t, bytes, arena, &data, err));
+        LEDGE_TRY(use_raw(&t, bytes, arena, &data, loose, err));
     } else {
         LEDGE_TRY(use_typed(&t, span, bytes, arena, &data, err));
     }
@@ -383,5 +390,5 @@ enum ledge_status ledge_import_tensor_proto(const void *bytes, size_t size,
                                             struct ledge_arena *arena, struct ledge_view *view,
                                             const char **name, struct ledge_error *err)
 {
-    return ledge_onnx_tensor((struct ledge_span){bytes, size}, arena, "", view, name, err);
+    return ledge_onnx_tensor((struct ledge_span){bytes, size}, arena, "", view, name, NULL, err);
 }

@@ -27,8 +27,8 @@ static enum ledge_status read_sequence(struct ledge_span span, struct ledge_aren
     n = 0;
     while (ledge_wire_next(&r, &field)) {
         if (field.number == S_TENSOR) {
-            LEDGE_TRY(
-                ledge_onnx_tensor(ledge_field_span(&field), arena, "item", &items[n++], NULL, err));
+            LEDGE_TRY(ledge_onnx_tensor(ledge_field_span(&field), arena, "item", &items[n++], NULL,
+                                        NULL, err));
         }
     }
     *any = (struct ledge_any){.kind = LEDGE_ANY_SEQUENCE, .items = items, .n = n};
@@ -39,7 +39,7 @@ static enum ledge_status read_tensor(struct ledge_span span, struct ledge_arena 
                                      struct ledge_any *any, struct ledge_error *err)
 {
     struct ledge_view view;
-    LEDGE_TRY(ledge_onnx_tensor(span, arena, "", &view, NULL, err));
+    LEDGE_TRY(ledge_onnx_tensor(span, arena, "", &view, NULL, NULL, err));
     *any = ledge_any_tensor(view);
     return LEDGE_OK;
 }
