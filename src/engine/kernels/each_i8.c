@@ -92,8 +92,8 @@ static int32_t limit_of(const struct ledge_binary_i8 *p, float real)
 }
 
 /* Every rounding on either way is off by less than 2^-22 of the terms, a product's by less than 6 *
- * 2^-24 of it: 2^-11 when those stay below 2^11 in all. The loop takes that for what is nearer to a
- * half than 2^-10. Products beyond 2^11 saturate whatever they are. */
+ * 2^-24 of it. What is nearer to a half than twice that is not sure. Terms stay below 2^11 in all;
+ * products beyond it saturate whatever they are. */
 static struct ledge_near_i8 near_of(const struct ledge_binary_i8 *p)
 {
     const struct ledge_term_i8 *t = p->term;
@@ -108,6 +108,7 @@ static struct ledge_near_i8 near_of(const struct ledge_binary_i8 *p)
     }
     struct ledge_near_i8 near = {
         .a = (float)a, .b = (float)b, .constant = (float)constant, .out = p->out};
+    near.limit = 0.5f - (float)((largest < 2048 ? largest : 2048) * 0x1p-21);
     near.use = p->scale > 1e-30f && p->scale < 1e30f && fabs(a) > 1e-30 &&
                largest < (p->multiply ? 1e9 : 2048) && p->clamp.low <= p->clamp.high;
     near.out.low = near.use ? limit_of(p, p->clamp.low) : 0;

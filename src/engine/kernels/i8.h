@@ -112,6 +112,7 @@ struct ledge_range_i8 {
 struct ledge_near_i8 {
     bool use;
     float a, b, constant;
+    float limit;               /* beyond this gap to the next whole number the exact way is taken */
     struct ledge_range_i8 out; /* the clamp of real values in it */
 };
 

@@ -100,10 +100,10 @@ static inline vec v_div(vec a, vec b)
     return _mm256_div_ps(a, b);
 }
 
-static inline bool v_unsure(vec x, vec rounded)
+static inline bool v_unsure(vec x, ivec rounded, float limit)
 {
-    vec gap = _mm256_andnot_ps(v_set1(-0.0f), v_sub(x, rounded));
-    return _mm256_movemask_ps(_mm256_cmp_ps(gap, v_set1(0.499f), _CMP_GT_OQ)) != 0;
+    vec gap = _mm256_andnot_ps(v_set1(-0.0f), v_sub(x, iv_to_float(rounded)));
+    return _mm256_movemask_ps(_mm256_cmp_ps(gap, v_set1(limit), _CMP_GT_OQ)) != 0;
 }
 
 static inline ivec iv_sub(ivec a, ivec b)

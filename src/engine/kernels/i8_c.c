@@ -149,12 +149,13 @@ static inline vec v_div(vec a, vec b)
     return a;
 }
 
-static inline bool v_unsure(vec x, vec rounded)
+static inline bool v_unsure(vec x, ivec rounded, float limit)
 {
+    const vec whole = iv_to_float(rounded);
     bool unsure = false;
     EACH(i)
     {
-        unsure = unsure || fabsf(x.lane[i] - rounded.lane[i]) > 0.499f;
+        unsure = unsure || fabsf(x.lane[i] - whole.lane[i]) > limit;
     }
     return unsure;
 }

@@ -3,16 +3,19 @@
  * i8_<isa>.c says beforehand
  *
  *   iv_load_bytes(p)   LANES bytes as u8;  iv_xor;  iv_clamp(x, low, high) as i32
- *   v_div; v_unsure(x, rounded)   is any |x - rounded| so near to 1/2 that the last bits of x
- *                                        decide?
+ *   v_div; v_unsure(x, rounded, limit)   is any |x - rounded| above the limit, so near to 1/2 that
+ *                                        the last bits of x decide?
  *
  *   STORES_TOGETHER, if at all: TOGETHER, store_together(y, r, out)   so many vectors of results
  *                                        + zero, clamped, as bytes
+ *                               unsure_together(x, rounded, limit)    v_unsure() of any
  *
  * Ends shorter than a vector go through a copy. Judges: onnx_quant.c, tfl_elementwise_c.c. */
 
 /* x / by, rounded half to even, for results within +-512 (others saturate there). A product with
  * the inverse is off by less than 2^-12 then; only where that matters the division is done. */
+#define UNSURE 0.499f
+
 struct divisor {
     vec by, inverse;
     bool fast;
@@ -31,7 +34,7 @@ static inline ivec divide(vec x, const struct divisor *d)
     if (d->fast) {
         vec product = v_clamp_number(v_mul(x, d->inverse), low, high);
         ivec whole = iv_round(product);
-        if (!v_unsure(product, iv_to_float(whole))) {
+        if (!v_unsure(product, whole, UNSURE)) {
             return whole;
         }
     }
@@ -58,6 +61,11 @@ static inline void store_together(uint8_t *y, const ivec *r, const struct ledge_
 {
     store_each(y, r[0], out);
 }
+
+static inline bool unsure_together(const vec *x, const ivec *rounded, float limit)
+{
+    return v_unsure(x[0], rounded[0], limit);
+}
 #endif
 
 /* One vector of results before the zero point, step by step as onnx_quant.c. */
@@ -70,40 +78,49 @@ static inline ivec exact_binary(const struct ledge_binary_i8 *p, const uint8_t *
     return divide(v_clamp(x, v_set1(p->clamp.low), v_set1(p->clamp.high)), divisor);
 }
 
-/* Near: results that are nearer to a half than the error are worked out exactly. */
-INLINE ivec near_one(const struct ledge_binary_i8 *p, const bool multiply, const uint8_t *a,
-                     const uint8_t *b, const struct divisor *divisor)
+/* Near: results that are nearer to a half than the error are worked out exactly. The parameters are
+ * at hand in registers: what is stored might be they. */
+INLINE vec near_one(const struct ledge_binary_i8 p, const bool multiply, const uint8_t *a,
+                    const uint8_t *b)
 {
-    ivec q = iv_xor(iv_load_bytes(a), iv_set1(p->term[0].flip));
-    ivec r = iv_xor(iv_load_bytes(b), iv_set1(p->term[1].flip));
-    vec t;
+    ivec q = iv_xor(iv_load_bytes(a), iv_set1(p.term[0].flip));
+    ivec r = iv_xor(iv_load_bytes(b), iv_set1(p.term[1].flip));
     if (multiply) {
-        vec x = iv_to_float(iv_sub(q, iv_set1((uint32_t)p->term[0].zero)));
-        vec z = iv_to_float(iv_sub(r, iv_set1((uint32_t)p->term[1].zero)));
-        t = v_mul(v_mul(x, z), v_set1(p->near.a));
-    } else {
-        vec x = v_fma(iv_to_float(q), v_set1(p->near.a), v_set1(p->near.constant));
-        t = v_fma(iv_to_float(r), v_set1(p->near.b), x);
+        vec x = iv_to_float(iv_sub(q, iv_set1((uint32_t)p.term[0].zero)));
+        vec z = iv_to_float(iv_sub(r, iv_set1((uint32_t)p.term[1].zero)));
+        return v_mul(v_mul(x, z), v_set1(p.near.a));
     }
-    ivec whole = iv_round(t);
-    return v_unsure(t, iv_to_float(whole)) ? exact_binary(p, a, b, divisor) : whole;
+    vec x = v_fma(iv_to_float(q), v_set1(p.near.a), v_set1(p.near.constant));
+    return v_fma(iv_to_float(r), v_set1(p.near.b), x);
 }
 
-INLINE void near_vectors(const struct ledge_binary_i8 *p, const bool multiply, const uint8_t *a,
-                         const uint8_t *b, int64_t n, uint8_t *y)
+INLINE void near_vectors(const struct ledge_binary_i8 *params, const bool multiply,
+                         const uint8_t *a, const uint8_t *b, int64_t n, uint8_t *y)
 {
-    const struct divisor divisor = divisor_of(p->scale);
+    const struct ledge_binary_i8 p = *params;
+    const struct divisor divisor = divisor_of(p.scale);
     int64_t i = 0;
     for (; i + TOGETHER * LANES <= n; i += TOGETHER * LANES) {
+        vec near[TOGETHER];
         ivec whole[TOGETHER];
         UNROLL
         for (int v = 0; v < TOGETHER; v++) {
-            whole[v] = near_one(p, multiply, a + i + v * LANES, b + i + v * LANES, &divisor);
+            near[v] = near_one(p, multiply, a + i + v * LANES, b + i + v * LANES);
+            whole[v] = iv_round(near[v]);
         }
-        store_together(y + i, whole, &p->near.out);
+        if (unsure_together(near, whole, p.near.limit)) {
+            for (int v = 0; v < TOGETHER; v++) {
+                whole[v] = exact_binary(params, a + i + v * LANES, b + i + v * LANES, &divisor);
+            }
+        }
+        store_together(y + i, whole, &p.near.out);
     }
-    for (; i < n; i += LANES) {
-        store_each(y + i, near_one(p, multiply, a + i, b + i, &divisor), &p->near.out);
+    for (; TOGETHER > 1 && i < n; i += LANES) {
+        vec near = near_one(p, multiply, a + i, b + i);
+        ivec whole = iv_round(near);
+        bool unsure = v_unsure(near, whole, p.near.limit);
+        whole = unsure ? exact_binary(params, a + i, b + i, &divisor) : whole;
+        store_each(y + i, whole, &p.near.out);
     }
 }
 
@@ -139,11 +156,30 @@ static void run_binary(const struct ledge_binary_i8 *p, const uint8_t *a, const 
 }
 
 static void quantize_vectors(const float *x, int64_t n, float scale,
-                             const struct ledge_range_i8 *out, uint8_t *y)
+                             const struct ledge_range_i8 *range, uint8_t *y)
 {
     const struct divisor divisor = divisor_of(scale);
-    for (int64_t i = 0; i < n; i += LANES) {
-        store_each(y + i, divide(v_load(x + i), &divisor), out);
+    const struct ledge_range_i8 out = *range;
+    const vec low = v_set1(-512.0f);
+    const vec high = v_set1(512.0f);
+    int64_t i = 0;
+    for (; i + TOGETHER * LANES <= n && divisor.fast; i += TOGETHER * LANES) {
+        vec near[TOGETHER];
+        ivec whole[TOGETHER];
+        UNROLL
+        for (int v = 0; v < TOGETHER; v++) {
+            near[v] = v_clamp_number(v_mul(v_load(x + i + v * LANES), divisor.inverse), low, high);
+            whole[v] = iv_round(near[v]);
+        }
+        if (unsure_together(near, whole, UNSURE)) {
+            for (int v = 0; v < TOGETHER; v++) {
+                whole[v] = divide(v_load(x + i + v * LANES), &divisor);
+            }
+        }
+        store_together(y + i, whole, &out);
+    }
+    for (; i < n; i += LANES) {
+        store_each(y + i, divide(v_load(x + i), &divisor), &out);
     }
 }
 

@@ -92,10 +92,10 @@ static inline vec v_div(vec a, vec b)
     return _mm512_div_ps(a, b);
 }
 
-static inline bool v_unsure(vec x, vec rounded)
+static inline bool v_unsure(vec x, ivec rounded, float limit)
 {
-    vec gap = _mm512_abs_ps(v_sub(x, rounded));
-    return _mm512_cmp_ps_mask(gap, v_set1(0.499f), _CMP_GT_OQ) != 0;
+    vec gap = _mm512_abs_ps(v_sub(x, iv_to_float(rounded)));
+    return _mm512_cmp_ps_mask(gap, v_set1(limit), _CMP_GT_OQ) != 0;
 }
 
 static inline ivec iv_sub(ivec a, ivec b)
@@ -242,6 +242,19 @@ static inline void lookup_16(const uint8_t *table, const uint8_t *x, uint8_t *y,
 
 #define STORES_TOGETHER
 enum { TOGETHER = 4 };
+
+/* The gaps again: what is left of x without its whole part, the largest of four. */
+static inline bool unsure_together(const vec *x, const ivec *rounded, float limit)
+{
+    enum { LARGER_MAGNITUDE = 0xb, TO_WHOLE = 0x8 };
+    (void)rounded;
+    vec ab = _mm512_range_ps(_mm512_reduce_ps(x[0], TO_WHOLE), _mm512_reduce_ps(x[1], TO_WHOLE),
+                             LARGER_MAGNITUDE);
+    vec cd = _mm512_range_ps(_mm512_reduce_ps(x[2], TO_WHOLE), _mm512_reduce_ps(x[3], TO_WHOLE),
+                             LARGER_MAGNITUDE);
+    vec gap = _mm512_range_ps(ab, cd, LARGER_MAGNITUDE);
+    return _mm512_cmp_ps_mask(gap, v_set1(limit), _CMP_GT_OQ) != 0;
+}
 
 /* 64 results in a row. */
 static inline void store_together(uint8_t *y, const ivec *r, const struct ledge_range_i8 *out)

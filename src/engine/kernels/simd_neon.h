@@ -253,9 +253,9 @@ static inline vec v_div(vec a, vec b)
     return vdivq_f32(a, b);
 }
 
-static inline bool v_unsure(vec x, vec rounded)
+static inline bool v_unsure(vec x, ivec rounded, float limit)
 {
-    uint32x4_t far = vcgtq_f32(vabdq_f32(x, rounded), vdupq_n_f32(0.499f));
+    uint32x4_t far = vcgtq_f32(vabdq_f32(x, iv_to_float(rounded)), vdupq_n_f32(limit));
     return vmaxvq_u32(far) != 0;
 }
 
