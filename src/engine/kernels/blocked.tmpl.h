@@ -2,7 +2,7 @@
 /* blocked.tmpl.h -- the loops of blocked.h in terms of `vec` (simd_<isa>.h); included once by each
  * blocked_<isa>.c, which says by TILE_SHAPES(X) what tiles there are, X(pixels, blocks) for each,
  * by TILE_BLOCKS and TILE_MOST the most blocks and the most pixels for each number of blocks, and
- * by NO_NARROW that it has no registers for narrow planes.
+ * by NO_NARROW that it has no registers for narrow planes, by FEW_LOOPS that few machines run it.
  */
 #include <math.h>
 
@@ -266,12 +266,14 @@ static void any_row(const struct ledge_blocked_row *r)
 INLINE void sweep_at(const struct ledge_blocked_row *r, int64_t at, const int n, const int width,
                      const int stride)
 {
+#ifndef FEW_LOOPS
     int64_t first = at * stride - r->pad;
     if (first >= 0 && first + (n - 1) * stride + width <= r->in) {
         sweep(r, at, n, width, stride, false);
-    } else {
-        sweep(r, at, n, width, stride, true);
+        return;
     }
+#endif
+    sweep(r, at, n, width, stride, true);
 }
 
 /* The last outputs are done again where the row is no multiple of a sweep. */

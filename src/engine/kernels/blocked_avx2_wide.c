@@ -11,6 +11,8 @@ enum { TILE_BLOCKS = 2 };
     {                                                                                              \
         3, 3                                                                                       \
     }
+#define FEW_LOOPS
+#define NO_NARROW
 #include "engine/kernels/blocked.tmpl.h"
 
 BLOCKED_KERNELS(avx2_wide, LEDGE_RUNG_AVX2);

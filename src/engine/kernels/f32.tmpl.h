@@ -2,7 +2,8 @@
 /* f32.tmpl.h -- the f32 loops in terms of `vec` (simd_<isa>.h); included once by each f32_<isa>.c.
  *
  * The tile is instantiated for every number of rows, so that all its accumulators are registers and
- * every address is one pointer plus a constant.
+ * every address is one pointer plus a constant. FEW_LOOPS: what is seldom run, or on few machines,
+ * has fewer shapes of the loops beside the tiles.
  */
 #include "engine/kernels/f32.h"
 
@@ -16,7 +17,12 @@
 #define INLINE static inline __attribute__((always_inline))
 #endif
 
-enum { NR = 2 * LANES, BAND = 16, VECTOR_PANELS = 4 };
+#ifdef FEW_LOOPS
+enum { VECTOR_PANELS = 2, PLANE_VECTORS = 1 };
+#else
+enum { VECTOR_PANELS = 4, PLANE_VECTORS = 4 };
+#endif
+enum { NR = 2 * LANES, BAND = 16 };
 
 /* Sums of a tile to the output, one by one: unrolled in each tile this would be most of the
  * library, and it is a small part of the time. */
@@ -182,7 +188,7 @@ static void run_vector(const struct ledge_vector_f32 *t)
     for (; p + VECTOR_PANELS <= end; p += VECTOR_PANELS) {
         vector_panels(t, p, VECTOR_PANELS, 2);
     }
-    for (; p + 2 <= end; p += 2) {
+    for (; VECTOR_PANELS > 2 && p + 2 <= end; p += 2) {
         vector_panels(t, p, 2, 2);
     }
     for (; p < end; p++) {
@@ -437,9 +443,9 @@ static void run_plane(const struct ledge_plane_f32 *p)
         plane_3x3(p);
         return;
     }
-    for (int64_t w = 0; w < p->width; w += 4 * LANES) {
+    for (int64_t w = 0; w < p->width; w += PLANE_VECTORS * LANES) {
         int64_t left = p->width - w;
-        if (left <= LANES) {
+        if (PLANE_VECTORS == 1 || left <= LANES) {
             plane_columns(p, w, 4, 1);
         } else if (left <= 2 * LANES) {
             plane_columns(p, w, 2, 2);

@@ -4,6 +4,7 @@
 #include "engine/kernels/simd_avx2.h"
 #include "engine/kernels/simd_wide.h"
 
+#define FEW_LOOPS
 #define ROW_COUNTS ROW_COUNTS_3
 #include "engine/kernels/f32.tmpl.h"
 

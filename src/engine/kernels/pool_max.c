@@ -12,137 +12,161 @@
 
 enum { H = 1, W = 2 };
 
+struct loops;
 struct job {
     const struct ledge_pool_params *params;
     const void *x;
     void *y;
     void *scratch; /* a row of pixels or of one plane for each worker */
+    const struct loops *loops;
     void (*task)(const struct job *job, int64_t index, int32_t worker);
 };
 
-/* Taps of dimension d under output o that lie on the picture: first, end, and where tap 0 lies. */
-static void clip(const struct ledge_geometry *g, int d, int64_t o, int64_t *first, int64_t *end,
-                 int64_t *from)
+/* Taps of dimension d under an output that lie on the picture: first, end, and where tap 0 lies. */
+struct taps {
+    int64_t first, end, at;
+};
+
+static struct taps clip(const struct ledge_geometry *g, int d, int64_t o)
 {
     int64_t start = o * g->stride[d] - g->pad[d];
     int64_t step = g->dilation[d];
     int64_t fits = start < g->in[d] ? (g->in[d] - start + step - 1) / step : 0;
-    *first = start < 0 ? (-start + step - 1) / step : 0;
-    *end = fits < g->kernel[d] ? fits : g->kernel[d];
-    *from = start;
+    return (struct taps){.first = start < 0 ? (-start + step - 1) / step : 0,
+                         .end = fits < g->kernel[d] ? fits : g->kernel[d],
+                         .at = start};
 }
 
-#define MAX_LOOPS(type, suffix, least, limit)                                                      \
-    static void fold_##suffix(type *restrict to, const type *restrict from, int64_t n)             \
+/* The loops of one type: the larger of two rows, a row of the least value, and outputs of a row
+ * that see elements `stride` apart. The walks below are of bytes. */
+struct loops {
+    size_t size;
+    void (*fold)(void *to, const void *from, int64_t n);
+    void (*fold_every)(void *to, const void *from, int64_t stride, int64_t n);
+    void (*fill)(void *to, int64_t n);
+};
+
+#define MAX_LOOPS(type, suffix, least)                                                             \
+    static void fold_##suffix(void *restrict out, const void *restrict in, int64_t n)              \
     {                                                                                              \
+        type *to = out;                                                                            \
+        const type *from = in;                                                                     \
         for (int64_t i = 0; i < n; i++) {                                                          \
             to[i] = from[i] > to[i] ? from[i] : to[i];                                             \
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
-    static void copy_##suffix(type *restrict to, const type *restrict from, int64_t n)             \
+    static void every_##suffix(void *restrict out, const void *restrict in, int64_t stride,        \
+                               int64_t n)                                                          \
     {                                                                                              \
+        type *to = out;                                                                            \
+        const type *from = in;                                                                     \
         for (int64_t i = 0; i < n; i++) {                                                          \
-            to[i] = from[i];                                                                       \
+            type v = from[i * stride];                                                             \
+            to[i] = v > to[i] ? v : to[i];                                                         \
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
-    static void fill_##suffix(type *to, int64_t n)                                                 \
+    static void fill_##suffix(void *out, int64_t n)                                                \
     {                                                                                              \
+        type *to = out;                                                                            \
         for (int64_t i = 0; i < n; i++) {                                                          \
             to[i] = (least);                                                                       \
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
-    /* Outputs first .. end - 1 of a row see tap k of the folded row. */                           \
-    static void across_##suffix(const struct ledge_geometry *g, const type *row, type *y)          \
-    {                                                                                              \
-        fill_##suffix(y, g->out[W]);                                                               \
-        for (int64_t k = 0; k < g->kernel[W]; k++) {                                               \
-            int64_t shift = k * g->dilation[W] - g->pad[W];                                        \
-            int64_t stride = g->stride[W];                                                         \
-            int64_t first = shift < 0 ? (-shift + stride - 1) / stride : 0;                        \
-            int64_t end = shift < g->in[W] ? (g->in[W] - shift + stride - 1) / stride : 0;         \
-            end = end < g->out[W] ? end : g->out[W];                                               \
-            if (stride == 1 && first < end) {                                                      \
-                fold_##suffix(y + first, row + first + shift, end - first);                        \
-            } else {                                                                               \
-                for (int64_t o = first; o < end; o++) {                                            \
-                    type v = row[o * stride + shift];                                              \
-                    y[o] = v > y[o] ? v : y[o];                                                    \
-                }                                                                                  \
-            }                                                                                      \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    static void plane_##suffix(const struct job *job, int64_t index, int32_t worker)               \
-    {                                                                                              \
-        const struct ledge_geometry *g = &job->params->g;                                          \
-        const type *x = (const type *)job->x + index * ledge_volume(g->in);                        \
-        type *y = (type *)job->y + index * ledge_volume(g->out);                                   \
-        type *row = (type *)job->scratch + worker * g->in[W];                                      \
-        for (int64_t o = 0; o < g->out[H]; o++, y += g->out[W]) {                                  \
-            int64_t first, end, from;                                                              \
-            clip(g, H, o, &first, &end, &from);                                                    \
-            fill_##suffix(row, g->in[W]);                                                          \
-            for (int64_t k = first; k < end; k++) {                                                \
-                fold_##suffix(row, x + (from + k * g->dilation[H]) * g->in[W], g->in[W]);          \
-            }                                                                                      \
-            across_##suffix(g, row, y);                                                            \
-            limit(y, g->out[W], job->params->clamp);                                               \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    /* The rows under the window are folded into one of all pixels, its pixels then into outputs.  \
-     */                                                                                            \
-    static void pixels_##suffix(const struct job *job, int64_t index, int32_t worker)              \
-    {                                                                                              \
-        const struct ledge_geometry *g = &job->params->g;                                          \
-        int64_t c = g->in_channels, n = g->in[W] * c;                                              \
-        const type *x = (const type *)job->x + index / g->out[H] * g->in[H] * n;                   \
-        type *y = (type *)job->y + index * g->out[W] * c;                                          \
-        type *row = (type *)job->scratch + worker * n;                                             \
-        int64_t h0, h1, h, w0, w1, w;                                                              \
-        clip(g, H, index % g->out[H], &h0, &h1, &h);                                               \
-        fill_##suffix(row, h0 < h1 ? 0 : n);                                                       \
-        for (int64_t i = h0; i < h1; i++) {                                                        \
-            const type *from = x + (h + i * g->dilation[H]) * n;                                   \
-            if (i == h0) {                                                                         \
-                memcpy(row, from, (size_t)n * sizeof *row);                                        \
-            } else {                                                                               \
-                fold_##suffix(row, from, n);                                                       \
-            }                                                                                      \
-        }                                                                                          \
-        for (int64_t o = 0; o < g->out[W]; o++, y += c) {                                          \
-            clip(g, W, o, &w0, &w1, &w);                                                           \
-            fill_##suffix(y, w0 < w1 ? 0 : c);                                                     \
-            for (int64_t j = w0; j < w1; j++) {                                                    \
-                const type *from = row + (w + j * g->dilation[W]) * c;                             \
-                if (j == w0) {                                                                     \
-                    copy_##suffix(y, from, c);                                                     \
-                } else {                                                                           \
-                    fold_##suffix(y, from, c);                                                     \
-                }                                                                                  \
-            }                                                                                      \
-            limit(y, c, job->params->clamp);                                                       \
-        }                                                                                          \
-    }
+    static const struct loops loops_##suffix = {sizeof(type), fold_##suffix, every_##suffix,       \
+                                                fill_##suffix};
 
-static void clamp_f32(float *y, int64_t n, struct ledge_clamp clamp)
+MAX_LOOPS(float, f32, -INFINITY)
+MAX_LOOPS(uint8_t, u8, 0)
+MAX_LOOPS(int8_t, i8, INT8_MIN)
+
+/* Of floats; a range of others is their type's. */
+static void limit(const struct job *job, void *row, int64_t n)
 {
-    if (clamp.low == -INFINITY && clamp.high == INFINITY) {
+    struct ledge_clamp clamp = job->params->clamp;
+    if (job->loops != &loops_f32 || (clamp.low == -INFINITY && clamp.high == INFINITY)) {
         return;
     }
+    float *y = row;
     for (int64_t i = 0; i < n; i++) {
         y[i] = ledge_clamp_f32(y[i], clamp);
     }
 }
 
-#define NO_CLAMP(y, n, range) ((void)0)
+/* Outputs first .. end - 1 of a row see tap k of the folded row. */
+static void across(const struct job *job, const uint8_t *row, uint8_t *y)
+{
+    const struct ledge_geometry *g = &job->params->g;
+    const int64_t size = (int64_t)job->loops->size, stride = g->stride[W];
+    job->loops->fill(y, g->out[W]);
+    for (int64_t k = 0; k < g->kernel[W]; k++) {
+        int64_t shift = k * g->dilation[W] - g->pad[W];
+        int64_t first = shift < 0 ? (-shift + stride - 1) / stride : 0;
+        int64_t end = shift < g->in[W] ? (g->in[W] - shift + stride - 1) / stride : 0;
+        end = end < g->out[W] ? end : g->out[W];
+        if (first >= end) {
+            continue;
+        }
+        const uint8_t *from = row + (first * stride + shift) * size;
+        if (stride == 1) {
+            job->loops->fold(y + first * size, from, end - first);
+        } else {
+            job->loops->fold_every(y + first * size, from, stride, end - first);
+        }
+    }
+}
 
-MAX_LOOPS(float, f32, -INFINITY, clamp_f32)
-MAX_LOOPS(uint8_t, u8, 0, NO_CLAMP)
-MAX_LOOPS(int8_t, i8, INT8_MIN, NO_CLAMP)
+static void plane(const struct job *job, int64_t index, int32_t worker)
+{
+    const struct ledge_geometry *g = &job->params->g;
+    const struct loops *loops = job->loops;
+    const int64_t size = (int64_t)loops->size, pitch = g->in[W] * size;
+    const uint8_t *x = (const uint8_t *)job->x + index * ledge_volume(g->in) * size;
+    uint8_t *y = (uint8_t *)job->y + index * ledge_volume(g->out) * size;
+    uint8_t *row = (uint8_t *)job->scratch + worker * pitch;
+    for (int64_t o = 0; o < g->out[H]; o++, y += g->out[W] * size) {
+        struct taps taps = clip(g, H, o);
+        loops->fill(row, g->in[W]);
+        for (int64_t k = taps.first; k < taps.end; k++) {
+            loops->fold(row, x + (taps.at + k * g->dilation[H]) * pitch, g->in[W]);
+        }
+        across(job, row, y);
+        limit(job, y, g->out[W]);
+    }
+}
+
+/* The largest of the n elements behind each of the taps, which stand `pitch` bytes apart. */
+static void fold_taps(const struct loops *loops, const struct taps *taps, int64_t dilation,
+                      const uint8_t *from, int64_t pitch, uint8_t *to, int64_t n)
+{
+    if (taps->first >= taps->end) {
+        loops->fill(to, n);
+        return;
+    }
+    memcpy(to, from + (taps->at + taps->first * dilation) * pitch, (size_t)n * loops->size);
+    for (int64_t k = taps->first + 1; k < taps->end; k++) {
+        loops->fold(to, from + (taps->at + k * dilation) * pitch, n);
+    }
+}
+
+/* The rows under the window are folded into one of all pixels, its pixels then into outputs. */
+static void pixels(const struct job *job, int64_t index, int32_t worker)
+{
+    const struct ledge_geometry *g = &job->params->g;
+    const int64_t c = g->in_channels, n = g->in[W] * c, size = (int64_t)job->loops->size;
+    const uint8_t *x = (const uint8_t *)job->x + index / g->out[H] * g->in[H] * n * size;
+    uint8_t *y = (uint8_t *)job->y + index * g->out[W] * c * size;
+    uint8_t *row = (uint8_t *)job->scratch + worker * n * size;
+    struct taps taps = clip(g, H, index % g->out[H]);
+    fold_taps(job->loops, &taps, g->dilation[H], x, n * size, row, n);
+    for (int64_t o = 0; o < g->out[W]; o++, y += c * size) {
+        taps = clip(g, W, o);
+        fold_taps(job->loops, &taps, g->dilation[W], row, c * size, y, c);
+        limit(job, y, c);
+    }
+}
 
 static void one_task(void *arg, int32_t index, int32_t worker)
 {
@@ -170,17 +194,9 @@ enum ledge_status ledge_max_pool_fast(const struct ledge_kernel_call *call)
                       .x = call->in[0]->data,
                       .y = call->out[0]->data,
                       .scratch = call->scratch};
-    switch (call->in[0]->dtype) {
-    case LEDGE_U8:
-        job.task = nchw ? plane_u8 : pixels_u8;
-        break;
-    case LEDGE_I8:
-        job.task = nchw ? plane_i8 : pixels_i8;
-        break;
-    default:
-        job.task = nchw ? plane_f32 : pixels_f32;
-        break;
-    }
+    enum ledge_dtype dtype = call->in[0]->dtype;
+    job.loops = dtype == LEDGE_U8 ? &loops_u8 : dtype == LEDGE_I8 ? &loops_i8 : &loops_f32;
+    job.task = nchw ? plane : pixels;
     ledge_pool_run(call->pool, (int32_t)(g->batch * (nchw ? g->in_channels : g->out[H])), one_task,
                    &job);
     return LEDGE_OK;
