@@ -10,6 +10,8 @@ enum { H = 1, W = 2 };
 #define LEFT_FLOATS  ((int64_t)1 << 18)
 #define PLANE_FLOATS ((int64_t)1 << 16)
 #define COUNT_LIMIT  ((int64_t)1 << 28)
+/* Pixels of a row at least that weights are fetched for. */
+#define GRAIN_PIXELS ((int64_t)14)
 
 static int64_t smaller(int64_t a, int64_t b)
 {
@@ -28,6 +30,13 @@ static int64_t larger(int64_t a, int64_t b)
 static int64_t reach(const struct ledge_geometry *g, int64_t n)
 {
     return smaller((n - 1) * g->stride[H] + (g->kernel[H] - 1) * g->dilation[H] + 1, g->in[H]);
+}
+
+/* The row of inputs behind the last that rows of outputs before `end` need. */
+static int64_t reached(const struct ledge_geometry *g, int64_t end)
+{
+    int64_t window = (g->kernel[H] - 1) * g->dilation[H] + 1;
+    return smaller((end - 1) * g->stride[H] - g->pad[H] + window, g->in[H]);
 }
 
 /* Floats of a row of all channels before and behind the depthwise convolution. */
@@ -69,15 +78,19 @@ static void plan_planes(struct ledge_bands *bands)
 static void plan_rows(struct ledge_bands *bands, int32_t threads)
 {
     const struct ledge_geometry *g = &bands->depth->g;
-    bands->parts = bands->batch < threads ? smaller(threads, g->out[H]) : 1;
-    int64_t most = (g->out[H] + bands->parts - 1) / bands->parts;
-    most = smaller(most, BAND_FLOATS);
+    int64_t shares = bands->batch < threads ? threads : 1;
+    int64_t most = smaller((g->out[H] + shares - 1) / shares, BAND_FLOATS);
     bands->rows = 1;
     while (bands->rows < most && band_floats(bands, bands->rows + 1) <= BAND_FLOATS) {
         bands->rows++;
     }
-    int64_t bands_of_part = (most + bands->rows - 1) / bands->rows;
-    bands->rows = (most + bands_of_part - 1) / bands_of_part;
+    int64_t together = (most + bands->rows - 1) / bands->rows;
+    bands->rows = (most + together - 1) / together;
+    bands->parts = 1;
+    if (shares > 1) {
+        int64_t grain = smaller((GRAIN_PIXELS + g->out[W] - 1) / g->out[W], bands->rows);
+        bands->parts = (g->out[H] + grain - 1) / grain;
+    }
     bands->ring = reach(g, bands->rows);
     size_t copy = bands->expand != NULL ? bands->expand->worker_floats : 0;
     bands->worker_floats = (size_t)band_floats(bands, bands->rows) + copy;
@@ -128,6 +141,7 @@ struct job {
     const float *x, *packed, *add;
     float *y;
     float *scratch, *shared;
+    int64_t next[LEDGE_POOL_MOST]; /* row of outputs that a thread has come to: see rows_span() */
 };
 
 /* A picture, and where its rows stand between the convolutions. */
@@ -235,43 +249,59 @@ static void project_rows(const struct place *p, int64_t r0, int64_t r1)
     }
 }
 
-/* A part of a picture from top to bottom. */
-static void rows_task(void *arg, int32_t index, int32_t worker)
+/* Rows `at` .. last - 1 of a picture from top to bottom; have: the rows of the depthwise
+ * convolution's input before this one are there. */
+static void rows_of_picture(struct place *p, int64_t at, int64_t last, int64_t have, float *before,
+                            float *behind)
 {
-    const struct job *job = arg;
+    const struct job *job = p->job;
     const struct ledge_bands *bands = job->bands;
     const struct ledge_geometry *g = &bands->depth->g;
-    int64_t blocks = bands->depth->blocks, block = bands->depth->isa->block;
-    int64_t picture = index / bands->parts, part = index % bands->parts;
-    int64_t at = part * g->out[H] / bands->parts, last = (part + 1) * g->out[H] / bands->parts;
-    float *before = job->scratch + (size_t)worker * bands->worker_floats;
-    float *behind = before + bands->ring * row_before(bands);
+    int64_t blocks = bands->depth->blocks;
     bool through = bands->project == NULL;
-    struct place p = {.job = job, .picture = picture, .ring = bands->ring, .in = before};
-    p.copy = behind + bands->rows * row_behind(bands);
-    p.out_block = (through ? ledge_volume(g->out) : bands->rows * g->out[W]) * block;
-    if (bands->expand == NULL) {
-        p.ring = g->in[H];
-        p.in = job->x + picture * blocks * ledge_volume(g->in) * block;
-    }
-    int64_t have = 0;
     for (int64_t end; at < last; at = end) {
         end = smaller(last, at + bands->rows);
         int64_t first = at * g->stride[H] - g->pad[H];
-        int64_t need =
-            (end - 1) * g->stride[H] - g->pad[H] + (g->kernel[H] - 1) * g->dilation[H] + 1;
+        int64_t need = reached(g, end);
         have = larger(have, first);
-        need = smaller(need, g->in[H]);
         if (bands->expand != NULL && have < need) {
-            expand_rows(&p, 0, bands->expand->units, have, need, before);
+            expand_rows(p, 0, bands->expand->units, have, need, before);
             have = need;
         }
-        p.out = through ? job->y + picture * blocks * p.out_block : behind;
-        p.out_row = through ? 0 : at;
-        depth_rows(&p, 0, blocks, at, end);
+        p->out = through ? job->y + p->picture * blocks * p->out_block : behind;
+        p->out_row = through ? 0 : at;
+        depth_rows(p, 0, blocks, at, end);
         if (!through) {
-            project_rows(&p, at, end);
+            project_rows(p, at, end);
         }
+    }
+}
+
+/* Grains first .. last - 1 of rows. What the ring holds is of use when a thread goes on where it
+ * was. */
+static void rows_span(void *arg, int32_t first, int32_t last, int32_t worker)
+{
+    struct job *job = arg;
+    const struct ledge_bands *bands = job->bands;
+    const struct ledge_geometry *g = &bands->depth->g;
+    int64_t blocks = bands->depth->blocks, block = bands->depth->isa->block;
+    float *before = job->scratch + (size_t)worker * bands->worker_floats;
+    float *behind = before + bands->ring * row_before(bands);
+    struct place p = {.job = job, .ring = bands->ring, .in = before};
+    p.copy = behind + bands->rows * row_behind(bands);
+    p.out_block = (bands->project == NULL ? ledge_volume(g->out) : bands->rows * g->out[W]) * block;
+    for (int64_t i = first, end; i < last; i = end) {
+        p.picture = i / bands->parts;
+        end = smaller(last, (p.picture + 1) * bands->parts);
+        int64_t part = i % bands->parts, parts = part + end - i;
+        int64_t from = part * g->out[H] / bands->parts, to = parts * g->out[H] / bands->parts;
+        if (bands->expand == NULL) {
+            p.ring = g->in[H];
+            p.in = job->x + p.picture * blocks * ledge_volume(g->in) * block;
+        }
+        bool goes_on = from > 0 && job->next[worker] == p.picture * g->out[H] + from;
+        rows_of_picture(&p, from, to, goes_on ? reached(g, from) : 0, before, behind);
+        job->next[worker] = p.picture * g->out[H] + to;
     }
 }
 
@@ -300,15 +330,23 @@ enum ledge_status ledge_bands_run(const struct ledge_kernel_call *call)
 {
     const struct ledge_bands *bands = call->params;
     bool add = call->n_in > 1 && call->in[1] != NULL;
-    struct job job = {.bands = bands,
-                      .x = call->in[0]->data,
-                      .packed = call->packed,
-                      .add = add ? call->in[1]->data : NULL,
-                      .y = call->out[0]->data,
-                      .shared = call->scratch};
+    int32_t n = (int32_t)(bands->batch * bands->parts);
+    struct job job;
+    job.bands = bands;
+    job.x = call->in[0]->data;
+    job.packed = call->packed;
+    job.add = add ? call->in[1]->data : NULL;
+    job.y = call->out[0]->data;
+    job.shared = call->scratch;
     job.scratch = job.shared + bands->shared_floats;
-    ledge_pool_run(call->pool, (int32_t)(bands->batch * bands->parts),
-                   bands->planes ? planes_task : rows_task, &job);
+    for (int32_t i = 0; i < ledge_pool_threads(call->pool); i++) {
+        job.next[i] = -1;
+    }
+    if (bands->planes) {
+        ledge_pool_run(call->pool, n, planes_task, &job);
+    } else {
+        ledge_pool_spans(call->pool, n, rows_span, &job);
+    }
     if (bands->planes && bands->project != NULL) {
         struct ledge_blocked_job project = {.conv = bands->project,
                                             .x = job.shared,

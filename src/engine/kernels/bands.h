@@ -8,8 +8,8 @@
  * as far as memory. Two ways to go about it:
  *
  * rows    From top to bottom, a few rows of outputs at a time, all channels. The rows that the
- *         depthwise convolution reads stand in a ring: those it needs again are kept. Threads have
- *         parts of the picture, each computes the rows around its own.
+ *         depthwise convolution reads stand in a ring: those it needs again are kept. Threads share
+ *         grains of rows; one that does not go on where it was computes the rows around anew.
  * planes  Where a picture is small: from channel to channel, two blocks of expand and depthwise at
  * a time on the whole picture, so that weights are read once; project follows when all are done.
  * Threads share blocks; nothing is computed twice.
@@ -30,7 +30,7 @@ struct ledge_bands {
     bool planes;
     int64_t rows;         /* of the depthwise convolution's output, done together */
     int64_t ring;         /* rows of its input that are kept */
-    int64_t parts;        /* of a picture, for threads */
+    int64_t parts;        /* of a picture, for threads: grains of rows, or units */
     size_t worker_floats; /* scratch of each thread, then what all share */
     size_t shared_floats;
 };

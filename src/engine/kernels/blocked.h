@@ -198,8 +198,9 @@ struct ledge_blocked_conv {
     bool bf16;                /* weights are held so (bf16.h) */
     int64_t tiles[2];         /* Winograd: tiles down and across */
     int64_t v_plane, m_plane; /* floats of one point's inputs and products */
-    int64_t band; /* output rows (direct: pixels, Winograd: rows of tiles) done together */
-    int64_t bands, parts;
+    int64_t band;  /* output rows (direct: pixels, Winograd: rows of tiles) done together at most */
+    int64_t grain; /* and at least, where threads end together */
+    bool by_units; /* threads share units, else rows */
     size_t worker_floats;
 };
 
@@ -208,6 +209,8 @@ bool ledge_blocked_conv_fits(const struct ledge_geometry *g, int32_t block);
 /* Fill the rest of conv, whose g, clamp, isa, planar and bf16 (the wish) are given; tap_at: room
  * for all taps. */
 void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t threads, int64_t *tap_at);
+/* Fill grain from band and by_units: at least `least` rows of a unit where there are threads. */
+void ledge_blocked_conv_grain(struct ledge_blocked_conv *conv, int32_t threads, int64_t least);
 /* Packed weights, then bias. */
 size_t ledge_blocked_conv_floats(const struct ledge_blocked_conv *conv);
 /* First output block of a unit, how many it has. */
@@ -235,7 +238,13 @@ struct ledge_blocked_job {
     float *scratch;                /* worker_floats for each thread */
     int64_t held[LEDGE_POOL_MOST]; /* whose input is in a thread's scratch; -1: none */
 };
-void ledge_blocked_winograd_task(struct ledge_blocked_job *job, int32_t index, int32_t worker);
+/* Rows (direct: pixels, Winograd: rows of tiles) r0 .. r1 - 1, at most band of them, of units u0 ..
+ * u1 - 1, counted through all groups, from a copy of the input of rows c0 .. c1 - 1. */
+struct ledge_blocked_piece {
+    int64_t picture, u0, u1, r0, r1, c0, c1;
+};
+void ledge_blocked_winograd_piece(struct ledge_blocked_job *job,
+                                  const struct ledge_blocked_piece *piece, int32_t worker);
 
 /* Parts of a run, for kernels that join several (bands.h): the whole of it; unit number `unit`, x,
  * y and add left to be said; so many pixels of a tile in a row; the input of rows r0 .. r1 - 1 of a

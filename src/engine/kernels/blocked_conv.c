@@ -27,6 +27,9 @@ enum { H = 1, W = 2 };
 /* Rows of at most FLAT_WIDTH outputs are laid one behind the other. */
 enum { FLAT_WIDTH = 32, FLAT_KERNEL = 11 };
 
+/* Weights that are fetched are to be used for so many pixels at least. */
+enum { GRAIN_PIXELS = 24 };
+
 /* Functions are applied to so many pixels of a block at once: a loop must be long to be fast. */
 enum { ACTIVATE_PIXELS = 28 };
 
@@ -110,28 +113,36 @@ int64_t ledge_blocked_unit(const struct ledge_blocked_conv *conv, int64_t unit, 
     return first;
 }
 
+/* Rows, pixels or rows of tiles of the whole picture. */
+static int64_t total_of(const struct ledge_blocked_conv *conv)
+{
+    const struct ledge_geometry *g = &conv->g;
+    return conv->winograd ? conv->tiles[0] : conv->direct ? ledge_volume(g->out) : g->out[H];
+}
+
+void ledge_blocked_conv_grain(struct ledge_blocked_conv *conv, int32_t threads, int64_t least)
+{
+    int64_t total = total_of(conv), most = conv->direct ? total : conv->band;
+    int64_t units = conv->g.batch * (conv->by_units ? conv->g.groups * conv->units : 1);
+    conv->grain = conv->band;
+    if (threads > 1 && units * total < COUNT_LIMIT) {
+        int64_t grains = at_least((conv->by_units ? most : conv->band) / at_least(least, 1), 1);
+        conv->grain = ceil_div(conv->by_units ? most : conv->band, grains);
+    }
+}
+
 /* How much is done together and how threads share it; total is in rows or, direct, in pixels. */
 static void divide(struct ledge_blocked_conv *conv, int64_t total, int64_t unit_floats,
                    int32_t threads)
 {
     const struct ledge_geometry *g = &conv->g;
-    int64_t least = conv->direct ? 4 * conv->isa->pixels[0] : 2;
+    int64_t few = conv->direct ? 4 * conv->isa->pixels[0] : 2;
     int64_t band = at_least(BAND_FLOATS / at_least(unit_floats, 1), 1);
-    int64_t units = g->groups * conv->units;
     int64_t weights = g->in_channels / g->groups * g->out_channels * ledge_volume(g->kernel);
-    bool few = total < least * threads;
-    conv->bands = ceil_div(total, band);
-    conv->parts = 1;
-    if (threads > 1 && units >= threads && (few || weights > total * unit_floats)) {
-        conv->parts = units;
-        if (conv->direct && units % threads != 0 && units < 4 * threads && !few) {
-            conv->bands = ceil_div(conv->bands, threads) * threads;
-        }
-    } else if (threads > 1 && !few) {
-        conv->bands = ceil_div(conv->bands, threads) * threads;
-    }
-    conv->bands = conv->bands < total ? conv->bands : total;
-    conv->band = ceil_div(total, conv->bands);
+    conv->band = ceil_div(total, ceil_div(total, band));
+    conv->by_units = threads > 1 && g->groups * conv->units >= threads &&
+                     (total < few * threads || weights > total * unit_floats);
+    ledge_blocked_conv_grain(conv, threads, ceil_div(GRAIN_PIXELS, conv->direct ? 1 : g->out[W]));
 }
 
 /* Where the taps are in the copy. */
@@ -454,19 +465,20 @@ void ledge_blocked_conv_tile(const struct ledge_blocked_conv *conv, const float 
     };
 }
 
-/* One unit of outputs at rows r0 .. r1 - 1 (direct: pixels). */
-static void run_unit(const struct ledge_blocked_job *job, int64_t picture, int64_t group,
-                     int64_t unit, int64_t r0, int64_t r1, float *scratch)
+/* One unit of outputs of a piece (counted through all groups). */
+static void run_unit(const struct ledge_blocked_job *job, const struct ledge_blocked_piece *p,
+                     int64_t index, float *scratch)
 {
     const struct ledge_blocked_conv *conv = job->conv;
     const struct ledge_geometry *g = &conv->g;
     int64_t block = conv->isa->block, volume = ledge_volume(g->out);
     int64_t width = conv->direct ? 1 : g->out[W];
+    int64_t group = index / conv->units, unit = index % conv->units;
     int64_t blocks, first = group * conv->out_blocks + ledge_blocked_unit(conv, unit, &blocks);
-    int64_t at = (picture * g->groups * conv->out_blocks + first) * volume * block;
-    at += r0 * width * block;
+    int64_t at = (p->picture * g->groups * conv->out_blocks + first) * volume * block;
+    at += p->r0 * width * block;
     struct ledge_blocked_tile tile;
-    ledge_blocked_conv_tile(conv, job->packed, group * conv->units + unit, &tile);
+    ledge_blocked_conv_tile(conv, job->packed, index, &tile);
     if (conv->bf16) {
         int64_t weights = tile.blocks * block * depth(conv);
         const uint16_t *from = (const uint16_t *)job->packed + (tile.w - job->packed);
@@ -474,17 +486,18 @@ static void run_unit(const struct ledge_blocked_job *job, int64_t picture, int64
         ledge_bf16_widen(from, weights, wide);
         tile.w = wide;
     }
-    tile.x = scratch;
+    tile.x = scratch + (p->r0 - p->c0) * conv->pitch * step_of(conv);
     tile.y = job->y + at;
     tile.add = job->add != NULL ? job->add + at : NULL;
     if (conv->direct) {
-        tile.x = job->x + ((picture * g->groups + group) * conv->in_blocks * volume + r0) * block;
+        int64_t plane = (p->picture * g->groups + group) * conv->in_blocks;
+        tile.x = job->x + (plane * volume + p->r0) * block;
     }
     if (conv->direct || conv->flat) {
-        ledge_blocked_conv_pixels(conv, &tile, (r1 - r0) * width);
+        ledge_blocked_conv_pixels(conv, &tile, (p->r1 - p->r0) * width);
         return;
     }
-    for (int64_t r = r0; r < r1; r++) {
+    for (int64_t r = p->r0; r < p->r1; r++) {
         ledge_blocked_conv_pixels(conv, &tile, width);
         tile.x += conv->pitch * step_of(conv);
         tile.y += width * block;
@@ -492,34 +505,95 @@ static void run_unit(const struct ledge_blocked_job *job, int64_t picture, int64
     }
 }
 
-static void one_task(void *arg, int32_t index, int32_t worker)
+static void run_piece(struct ledge_blocked_job *job, const struct ledge_blocked_piece *p,
+                      int32_t worker)
+{
+    const struct ledge_blocked_conv *conv = job->conv;
+    float *scratch = job->scratch + (size_t)worker * conv->worker_floats;
+    for (int64_t u = p->u0; u < p->u1; u++) {
+        int64_t group = u / conv->units;
+        int64_t wanted = (p->picture * conv->g.groups + group) * total_of(conv) + p->c0;
+        if (!conv->direct && job->held[worker] != wanted) {
+            copy_band(job, p->picture, group, p->c0, p->c1, scratch);
+            job->held[worker] = wanted;
+        }
+        run_unit(job, p, u, scratch);
+    }
+}
+
+/* -- how it is shared -----------------------------------------------------------------------------
+ *
+ * What there is to do is counted in grains of rows, all units of them or, by units, of one.
+ */
+
+/* What can be done together of the n grains from number `at` of a row of them on. */
+static int64_t together(int64_t n, int64_t most)
+{
+    int64_t pieces = ceil_div(n, at_least(most, 1));
+    return ceil_div(n, pieces);
+}
+
+static int64_t grains_of(const struct ledge_blocked_conv *conv)
+{
+    const struct ledge_geometry *g = &conv->g;
+    int64_t total = total_of(conv);
+    if (!conv->by_units) {
+        return g->batch * ceil_div(total, conv->grain);
+    }
+    int64_t copied = conv->direct ? total : conv->band;
+    return g->batch * ceil_div(total, copied) * g->groups * conv->units *
+           ceil_div(copied, conv->grain);
+}
+
+/* Grains `first` and behind, before `last`, that are a piece; how many. */
+static int64_t piece_of_rows(const struct ledge_blocked_conv *conv, int64_t first, int64_t last,
+                             struct ledge_blocked_piece *p)
+{
+    int64_t total = total_of(conv), grains = ceil_div(total, conv->grain);
+    int64_t at = first % grains, n = grains - at;
+    n = together(n < last - first ? n : last - first, conv->band / conv->grain);
+    int64_t r0 = at * conv->grain, r1 = (at + n) * conv->grain;
+    r1 = r1 < total ? r1 : total;
+    *p = (struct ledge_blocked_piece){.picture = first / grains,
+                                      .u1 = conv->g.groups * conv->units,
+                                      .r0 = r0,
+                                      .r1 = r1,
+                                      .c0 = r0,
+                                      .c1 = r1};
+    return n;
+}
+
+static int64_t piece_of_units(const struct ledge_blocked_conv *conv, int64_t first, int64_t last,
+                              struct ledge_blocked_piece *p)
+{
+    int64_t total = total_of(conv), copied = conv->direct ? total : conv->band;
+    int64_t grains = ceil_div(copied, conv->grain), bands = ceil_div(total, copied);
+    int64_t units = conv->g.groups * conv->units;
+    int64_t at = first % grains, n = grains - at, unit = first / grains % units;
+    int64_t c0 = first / grains / units % bands * copied, c1 = c0 + copied;
+    c1 = c1 < total ? c1 : total;
+    n = together(n < last - first ? n : last - first, conv->band / conv->grain);
+    int64_t r0 = c0 + at * conv->grain, r1 = r0 + n * conv->grain;
+    *p = (struct ledge_blocked_piece){.picture = first / grains / units / bands,
+                                      .u0 = unit,
+                                      .u1 = unit + 1,
+                                      .r0 = r0 < c1 ? r0 : c1,
+                                      .r1 = r1 < c1 ? r1 : c1,
+                                      .c0 = c0,
+                                      .c1 = c1};
+    return n;
+}
+
+static void one_span(void *arg, int32_t first, int32_t last, int32_t worker)
 {
     struct ledge_blocked_job *job = arg;
     const struct ledge_blocked_conv *conv = job->conv;
-    if (conv->winograd) {
-        ledge_blocked_winograd_task(job, index, worker);
-        return;
-    }
-    int64_t total = conv->direct ? ledge_volume(conv->g.out) : conv->g.out[H];
-    int64_t part = index % conv->parts, band = index / conv->parts % conv->bands;
-    int64_t picture = index / conv->parts / conv->bands;
-    if (conv->direct) { /* a thread's tasks should have weights of their own */
-        band = index % conv->bands;
-        part = index / conv->bands % conv->parts;
-    }
-    int64_t r0 = band * conv->band;
-    int64_t r1 = r0 + conv->band < total ? r0 + conv->band : total;
-    int64_t units = conv->g.groups * conv->units;
-    float *scratch = job->scratch + (size_t)worker * conv->worker_floats;
-    for (int64_t u = part * units / conv->parts; u < (part + 1) * units / conv->parts && r0 < r1;
-         u++) {
-        int64_t group = u / conv->units;
-        int64_t wanted = (picture * conv->bands + band) * conv->g.groups + group;
-        if (!conv->direct && job->held[worker] != wanted) {
-            copy_band(job, picture, group, r0, r1, scratch);
-            job->held[worker] = wanted;
+    struct ledge_blocked_piece piece;
+    for (int64_t at = first, n; at < last; at += n) {
+        n = (conv->by_units ? piece_of_units : piece_of_rows)(conv, at, last, &piece);
+        if (piece.r0 < piece.r1) {
+            (conv->winograd ? ledge_blocked_winograd_piece : run_piece)(job, &piece, worker);
         }
-        run_unit(job, picture, group, u % conv->units, r0, r1, scratch);
     }
 }
 
@@ -559,7 +633,7 @@ void ledge_blocked_conv_all(struct ledge_blocked_job *job, struct ledge_pool *po
     for (int32_t i = 0; i < ledge_pool_threads(pool); i++) {
         job->held[i] = -1;
     }
-    ledge_pool_run(pool, (int32_t)(conv->g.batch * conv->bands * conv->parts), one_task, job);
+    ledge_pool_spans(pool, (int32_t)grains_of(conv), one_span, job);
 }
 
 enum ledge_status ledge_blocked_conv_run(const struct ledge_kernel_call *call)

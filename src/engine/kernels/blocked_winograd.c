@@ -25,6 +25,9 @@ enum {
     POINTS = LEDGE_WINOGRAD_POINTS,
 };
 
+/* Weights that are fetched are to be used for so many tiles at least. */
+enum { GRAIN_TILES = 14 };
+
 /* Floats of V and M in a band; weights that stay in the L1 cache. */
 #define BAND_FLOATS  ((int64_t)224 << 10)
 #define CHUNK_FLOATS ((int64_t)1 << 13)
@@ -68,17 +71,12 @@ void ledge_blocked_winograd_plan(struct ledge_blocked_conv *conv, int32_t thread
     int64_t widest = ceil_div(conv->out_blocks, conv->units);
     int64_t row = POINTS * conv->tiles[1] * (conv->in_blocks + widest) * block;
     int64_t weights = POINTS * g->in_channels * conv->out_blocks * block;
-    conv->bands = ceil_div(conv->tiles[0], larger(BAND_FLOATS / row, 1));
-    conv->parts = 1;
+    conv->band = ceil_div(conv->tiles[0], ceil_div(conv->tiles[0], larger(BAND_FLOATS / row, 1)));
     conv->chunk = larger(CHUNK_FLOATS / (block * widest * block), 1);
-    if (threads > 1 && conv->units >= threads &&
-        (conv->tiles[0] < 2 * threads || weights > row * conv->tiles[0])) {
-        conv->parts = conv->units;
-    } else if (threads > 1 && conv->tiles[0] >= 2 * threads) {
-        conv->bands = ceil_div(conv->bands, threads) * threads;
-    }
-    conv->bands = conv->bands < conv->tiles[0] ? conv->bands : conv->tiles[0];
-    conv->band = ceil_div(conv->tiles[0], conv->bands);
+    conv->by_units = threads > 1 && conv->units >= threads &&
+                     (conv->tiles[0] < 2 * threads || weights > row * conv->tiles[0]);
+    ledge_blocked_conv_grain(conv, threads,
+                             conv->by_units ? ceil_div(GRAIN_TILES, conv->tiles[1]) : 1);
     int64_t tiles = conv->band * conv->tiles[1];
     /* one vector more: planes a power of two apart would share cache sets */
     conv->v_plane = (conv->in_blocks * tiles + 1) * block;
@@ -211,45 +209,47 @@ static void transform_band(const struct ledge_blocked_job *job, int64_t picture,
 }
 
 /* M = V * U, 36 times. */
-static void multiply(const struct ledge_blocked_job *job, int64_t unit, int64_t tiles,
-                     const float *v, float *m)
+static void multiply(const struct ledge_blocked_job *job, const struct ledge_blocked_piece *p,
+                     int64_t unit, const float *v, float *m)
 {
     const struct ledge_blocked_conv *conv = job->conv;
     static const int64_t origin = 0;
     int64_t block = conv->isa->block, channels = conv->g.in_channels;
     int64_t blocks, first = ledge_blocked_unit(conv, unit, &blocks), chunk = conv->chunk * block;
+    int64_t held = (p->c1 - p->c0) * conv->tiles[1], tiles = (p->r1 - p->r0) * conv->tiles[1];
     struct ledge_blocked_tile tile = {.tap_at = &origin,
                                       .taps = 1,
-                                      .x_block = tiles * block,
+                                      .x_block = held * block,
                                       .w = job->packed + first * block * POINTS * channels,
                                       .y_block = tiles * block,
                                       .blocks = (int32_t)blocks};
-    for (int64_t p = 0; p < POINTS; p++) {
+    v += (p->r0 - p->c0) * conv->tiles[1] * block;
+    for (int64_t point = 0; point < POINTS; point++) {
         for (int64_t c = 0; c < channels; c += chunk) {
             tile.begin = c == 0;
             tile.channels = channels - c < chunk ? channels - c : chunk;
-            tile.x = v + p * conv->v_plane + c * tiles;
-            tile.y = m + p * conv->m_plane;
+            tile.x = v + point * conv->v_plane + c * held;
+            tile.y = m + point * conv->m_plane;
             ledge_blocked_tiles(conv->isa, tile, tiles, block, NULL);
             tile.w += tile.channels * blocks * block;
         }
     }
 }
 
-static void finish_band(const struct ledge_blocked_job *job, int64_t picture, int64_t unit,
-                        int64_t t0, int64_t t1, const float *m)
+static void finish_piece(const struct ledge_blocked_job *job, const struct ledge_blocked_piece *p,
+                         int64_t unit, const float *m)
 {
     const struct ledge_blocked_conv *conv = job->conv;
     const struct ledge_geometry *g = &conv->g;
-    int64_t block = conv->isa->block, tiles = (t1 - t0) * conv->tiles[1];
+    int64_t block = conv->isa->block, tiles = (p->r1 - p->r0) * conv->tiles[1];
     int64_t blocks, first = ledge_blocked_unit(conv, unit, &blocks);
     for (int64_t b = 0; b < blocks; b++) {
-        int64_t plane = picture * conv->out_blocks + first + b;
-        for (int64_t t = t0; t < t1; t++) {
+        int64_t plane = p->picture * conv->out_blocks + first + b;
+        for (int64_t t = p->r0; t < p->r1; t++) {
             int64_t left = g->out[H] - t * OUT;
             int64_t at = (plane * g->out[H] + t * OUT) * g->out[W] * block;
             struct ledge_blocked_wino_out out = {
-                .m = m + (b * tiles + (t - t0) * conv->tiles[1]) * block,
+                .m = m + (b * tiles + (t - p->r0) * conv->tiles[1]) * block,
                 .step = conv->m_plane,
                 .bias = job->bias + (first + b) * block,
                 .add = job->add != NULL ? job->add + at : NULL,
@@ -269,25 +269,19 @@ static void finish_band(const struct ledge_blocked_job *job, int64_t picture, in
     }
 }
 
-void ledge_blocked_winograd_task(struct ledge_blocked_job *job, int32_t index, int32_t worker)
+void ledge_blocked_winograd_piece(struct ledge_blocked_job *job,
+                                  const struct ledge_blocked_piece *piece, int32_t worker)
 {
     const struct ledge_blocked_conv *conv = job->conv;
-    int64_t part = index % conv->parts, band = index / conv->parts % conv->bands;
-    int64_t picture = index / conv->parts / conv->bands;
-    int64_t t0 = band * conv->band;
-    int64_t t1 = t0 + conv->band < conv->tiles[0] ? t0 + conv->band : conv->tiles[0];
-    if (t0 >= t1) {
-        return;
-    }
     float *v = job->scratch + (size_t)worker * conv->worker_floats;
     float *m = v + POINTS * conv->v_plane;
-    if (job->held[worker] != index / conv->parts) {
-        transform_band(job, picture, t0, t1, v, m + POINTS * conv->m_plane);
-        job->held[worker] = index / conv->parts;
+    int64_t wanted = piece->picture * conv->tiles[0] + piece->c0;
+    if (job->held[worker] != wanted) {
+        transform_band(job, piece->picture, piece->c0, piece->c1, v, m + POINTS * conv->m_plane);
+        job->held[worker] = wanted;
     }
-    for (int64_t u = part * conv->units / conv->parts; u < (part + 1) * conv->units / conv->parts;
-         u++) {
-        multiply(job, u, (t1 - t0) * conv->tiles[1], v, m);
-        finish_band(job, picture, u, t0, t1, m);
+    for (int64_t u = piece->u0; u < piece->u1; u++) {
+        multiply(job, piece, u, v, m);
+        finish_piece(job, piece, u, m);
     }
 }

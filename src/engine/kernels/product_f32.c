@@ -168,26 +168,23 @@ void ledge_product_f32_run(const struct ledge_product_f32 *p, struct ledge_pool 
 struct vector_job {
     const struct ledge_f32_kernels *isa;
     const struct ledge_vector_f32 *vector;
-    int64_t parts;
 };
 
-static void vector_part(void *arg, int32_t index, int32_t worker)
+static void panels_span(void *arg, int32_t first, int32_t last, int32_t worker)
 {
     (void)worker;
     const struct vector_job *job = arg;
     struct ledge_vector_f32 part = *job->vector;
-    part.first = index * part.panels / job->parts;
-    part.last = (index + 1) * part.panels / job->parts;
+    part.first = first;
+    part.last = last;
     job->isa->vector(&part);
 }
 
 void ledge_vector_f32_run(const struct ledge_f32_kernels *isa,
                           const struct ledge_vector_f32 *vector, struct ledge_pool *pool)
 {
-    int64_t parts = ledge_pool_threads(pool);
     struct vector_job job = {.isa = isa, .vector = vector};
-    job.parts = parts < vector->panels ? parts : vector->panels;
-    ledge_pool_run(pool, (int32_t)job.parts, vector_part, &job);
+    ledge_pool_spans(pool, (int32_t)vector->panels, panels_span, &job);
 }
 
 size_t ledge_product_f32_a_size(int64_t m, int64_t k)

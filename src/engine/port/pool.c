@@ -47,7 +47,7 @@ struct ledge_pool {
     atomic_int asleep;
     _Alignas(LINE) atomic_uint pending; /* indices of the job that are not done */
     atomic_int caller_asleep;
-    _Alignas(LINE) void (*task)(void *arg, int32_t index, int32_t worker);
+    _Alignas(LINE) void (*task)(void *arg, int32_t first, int32_t last, int32_t worker);
     void *arg;
     atomic_bool stop;
     bool spin;
@@ -130,9 +130,7 @@ static void take_part(struct ledge_pool *pool, int32_t worker)
         struct range *range = &pool->ranges[(worker + k) % pool->threads];
         int32_t first, last;
         while (take(range, k == 0, &first, &last)) {
-            for (int32_t i = first; i < last; i++) {
-                pool->task(pool->arg, i, worker);
-            }
+            pool->task(pool->arg, first, last, worker);
             unsigned done = (unsigned)(last - first);
             if (atomic_fetch_sub(&pool->pending, done) == done &&
                 atomic_load(&pool->caller_asleep) > 0) {
@@ -244,13 +242,15 @@ int32_t ledge_pool_threads(const struct ledge_pool *pool)
     return pool != NULL ? pool->threads : 1;
 }
 
-void ledge_pool_run(struct ledge_pool *pool, int32_t n,
-                    void (*task)(void *arg, int32_t index, int32_t worker), void *arg)
+void ledge_pool_spans(struct ledge_pool *pool, int32_t n,
+                      void (*task)(void *arg, int32_t first, int32_t last, int32_t worker),
+                      void *arg)
 {
-    if (pool == NULL || n <= 1) {
-        for (int32_t i = 0; i < n; i++) {
-            task(arg, i, 0);
-        }
+    if (n <= 0) {
+        return;
+    }
+    if (pool == NULL || n == 1) {
+        task(arg, 0, n, 0);
         return;
     }
     pool->task = task;
@@ -267,4 +267,24 @@ void ledge_pool_run(struct ledge_pool *pool, int32_t n,
     while ((left = atomic_load(&pool->pending)) != 0) {
         wait_change(&pool->pending, left, &pool->caller_asleep, pool->spin);
     }
+}
+
+struct single {
+    void (*task)(void *arg, int32_t index, int32_t worker);
+    void *arg;
+};
+
+static void one_by_one(void *arg, int32_t first, int32_t last, int32_t worker)
+{
+    const struct single *single = arg;
+    for (int32_t i = first; i < last; i++) {
+        single->task(single->arg, i, worker);
+    }
+}
+
+void ledge_pool_run(struct ledge_pool *pool, int32_t n,
+                    void (*task)(void *arg, int32_t index, int32_t worker), void *arg)
+{
+    struct single single = {.task = task, .arg = arg};
+    ledge_pool_spans(pool, n, one_by_one, &single);
 }

@@ -29,9 +29,15 @@ int32_t ledge_pool_threads(const struct ledge_pool *pool);
 /* Workers keep denormal numbers from the next job on (port.h), instead of taking them as zero. */
 void ledge_pool_keep_denormals(struct ledge_pool *pool);
 
-/* task(arg, index, worker) for index 0 .. n - 1, in any order; worker is 0 .. threads - 1, for
- * memory of one's own: which one gets an index is left to chance, and no result may depend on it.
- * Returns when all are done. */
+/* task(arg, first, last, worker) for spans first .. last - 1 that cover 0 .. n - 1, in any order:
+ * long ones first, then shorter ones, so that threads end together; without a pool one span.
+ * worker is 0 .. threads - 1, for memory of one's own: which one gets an index, and in what span,
+ * is left to chance, and no result may depend on it. Returns when all are done. */
+void ledge_pool_spans(struct ledge_pool *pool, int32_t n,
+                      void (*task)(void *arg, int32_t first, int32_t last, int32_t worker),
+                      void *arg);
+
+/* The same, index by index. */
 void ledge_pool_run(struct ledge_pool *pool, int32_t n,
                     void (*task)(void *arg, int32_t index, int32_t worker), void *arg);
 

@@ -54,6 +54,52 @@ static void each_index_once(void **state)
     }
 }
 
+static void hit_span(void *arg, int32_t first, int32_t last, int32_t worker)
+{
+    assert_true(first < last);
+    for (int32_t i = first; i < last; i++) {
+        hit(arg, i, worker);
+    }
+}
+
+static void spans_cover_all_once(void **state)
+{
+    (void)state;
+    static struct tally tally;
+    for (int32_t threads = 1; threads <= 4; threads++) {
+        struct ledge_pool *pool = NULL;
+        assert_int_equal(ledge_pool_create(threads, NULL, &pool, NULL), LEDGE_OK);
+        for (int32_t n = 0; n < MOST; n++) {
+            memset(&tally, 0, sizeof tally);
+            ledge_pool_spans(pool, n, hit_span, &tally);
+            for (int32_t i = 0; i < MOST; i++) {
+                assert_int_equal(tally.hits[i], i < n);
+            }
+        }
+        ledge_pool_free(pool);
+    }
+}
+
+static void one_span(void *arg, int32_t first, int32_t last, int32_t worker)
+{
+    int32_t *seen = arg;
+    seen[0]++;
+    seen[1] = first;
+    seen[2] = last;
+    seen[3] = worker;
+}
+
+static void without_a_pool_all_is_one_span(void **state)
+{
+    (void)state;
+    int32_t seen[4] = {0};
+    ledge_pool_spans(NULL, 100, one_span, seen);
+    assert_int_equal(seen[0], 1);
+    assert_int_equal(seen[1], 0);
+    assert_int_equal(seen[2], 100);
+    assert_int_equal(seen[3], 0);
+}
+
 /* Workers that have gone to sleep are woken. */
 static void sleepers_wake(void **state)
 {
@@ -170,6 +216,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_index_once),
+        cmocka_unit_test(spans_cover_all_once),
+        cmocka_unit_test(without_a_pool_all_is_one_span),
         cmocka_unit_test(sleepers_wake),
         cmocka_unit_test(a_slow_thread_is_helped),
 #if !defined(__SANITIZE_THREAD__)
