@@ -216,13 +216,19 @@ static void depth_rows(const struct place *p, int64_t b0, int64_t b1, int64_t r0
             continue;
         }
         for (int64_t r = r0; r < r1; r++) {
+            float *y = p->out + b * p->out_block + (r - p->out_row) * g->out[W] * block;
+            if (depth->max) {
+                int64_t at = r * g->stride[H] - g->pad[H];
+                ledge_blocked_max_row(depth, x, p->ring, larger(at, 0),
+                                      smaller(at + g->kernel[H], g->in[H]), y);
+                continue;
+            }
             const float *list[LEDGE_BLOCKED_MAX_KERNEL];
             for (int64_t k = 0; k < g->kernel[H]; k++) {
                 int64_t at = r * g->stride[H] - g->pad[H] + k * g->dilation[H];
                 int64_t slot = at - turn + (at < turn ? p->ring : 0);
                 list[k] = at >= 0 && at < g->in[H] ? x + slot * row : depth->zeros;
             }
-            float *y = p->out + b * p->out_block + (r - p->out_row) * g->out[W] * block;
             ledge_blocked_depthwise_row(depth, packed, b, list, NULL, y);
         }
     }

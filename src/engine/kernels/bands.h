@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bands.h -- expand (1 x 1 or the first convolution), depthwise and project (1 x 1) as one kernel
- * on blocked tensors; either end may be missing.
+ * on blocked tensors; either end may be missing. In the place of the depthwise convolution may be
+ * the largest of a window, as behind first convolutions.
  *
  * Flow:    plan/bands.c finds the chain -> ops/bands.c prepares -> [bands.h] -> blocked.h
  *

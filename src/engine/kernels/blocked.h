@@ -79,7 +79,17 @@ struct ledge_blocked_narrow {
     float low, high;
 };
 
-/* One output pixel of a pooling: rows x columns vectors of the input. */
+/* A row of outputs of the largest of a window, of which some row and column lie on the picture. */
+struct ledge_blocked_max {
+    const float *x[2]; /* two runs of input rows, those on the picture: pixel 0 of the first row */
+    int64_t n[2];      /* rows of each; the first has some */
+    int64_t in, out;   /* widths */
+    int64_t kernel, stride, pad; /* along the width */
+    float *y;
+    float low, high;
+};
+
+/* One output pixel of an average: rows x columns vectors of the input. */
 struct ledge_blocked_window {
     const float *x;
     int64_t rows, columns;
@@ -147,7 +157,7 @@ struct ledge_blocked_kernels {
     void (*tile)(const struct ledge_blocked_tile *tile);
     void (*row)(const struct ledge_blocked_row *row);
     void (*narrow)(const struct ledge_blocked_narrow *plane); /* or NULL */
-    void (*max)(const struct ledge_blocked_window *window);
+    void (*max)(const struct ledge_blocked_max *row);
     void (*sum)(const struct ledge_blocked_window *window);
     void (*mix)(const struct ledge_blocked_mix *mix);
     void (*wino_in)(const struct ledge_blocked_wino_in *in);
@@ -285,6 +295,10 @@ enum { LEDGE_BLOCKED_MAX_KERNEL = 32 };
 void ledge_blocked_depthwise_row(const struct ledge_blocked_rows *rows, const float *packed,
                                  int64_t block, const float *const *list, const float *add,
                                  float *y);
+/* The same for the largest of a window of rows r0 .. r1 - 1 of a plane, of which row 0 stands at x,
+ * row `ring` there again, and so on. */
+void ledge_blocked_max_row(const struct ledge_blocked_rows *rows, const float *x, int64_t ring,
+                           int64_t r0, int64_t r1, float *y);
 /* Rows from .. to - 1 of the outputs of one plane where rows->narrow; y and add are the plane. */
 void ledge_blocked_depthwise_narrow(const struct ledge_blocked_rows *rows, const float *packed,
                                     int64_t block, const float *x, int64_t from, int64_t to,

@@ -494,16 +494,29 @@ static void run_wino_out(const struct ledge_blocked_wino_out *o)
 /* -- pooling, moving ------------------------------------------------------------------------------
  */
 
-static void run_max(const struct ledge_blocked_window *w)
+INLINE vec largest(const struct ledge_blocked_max *m, int64_t from, const int64_t columns)
 {
-    vec best = v_load(w->x);
-    for (int64_t i = 0; i < w->rows; i++) {
-        const float *x = w->x + i * w->row_step;
-        for (int64_t j = 0; j < w->columns; j++) {
-            best = v_larger(v_load(x + j * w->column_step), best);
+    vec best = v_load(m->x[0] + from * LANES);
+    for (int k = 0; k < 2; k++) {
+        const float *x = m->x[k] + from * LANES;
+        for (int64_t i = 0; i < m->n[k]; i++, x += m->in * LANES) {
+            for (int64_t j = 0; j < columns; j++) {
+                best = v_larger(v_load(x + j * LANES), best);
+            }
         }
     }
-    v_store(w->y, v_clamp(best, v_set1(w->low), v_set1(w->high)));
+    return best;
+}
+
+static void run_max(const struct ledge_blocked_max *m)
+{
+    for (int64_t o = 0; o < m->out; o++) {
+        int64_t from = o * m->stride - m->pad, to = from + m->kernel;
+        from = from > 0 ? from : 0;
+        to = to < m->in ? to : m->in;
+        vec best = to - from == 3 ? largest(m, from, 3) : largest(m, from, to - from);
+        v_store(m->y + o * LANES, v_clamp(best, v_set1(m->low), v_set1(m->high)));
+    }
 }
 
 /* Four running sums for each row: the latency of one addition does not bind. */

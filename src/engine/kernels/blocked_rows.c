@@ -39,7 +39,7 @@ void ledge_blocked_rows_plan(struct ledge_blocked_rows *rows, int32_t threads)
     const struct ledge_geometry *g = &rows->g;
     int64_t planes = g->batch;
     rows->bands = 1;
-    rows->narrow = rows->isa->narrow != NULL && is_narrow(g);
+    rows->narrow = !rows->max && rows->isa->narrow != NULL && is_narrow(g);
     if (threads > 1 && planes < 8 * (int64_t)threads) {
         rows->bands = 2 * (int64_t)threads < g->out[H] ? 2 * (int64_t)threads : g->out[H];
     }
@@ -141,7 +141,28 @@ static int64_t counted(const struct ledge_blocked_rows *rows, int d, int64_t o, 
     return !rows->count_pad ? on_picture : fits < g->kernel[d] ? fits : g->kernel[d];
 }
 
-static void pool_row(const struct job *job, int64_t plane, int64_t at)
+void ledge_blocked_max_row(const struct ledge_blocked_rows *rows, const float *x, int64_t ring,
+                           int64_t r0, int64_t r1, float *y)
+{
+    const struct ledge_geometry *g = &rows->g;
+    int64_t first = r0 % ring, n = r1 - r0, before = ring - first;
+    before = before < n ? before : n;
+    const struct ledge_blocked_max max = {
+        .x = {x + first * g->in[W] * rows->isa->block, x},
+        .n = {before, n - before},
+        .in = g->in[W],
+        .out = g->out[W],
+        .kernel = g->kernel[W],
+        .stride = g->stride[W],
+        .pad = g->pad[W],
+        .y = y,
+        .low = rows->clamp.low,
+        .high = rows->clamp.high,
+    };
+    rows->isa->max(&max);
+}
+
+static void average_row(const struct job *job, int64_t plane, int64_t at)
 {
     const struct ledge_blocked_rows *rows = job->rows;
     const struct ledge_geometry *g = &rows->g;
@@ -162,8 +183,17 @@ static void pool_row(const struct job *job, int64_t plane, int64_t at)
         window.x = x + (h * g->in[W] + w) * block;
         window.y = y + o * block;
         window.scale = 1.0f / (float)(count > 0 ? count : 1);
-        (rows->max ? rows->isa->max : rows->isa->sum)(&window);
+        rows->isa->sum(&window);
     }
+}
+
+static void largest_row(const struct job *job, int64_t plane, int64_t at)
+{
+    const struct ledge_blocked_rows *rows = job->rows;
+    const struct ledge_geometry *g = &rows->g;
+    int64_t block = rows->isa->block, n, first = clip(g, H, at, &n);
+    ledge_blocked_max_row(rows, job->x + plane * ledge_volume(g->in) * block, g->in[H], first,
+                          first + n, job->y + (plane * g->out[H] + at) * g->out[W] * block);
 }
 
 static void each_row(const struct job *job, int32_t index,
@@ -230,7 +260,7 @@ static void depthwise_task(void *arg, int32_t index, int32_t worker)
 static void pool_task(void *arg, int32_t index, int32_t worker)
 {
     (void)worker;
-    each_row(arg, index, pool_row);
+    each_row(arg, index, ((const struct job *)arg)->rows->max ? largest_row : average_row);
 }
 
 enum ledge_status ledge_blocked_depthwise_run(const struct ledge_kernel_call *call)

@@ -15,8 +15,8 @@ enum { EXPAND, DEPTH, PROJECT };
 
 const char *const ledge_bands_parts[LEDGE_BANDS_PARTS] = {"expand", "depth", "project"};
 const char *const ledge_bands_attributes[] = {
-    "alpha",     "auto_pad", "beta",   "block", "activation", "clamp_high",   "clamp_low",
-    "dilations", "group",    "layout", "pads",  "strides",    "kernel_shape", NULL};
+    "alpha", "auto_pad", "beta", "block",   "activation",   "clamp_high", "clamp_low", "dilations",
+    "group", "layout",   "pads", "strides", "kernel_shape", "ceil_mode",  NULL};
 
 enum { MAX_ATTRIBUTES = sizeof ledge_bands_attributes / sizeof ledge_bands_attributes[0] };
 
@@ -24,7 +24,7 @@ enum { MAX_ATTRIBUTES = sizeof ledge_bands_attributes / sizeof ledge_bands_attri
 struct part {
     struct ledge_node node; /* as it was before: op and attributes, no inputs */
     struct ledge_attr attrs[MAX_ATTRIBUTES];
-    const struct ledge_value *w, *bias; /* NULL: there is no such part */
+    const struct ledge_value *w, *bias; /* NULL: there is no such part, or depth is a pooling */
     struct ledge_geometry g;
 };
 
@@ -106,20 +106,21 @@ static bool fits(const struct part *part, int i)
 static enum ledge_status shape(struct part parts[LEDGE_BANDS_PARTS], const struct ledge_value *x,
                                struct ledge_value *y, struct ledge_error *err)
 {
-    if (x == NULL || (parts[EXPAND].w == NULL && parts[PROJECT].w == NULL) ||
-        parts[DEPTH].w == NULL) {
+    if (x == NULL || (parts[EXPAND].w == NULL && parts[PROJECT].w == NULL)) {
         return refuse(&parts[DEPTH].node, err);
     }
     *y = *x;
     y->producer = -1;
     for (int i = 0; i < LEDGE_BANDS_PARTS; i++) {
         struct part *part = &parts[i];
-        if (part->w == NULL) {
+        if (part->w == NULL && i != DEPTH) {
             continue;
         }
         const struct ledge_geometry *g = &part->g;
-        LEDGE_TRY(ledge_blocked_geometry(&part->node, y, part->w, part->bias, &part->g, err));
-        int64_t block = ledge_node_int(&part->node, "block", 0);
+        LEDGE_TRY(part->w == NULL
+                      ? ledge_blocked_pool_geometry(&part->node, y, &part->g, err)
+                      : ledge_blocked_geometry(&part->node, y, part->w, part->bias, &part->g, err));
+        int64_t block = part->w == NULL ? y->dims[4] : ledge_node_int(&part->node, "block", 0);
         if (!fits(part, i) || (i > EXPAND && y->rank != 5)) {
             return refuse(&part->node, err);
         }
@@ -172,6 +173,7 @@ static struct ledge_blocked_rows *new_rows(const struct part *part, const struct
         rows->isa = s->isa;
         rows->blocks = (part->g.in_channels + s->isa->block - 1) / s->isa->block;
         rows->zeros = zeros;
+        rows->max = part->w == NULL;
         rows->g.batch = part->g.batch * rows->blocks;
         ledge_blocked_rows_plan(rows, s->threads);
     }
@@ -197,7 +199,7 @@ static struct ledge_bands *new_bands(const struct part parts[LEDGE_BANDS_PARTS],
     bands->project = project;
     bands->batch = parts[DEPTH].g.batch;
     bands->depth_at = expand != NULL ? ledge_blocked_conv_floats(expand) : 0;
-    bands->project_at = bands->depth_at + ledge_blocked_depthwise_floats(depth);
+    bands->project_at = bands->depth_at + (depth->max ? 0 : ledge_blocked_depthwise_floats(depth));
     bool splits = (expand != NULL && expand->winograd) || (project != NULL && project->winograd);
     *pays = !splits && ledge_bands_plan(bands, s->threads, s->force);
     return bands;
@@ -265,7 +267,9 @@ static void pack(const struct ledge_op_prepare *prepare, void *packed)
     if (bands->expand != NULL) {
         ledge_blocked_conv_pack(bands->expand, w[EXPAND], bias[EXPAND], to);
     }
-    ledge_blocked_depthwise_pack(bands->depth, w[DEPTH], bias[DEPTH], to + bands->depth_at);
+    if (w[DEPTH] != NULL) {
+        ledge_blocked_depthwise_pack(bands->depth, w[DEPTH], bias[DEPTH], to + bands->depth_at);
+    }
     if (bands->project != NULL) {
         ledge_blocked_conv_pack(bands->project, w[PROJECT], bias[PROJECT], to + bands->project_at);
     }

@@ -274,8 +274,9 @@ bool ledge_blocked_window(const struct ledge_node *node, const struct ledge_valu
     return g->batch * channels < MAX_CHANNELS && channels < MAX_CHANNELS && g->batch < MAX_CHANNELS;
 }
 
-static enum ledge_status pool_geometry(const struct ledge_node *node, const struct ledge_value *x,
-                                       struct ledge_geometry *g, struct ledge_error *err)
+enum ledge_status ledge_blocked_pool_geometry(const struct ledge_node *node,
+                                              const struct ledge_value *x, struct ledge_geometry *g,
+                                              struct ledge_error *err)
 {
     if (!is_blocked(x)) {
         return fail(node, err, "the input is not blocked");
@@ -289,7 +290,7 @@ static enum ledge_status blocked_pool_infer(struct ledge_op_infer *infer)
 {
     struct ledge_geometry g;
     const struct ledge_value *x = ledge_infer_in(infer, 0);
-    LEDGE_TRY(pool_geometry(infer->node, x, &g, infer->err));
+    LEDGE_TRY(ledge_blocked_pool_geometry(infer->node, x, &g, infer->err));
     return infer_blocked(infer, &g, x->dims[4]);
 }
 
@@ -297,7 +298,7 @@ static enum ledge_status blocked_pool_prepare(struct ledge_op_prepare *prepare)
 {
     struct ledge_geometry g;
     const struct ledge_value *x = ledge_prepare_in(prepare, 0);
-    LEDGE_TRY(pool_geometry(prepare->node, x, &g, prepare->err));
+    LEDGE_TRY(ledge_blocked_pool_geometry(prepare->node, x, &g, prepare->err));
     struct ledge_blocked_rows *rows = new_rows(prepare, &g);
     if (rows == NULL) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");

@@ -14,8 +14,9 @@
  * of input map[c] / 2^32; attribute map. Concat, Split and channel shuffles, also several in a row
  * BlockedBands   {x, addend, weights and bias of expand, of depth, of project}: up to three
  * BlockedConv one after the other (kernels/bands.h), of which depth is depthwise and always there;
- *                absent: no weights. Attributes: theirs, as expand.strides and the like
- * BlockedMaxPool, BlockedAveragePool, BlockedGlobalAveragePool, BlockedGlobalMaxPool
+ *                absent: no weights; depth without weights: a BlockedMaxPool. Attributes: theirs,
+ * as expand.strides and the like BlockedMaxPool, BlockedAveragePool, BlockedGlobalAveragePool,
+ * BlockedGlobalMaxPool
  */
 #ifndef LEDGE_ENGINE_OPS_BLOCKED_H
 #define LEDGE_ENGINE_OPS_BLOCKED_H
@@ -36,6 +37,10 @@ enum ledge_status ledge_blocked_geometry(const struct ledge_node *node, const st
                                          const struct ledge_value *w,
                                          const struct ledge_value *bias, struct ledge_geometry *g,
                                          struct ledge_error *err);
+/* The same of a pooling. */
+enum ledge_status ledge_blocked_pool_geometry(const struct ledge_node *node,
+                                              const struct ledge_value *x, struct ledge_geometry *g,
+                                              struct ledge_error *err);
 struct ledge_blocked_activation ledge_blocked_activation_of(const struct ledge_node *node);
 
 /* bands.c. Attribute `name` of a part of a BlockedBands is called <part>.<name>; its weights are

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bands.c -- join convolutions on blocked tensors whose intermediate tensors are wide: expand,
- * depthwise, project, one BlockedBands node in the place of the last of them (kernels/bands.h).
+ * depthwise (or a MaxPool), project, one BlockedBands node in the place of the last of them
+ * (kernels/bands.h).
  * Runs behind layout.c, which has fused activations and residuals. */
 #include <string.h>
 
@@ -85,7 +86,7 @@ static bool join(struct ledge_graph *graph, const int32_t chain[LEDGE_BANDS_PART
     made.in[1] = adds(&graph->nodes[last]) ? graph->nodes[last].in[3] : -1;
     for (int i = 0; i < LEDGE_BANDS_PARTS; i++) {
         const struct ledge_node *conv = chain[i] >= 0 ? &graph->nodes[chain[i]] : NULL;
-        made.in[LEDGE_BANDS_WEIGHTS + 2 * i] = conv != NULL ? conv->in[1] : -1;
+        made.in[LEDGE_BANDS_WEIGHTS + 2 * i] = conv != NULL && conv->n_in > 1 ? conv->in[1] : -1;
         made.in[LEDGE_BANDS_WEIGHTS + 2 * i + 1] =
             conv != NULL && conv->n_in > 2 ? conv->in[2] : -1;
         if (conv != NULL && !add_attributes(&graph->arena, conv, ledge_bands_parts[i], &made)) {
@@ -101,14 +102,22 @@ static bool join(struct ledge_graph *graph, const int32_t chain[LEDGE_BANDS_PART
     return true;
 }
 
-/* The longest chain around depthwise convolution number `depth` that pays. */
+/* What may stand in the middle. */
+static bool is_depth(const struct ledge_node *node)
+{
+    bool pool = !node->dead && strcmp(node->op, "BlockedMaxPool") == 0 &&
+                strcmp(node->domain, "ledge") == 0 && node->n_in == 1 && node->n_out == 1;
+    return pool || (is_conv(node) && ledge_node_int(node, "group", 1) > 1);
+}
+
+/* The longest chain around node number `depth` that pays. */
 static bool find_chain(const struct ledge_plan *plan, const struct ledge_plan_options *options,
                        int32_t depth, int32_t chain[LEDGE_BANDS_PARTS])
 {
     static const bool wanted[][2] = {{true, true}, {true, false}, {false, true}};
     const struct ledge_graph *graph = &plan->graph;
     const struct ledge_node *conv = &graph->nodes[depth];
-    if (!is_conv(conv) || ledge_node_int(conv, "group", 1) < 2) {
+    if (!is_depth(conv)) {
         return false;
     }
     int32_t before = maker_of(graph, conv->in[0]);

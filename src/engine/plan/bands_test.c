@@ -18,7 +18,7 @@ static const enum ledge_rung rungs[] = {
 
 enum { N_RUNGS = sizeof rungs / sizeof rungs[0] };
 
-/* x -> expand (channels 0: none) -> depthwise -> project (0: none) (+ x) */
+/* x -> expand (channels 0: none) -> depthwise or largest -> project (0: none) (+ x) */
 struct chain {
     int64_t batch, channels, height, width;
     int64_t expand, expand_kernel, expand_stride;
@@ -26,6 +26,7 @@ struct chain {
     int64_t project;
     bool nhwc, residual;
     const char *function; /* behind expand and depthwise; NULL: bounds */
+    bool pool;            /* MaxPool, not the depthwise convolution */
 };
 
 static float *filled(int64_t n, uint32_t seed)
@@ -59,6 +60,17 @@ static int32_t add_conv(struct test_net *net, const struct chain *c, int32_t x, 
     return y;
 }
 
+static int32_t add_pool(struct test_net *net, const struct chain *c, int32_t x)
+{
+    int32_t y = test_node(net, "", "MaxPool", 1, &x);
+    test_int(net, "layout", c->nhwc);
+    test_int(net, "ceil_mode", c->kernel % 2);
+    test_ints(net, "kernel_shape", TEST_SHAPE(c->kernel, c->kernel));
+    test_ints(net, "strides", TEST_SHAPE(c->stride, c->stride));
+    test_ints(net, "pads", TEST_SHAPE(c->pad, c->pad, c->pad, c->pad));
+    return y;
+}
+
 /* The activation, and an output of its own when the chain is to be left alone. */
 static int32_t behind(struct test_net *net, const struct chain *c, int32_t y, bool open)
 {
@@ -86,8 +98,12 @@ static void build(struct test_net *net, const struct chain *c, const float *x, b
                      TEST_DIMS(c->expand_stride, 1, c->expand_kernel / 2, 0), 1);
         y = behind(net, c, y, open);
     }
-    y = add_conv(net, c, y, TEST_DIMS(wide, 1, c->kernel, c->kernel),
-                 TEST_DIMS(c->stride, c->dilation, c->pad, 0), wide);
+    if (c->pool) {
+        y = add_pool(net, c, y);
+    } else {
+        y = add_conv(net, c, y, TEST_DIMS(wide, 1, c->kernel, c->kernel),
+                     TEST_DIMS(c->stride, c->dilation, c->pad, 0), wide);
+    }
     y = behind(net, c, y, open && c->project > 0);
     if (c->project > 0) {
         y = add_conv(net, c, y, TEST_DIMS(c->project, wide, 1, 1), TEST_DIMS(1, 1, 0, 0), 1);
@@ -163,6 +179,11 @@ static struct chain random_chain(uint32_t *seed, int i)
                       .project = i % 3 == 1 ? 0 : at_random(seed, 17, 40),
                       .nhwc = i & 1,
                       .function = functions[i % 5]};
+    if (i % 4 == 0 && c.expand > 0) { /* which needs a region to be in */
+        c.pool = true;
+        c.function = NULL;
+        c.dilation = 1;
+    }
     c.pad = at_random(seed, 0, c.kernel / 2 * c.dilation);
     if (c.height + 2 * c.pad <= (c.kernel - 1) * c.dilation) {
         c.height += c.kernel * c.dilation;
@@ -193,15 +214,18 @@ static void many_bands(void **state)
 {
     (void)state;
     static const struct chain chains[] = {
-        {1, 24, 61, 40, 144, 1, 1, 3, 1, 1, 1, 24, false, true, NULL},
-        {1, 24, 61, 40, 144, 1, 1, 5, 2, 1, 2, 40, true, false, NULL},
-        {2, 24, 53, 40, 144, 1, 1, 3, 2, 1, 0, 0, false, false, "HardSwish"},
-        {1, 160, 57, 33, 0, 1, 1, 3, 1, 1, 1, 64, false, false, NULL},
-        {1, 160, 57, 33, 0, 1, 1, 3, 2, 2, 2, 64, true, false, NULL},
-        {1, 3, 120, 96, 32, 3, 2, 3, 1, 1, 1, 24, false, false, NULL},
-        {2, 3, 67, 71, 48, 3, 2, 3, 2, 1, 1, 0, true, false, "Sigmoid"},
-        {1, 40, 60, 31, 80, 3, 1, 3, 1, 1, 1, 40, false, true, NULL},
-        {1, 24, 61, 40, 144, 1, 1, 2, 4, 1, 0, 24, false, false, NULL},
+        {1, 24, 61, 40, 144, 1, 1, 3, 1, 1, 1, 24, false, true, NULL, false},
+        {1, 24, 61, 40, 144, 1, 1, 5, 2, 1, 2, 40, true, false, NULL, false},
+        {2, 24, 53, 40, 144, 1, 1, 3, 2, 1, 0, 0, false, false, "HardSwish", false},
+        {1, 160, 57, 33, 0, 1, 1, 3, 1, 1, 1, 64, false, false, NULL, false},
+        {1, 160, 57, 33, 0, 1, 1, 3, 2, 2, 2, 64, true, false, NULL, false},
+        {1, 3, 120, 96, 32, 3, 2, 3, 1, 1, 1, 24, false, false, NULL, false},
+        {2, 3, 67, 71, 48, 3, 2, 3, 2, 1, 1, 0, true, false, "Sigmoid", false},
+        {1, 40, 60, 31, 80, 3, 1, 3, 1, 1, 1, 40, false, true, NULL, false},
+        {1, 24, 61, 40, 144, 1, 1, 2, 4, 1, 0, 24, false, false, NULL, false},
+        {1, 3, 120, 96, 64, 3, 2, 3, 2, 1, 0, 24, false, false, NULL, true},
+        {2, 3, 67, 71, 64, 7, 2, 3, 2, 1, 1, 0, true, false, NULL, true},
+        {1, 160, 57, 33, 160, 3, 1, 3, 2, 1, 1, 64, false, false, NULL, true},
     };
     for (size_t i = 0; i < sizeof chains / sizeof chains[0]; i++) {
         same_bytes(&chains[i]);
