@@ -21,6 +21,7 @@ struct walk {
     bool verbose;
     size_t count[4];
     size_t given;  /* passed with inputs given as constants */
+    size_t random; /* passed by shape and type */
     json_t *cases; /* NULL without --json */
 };
 
@@ -36,6 +37,7 @@ static void check(struct walk *w, const char *folder, verify_fn verify)
     struct cli_case result;
     verify(folder, &w->options, &result);
     w->count[result.verdict]++;
+    w->random += result.verdict == CLI_PASS && result.random;
     w->given += result.verdict == CLI_PASS && result.given;
     const char *why = result.verdict == CLI_PASS ? "" : result.why.text;
     if (w->cases != NULL) {
@@ -98,18 +100,19 @@ static int report(const struct walk *w)
     }
     if (w->cases != NULL) {
         json_t *root = json_pack(
-            "{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "cases", (json_int_t)total, "pass",
+            "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "cases", (json_int_t)total, "pass",
             (json_int_t)w->count[CLI_PASS], "unsupported", (json_int_t)w->count[CLI_UNSUPPORTED],
             "wrong", (json_int_t)w->count[CLI_WRONG], "broken", (json_int_t)w->count[CLI_BROKEN],
-            "pass_with_inputs_as_constants", (json_int_t)w->given, "results", w->cases);
+            "pass_with_inputs_as_constants", (json_int_t)w->given, "pass_by_shape",
+            (json_int_t)w->random, "results", w->cases);
         int code = cli_print_json(root);
         return code != CLI_OK ? code : failed ? CLI_FAILED : CLI_OK;
     }
-    printf(
-        "%zu cases: %zu pass (%zu of them with shape inputs given as constants), %zu unsupported, "
-        "%zu wrong, %zu broken\n",
-        total, w->count[CLI_PASS], w->given, w->count[CLI_UNSUPPORTED], w->count[CLI_WRONG],
-        w->count[CLI_BROKEN]);
+    printf("%zu cases: %zu pass (%zu of them with shape inputs given as constants, %zu random ones "
+           "by shape), %zu unsupported, "
+           "%zu wrong, %zu broken\n",
+           total, w->count[CLI_PASS], w->given, w->random, w->count[CLI_UNSUPPORTED],
+           w->count[CLI_WRONG], w->count[CLI_BROKEN]);
     return failed ? CLI_FAILED : CLI_OK;
 }
 
@@ -137,7 +140,8 @@ int cli_cmd_verify(int argc, char **argv)
             "NAME_inputI_TYPE.csv and NAME_golden_TYPE.csv. Folders are walked. A data.json\n"
             "beside the model may set rtol and atol; atol is at least 2^-26 of the largest element "
             "of an\n"
-            "f32 answer. Exit code 1 when an answer is wrong.",
+            "f32 answer. Random numbers are judged by type and shape. Exit code 1 when an answer "
+            "is wrong.",
         .options = options,
         .n_options = CLI_COUNT(options),
         .min_args = 1,

@@ -21,6 +21,7 @@ enum cli_verdict {
 struct cli_case {
     enum cli_verdict verdict;
     int32_t sets; /* data sets compared */
+    bool random;  /* made of random numbers: judged by shape and type, 0 and 1 as such */
     bool given;   /* some inputs had to be given as constants (shapes known only at run time) */
     double worst; /* greatest |a - b| over all outputs */
     struct ledge_error why; /* of the first that did not pass */

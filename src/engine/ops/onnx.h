@@ -23,7 +23,7 @@
     X(loss) X(attention) X(rotary) X(linear_attention) X(causal_conv) X(tensor_scatter)            \
     X(grid_sample) X(affine_grid) X(roi_align) X(max_roi) X(deform) X(col2im) X(unpool)            \
     X(dft) X(stft) X(window) X(mel) X(einsum) X(det) X(mean_variance) X(tfidf) X(center)           \
-    X(step)                                                                                        \
+    X(step) X(random) X(regex)                                                                     \
     X(nonzero) X(compress) X(unique) X(nms)
 
 /* X(operator, function) of domain ai.onnx */
@@ -70,6 +70,9 @@
     X(BlackmanWindow, window) X(MelWeightMatrix, mel) X(Einsum, einsum) X(Det, det)                \
     X(MeanVarianceNormalization, mean_variance) X(TfIdfVectorizer, tfidf)                          \
     X(CenterCropPad, center)                                                                       \
+    X(RandomUniform, random) X(RandomUniformLike, random) X(RandomNormal, random)                  \
+    X(RandomNormalLike, random) X(Bernoulli, random) X(Multinomial, random)                        \
+    X(RegexFullMatch, regex)                                                                       \
     X(NonZero, nonzero) X(Compress, compress) X(Unique, unique) X(NonMaxSuppression, nms)
 
 /* X(operator, function) of domain com.microsoft */
@@ -141,6 +144,9 @@ LEDGE_NODISCARD enum ledge_status ledge_onnx_move(struct ledge_op_prepare *prepa
 
 /* clamp_low and clamp_high of a node. */
 struct ledge_clamp ledge_onnx_clamp(const struct ledge_node *node);
+
+/* Does the node make other outputs of the same inputs each time? Dropout counts as one that does. */
+bool ledge_onnx_is_random(const struct ledge_node *node);
 
 /* Dense row-major strides. */
 void ledge_onnx_strides(const int64_t *dims, int32_t rank, int64_t *strides);

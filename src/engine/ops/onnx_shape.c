@@ -148,60 +148,6 @@ enum ledge_status ledge_onnx_alias_prepare(struct ledge_op_prepare *prepare)
     return LEDGE_OK;
 }
 
-/* -- Dropout: the identity, and a mask of ones
- * ---------------------------------------------------------------------- */
-
-enum ledge_status ledge_onnx_dropout_infer(struct ledge_op_infer *infer)
-{
-    LEDGE_TRY(ledge_onnx_need(infer, 1));
-    const struct ledge_value *x = ledge_infer_in(infer, 0);
-    const struct ledge_value *training = ledge_infer_in(infer, 2);
-    const struct ledge_value *ratio = ledge_infer_in(infer, 1);
-    if (training != NULL) {
-        double rate = 0.5;
-        bool known = training->data != NULL && training->dtype == LEDGE_BOOL;
-        if (training->data == NULL) {
-            return ledge_infer_wait(infer, 2);
-        }
-        if (known && *(const uint8_t *)training->data != 0 && ratio != NULL &&
-            ratio->data == NULL) {
-            return ledge_infer_wait(infer, 1);
-        }
-        if (ratio != NULL && ratio->data != NULL && ledge_onnx_count(ratio) == 1) {
-            ledge_load_real(ratio->data, ratio->dtype, 0, 1, &rate);
-        }
-        if (!known || (*(const uint8_t *)training->data != 0 && rate != 0)) {
-            return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED,
-                                    known ? "training mode" : "training_mode must be constant");
-        }
-    }
-    LEDGE_TRY(ledge_infer_out(infer, 1, infer->node->opset >= 10 ? LEDGE_BOOL : x->dtype, x->rank,
-                              x->dims));
-    return ledge_infer_out(infer, 0, x->dtype, x->rank, x->dims);
-}
-
-static enum ledge_status dropout_run(const struct ledge_kernel_call *call)
-{
-    static const int64_t one = 1;
-    if (call->out[0] != NULL) {
-        memcpy(call->out[0]->data, call->in[0]->data, ledge_view_bytes(call->in[0]));
-    }
-    int64_t n = ledge_view_count(call->out[1]);
-    for (int64_t i = 0; i < n; i++) {
-        ledge_store_whole(&one, 1, call->out[1]->data, call->out[1]->dtype, i);
-    }
-    return LEDGE_OK;
-}
-
-enum ledge_status ledge_onnx_dropout_prepare(struct ledge_op_prepare *prepare)
-{
-    if (ledge_prepare_out(prepare, 1) == NULL) {
-        prepare->alias = 0;
-        return LEDGE_OK;
-    }
-    return ledge_onnx_ready(prepare, dropout_run, "Dropout_c", NULL, 0);
-}
-
 /* -- known without running
  * ------------------------------------------------------------------------------------------ */
 

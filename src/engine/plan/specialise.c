@@ -11,6 +11,7 @@
 #include "base/banned.h"
 #include "base/checked.h"
 #include "base/status.h"
+#include "engine/ops/onnx.h"
 #include "engine/plan/internal.h"
 #include "engine/port/port.h"
 
@@ -546,7 +547,8 @@ static enum ledge_status visit(const struct pass *pass, int32_t at)
     LEDGE_TRY(settle_empty(graph, node, pass->err));
     if (node->n_out > 0 && all_constant(graph, node->out, node->n_out)) {
         bury_constants(graph, node);
-    } else if (all_constant(graph, node->in, node->n_in) && small_enough(graph, node)) {
+    } else if (all_constant(graph, node->in, node->n_in) && small_enough(graph, node) &&
+               !ledge_onnx_is_random(node)) {
         return fold(pass->plan, node, op, pass->options, pass->err);
     }
     return LEDGE_OK;

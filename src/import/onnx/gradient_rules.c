@@ -112,9 +112,9 @@ static void give_like(const struct ledge_gradient *g, int32_t i, int32_t value)
  * ------------------------------------------------------------------------------------------------
  */
 
-struct formula {
-    const char *op;
-    const char *parts[3]; /* by input; NULL: no gradient */
+struct formula { /* arrays, so that the table needs no relocations */
+    char op[12];
+    char parts[3][12]; /* by input; empty: no gradient */
     float alpha;
 };
 
@@ -147,7 +147,7 @@ static const struct formula formulas[] = {
     {"Clip", {"ya=g0?"}, 0},
     {"Max", {"ab<0g?", "ab<g0?"}, 0},
     {"Min", {"ba<0g?", "ba<g0?"}, 0},
-    {"Where", {NULL, "ag0?", "a0g?"}, 0},
+    {"Where", {"", "ag0?", "a0g?"}, 0},
     {"Softmax", {"ygyg*R-*"}, 0},
     {"LogSoftmax", {"gyEgR*-"}, 0},
 };
@@ -233,7 +233,7 @@ static enum ledge_status by_formula(const struct ledge_gradient *g, const struct
         return refuse(g, "it has not 2 inputs");
     }
     for (int32_t i = 0; i < 3; i++) {
-        if (needs(g, i) && formula->parts[i] != NULL) {
+        if (needs(g, i) && formula->parts[i][0] != '\0') {
             int32_t value = evaluate(g, formula->parts[i], formula->alpha);
             if (value >= 0) {
                 give_like(g, i, value);

@@ -501,5 +501,6 @@ enum ledge_status ledge_onnx_subgraph(struct ledge_onnx *onnx, int32_t node, con
         return no_memory(onnx);
     }
     LEDGE_TRY(ledge_graph_sort(sub, onnx->err));
+    LEDGE_TRY(ledge_onnx_flex(sub, onnx->err));
     return ledge_onnx_gradients(sub, onnx->err);
 }

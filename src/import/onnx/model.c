@@ -173,5 +173,6 @@ enum ledge_status ledge_import_onnx(const void *bytes, size_t size, struct ledge
     LEDGE_TRY(ledge_onnx_graph(&onnx, parts.graph));
     LEDGE_TRY(settle(graph, err));
     LEDGE_TRY(ledge_graph_sort(graph, err));
+    LEDGE_TRY(ledge_onnx_flex(graph, err));
     return ledge_onnx_gradients(graph, err);
 }

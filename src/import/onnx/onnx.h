@@ -128,6 +128,11 @@ LEDGE_NODISCARD enum ledge_status ledge_onnx_domain(struct ledge_onnx *onnx,
                                                     struct ledge_onnx_domains *domains,
                                                     struct ledge_span span);
 
+/* flex.c: FlexAttention nodes that have graphs become what they stand for; the graph is sorted, and
+ * is so again. Errors: ERR_FORMAT, ERR_NOMEM. */
+LEDGE_NODISCARD enum ledge_status ledge_onnx_flex(struct ledge_graph *graph,
+                                                  struct ledge_error *err);
+
 /* The value called name, made when it is new; -1 when it is an argument that the call leaves out.
  */
 enum { LEDGE_ONNX_NO_MEMORY = -2 };
