@@ -9,6 +9,9 @@ enum { H = 1, W = 2, CHUNK = 240, CHUNK_STEP = 24, TABLE = 4096, MAX_GROUPS = 40
 /* Vectors of sums that wait to become bytes together: whole tiles of them, in the L1 cache. */
 enum { BATCH = 96 };
 
+/* Units of activations that are turned at a time: well within the L2 cache. */
+enum { TURNED = 65536 };
+
 #define COUNT_LIMIT ((int64_t)1 << 30)
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -48,6 +51,21 @@ bool ledge_conv_i8_is_fast(const struct ledge_geometry *g)
            ledge_volume(g->kernel) * per_group(g) < COUNT_LIMIT / 256;
 }
 
+static int64_t turned_rows(const struct ledge_conv_i8 *conv)
+{
+    return ceil_div(conv->chunk, 32) * 32;
+}
+
+static size_t turned_bytes(const struct ledge_conv_i8 *conv)
+{
+    return align((size_t)(turned_rows(conv) * conv->taps * conv->units * 4));
+}
+
+static size_t summed_bytes(const struct ledge_conv_i8 *conv)
+{
+    return align((size_t)(turned_rows(conv) * 2 * conv->isa->lanes) * sizeof(int32_t));
+}
+
 /* 1 x 1 windows that touch every pixel once: all pictures are one long row. */
 static void flatten(struct ledge_geometry *g)
 {
@@ -80,7 +98,7 @@ static int64_t chunk_of(int64_t taps)
 static bool plan_patches(struct ledge_conv_i8 *conv)
 {
     const struct ledge_geometry *g = &conv->g;
-    if (conv->isa->group != 4 || conv->flip != 0 || conv->planes || !rows_touch(g)) {
+    if (conv->group != 4 || conv->flip != 0 || conv->planes || !rows_touch(g)) {
         return false;
     }
     int64_t bytes = 4 * ceil_div(g->kernel[W] * g->in_channels, 4);
@@ -99,18 +117,13 @@ static bool plan_patches(struct ledge_conv_i8 *conv)
     return rows * conv->edges * bytes <= reach(g, H) * reach(g, W) * g->in_channels;
 }
 
-void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung rung, int32_t threads)
+/* Everything that follows from conv->group and conv->bytes. */
+static void lay_out(struct ledge_conv_i8 *conv)
 {
     struct ledge_geometry *g = &conv->g;
-    const struct ledge_i8_kernels *isa = ledge_i8_for(rung);
-    if (!conv->planes) {
-        flatten(g);
-    }
-    int64_t channels = per_group(g);
-    int64_t group = isa->group;
+    const struct ledge_i8_kernels *isa = conv->isa;
+    int64_t channels = per_group(g), group = conv->group;
     int64_t units = ceil_div(channels, group);
-    conv->isa = isa;
-    conv->threads = threads > 1 ? threads : 1;
     conv->patch = plan_patches(conv);
     conv->copy =
         !conv->patch && (group != 4 || conv->flip != 0 || conv->planes || channels % 4 != 0);
@@ -139,11 +152,86 @@ void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung rung, int32_
     conv->position = conv->vectors * isa->lanes;
     conv->group_units = (size_t)(conv->position * conv->taps * units);
     conv->chunk = chunk_of(conv->taps);
+    if (conv->bytes) { /* whole blocks of 32 */
+        int64_t most_pixels = conv->chunk / 32 * 32;
+        int64_t chunk = TURNED / (conv->taps * units) / 32 * 32;
+        chunk = chunk > 32 ? chunk : 32;
+        conv->chunk = chunk < most_pixels ? chunk : most_pixels;
+    }
     conv->copy_bytes =
         conv->copy ? align((size_t)(conv->rows * conv->columns * conv->pixel_bytes)) : 0;
     conv->worker_bytes = align((size_t)(conv->chunk * conv->taps) * sizeof(uint8_t *)) +
                          align((size_t)conv->chunk * sizeof(int32_t)) +
                          (conv->patch ? conv->patch_bytes : 0);
+    if (conv->bytes) {
+        conv->worker_bytes += turned_bytes(conv) + summed_bytes(conv);
+    }
+}
+
+/* Is there a loop for bytes that the weights may turn out to suit? Short sums and few pixels do not
+ * pay for what their rest costs. */
+static bool may_be_bytes(const struct ledge_conv_i8 *conv)
+{
+    const struct ledge_geometry *g = &conv->g;
+    int64_t k = ledge_volume(g->kernel) * g->in_channels;
+    return conv->isa->bytes != NULL && conv->flip == 0 && !conv->planes && g->groups == 1 &&
+           g->in_channels % 8 == 0 && g->in_channels >= 32 && k >= 96 && k <= UINT16_MAX &&
+           g->kernel[H] * g->kernel[W] <= 64 && ledge_volume(g->out) >= 16;
+}
+
+void ledge_conv_i8_use_bytes(struct ledge_conv_i8 *conv)
+{
+    size_t worker = conv->worker_bytes;
+    int64_t k = ledge_volume(conv->g.kernel) * conv->g.in_channels;
+    conv->group = 4;
+    conv->bytes = true;
+    conv->room = (uint32_t)(k / 48 + 1);
+    lay_out(conv);
+    conv->worker_bytes = worker > conv->worker_bytes ? worker : conv->worker_bytes;
+}
+
+/* Behind the weights of all groups stands padding: one pixel, or as much as a tap reads. */
+static size_t padding_bytes(const struct ledge_conv_i8 *conv)
+{
+    return (size_t)(conv->patch ? 4 * conv->units : conv->pixel_bytes);
+}
+
+void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung rung, int32_t threads)
+{
+    if (!conv->planes) {
+        flatten(&conv->g);
+    }
+    conv->isa = ledge_i8_for(rung);
+    conv->group = conv->isa->group;
+    conv->threads = threads > 1 ? threads : 1;
+    lay_out(conv);
+    conv->may_be_bytes = may_be_bytes(conv);
+    size_t padding = padding_bytes(conv);
+    size_t weights = conv->group_units * (size_t)conv->g.groups * sizeof(uint32_t);
+    if (conv->may_be_bytes) {
+        struct ledge_conv_i8 other = *conv;
+        ledge_conv_i8_use_bytes(&other);
+        size_t end =
+            other.group_units * sizeof(uint32_t) +
+            (size_t)other.position * (sizeof(uint32_t) + other.room * sizeof(struct ledge_rest_i8));
+        weights = end > weights ? end : weights;
+        padding = padding > padding_bytes(&other) ? padding : padding_bytes(&other);
+        conv->worker_bytes = other.worker_bytes;
+    }
+    conv->padding_at = align(weights);
+    conv->packed_bytes = conv->padding_at + align(padding);
+}
+
+/* Behind the weights: bytes take half the room of the words that the other way wants. */
+uint32_t *ledge_conv_i8_rest_counts(const struct ledge_conv_i8 *conv, const void *packed)
+{
+    return (uint32_t *)(void *)((char *)packed + conv->group_units * sizeof(uint32_t));
+}
+
+struct ledge_rest_i8 *ledge_conv_i8_rest(const struct ledge_conv_i8 *conv, const void *packed)
+{
+    return (struct ledge_rest_i8 *)(void *)(ledge_conv_i8_rest_counts(conv, packed) +
+                                            conv->position);
 }
 
 int64_t ledge_conv_i8_positions(const struct ledge_conv_i8 *conv)
@@ -156,16 +244,9 @@ int64_t ledge_conv_i8_panel_at(const struct ledge_conv_i8 *conv, int64_t panel)
     return panel * conv->vectors / conv->panels;
 }
 
-/* Behind the weights of all groups stands padding: one pixel, or as much as a tap reads. */
-size_t ledge_conv_i8_padding_at(const struct ledge_conv_i8 *conv)
-{
-    return align(conv->group_units * (size_t)conv->g.groups * sizeof(uint32_t));
-}
-
 size_t ledge_conv_i8_packed(const struct ledge_conv_i8 *conv)
 {
-    return ledge_conv_i8_padding_at(conv) +
-           align((size_t)(conv->patch ? 4 * conv->units : conv->pixel_bytes));
+    return conv->packed_bytes;
 }
 
 size_t ledge_conv_i8_scratch(const struct ledge_conv_i8 *conv)
@@ -192,7 +273,7 @@ struct job {
 static void copy_units(const struct ledge_conv_i8 *conv, const uint8_t *from, int64_t channel_step,
                        int64_t step, int64_t n, uint8_t *to)
 {
-    const int32_t group = conv->isa->group;
+    const int32_t group = conv->group;
     struct ledge_units_i8 units = {.step = step, .n = n, .flip = conv->flip, .zero = conv->x_zero};
     units.to_step = conv->pixel_bytes / 4;
     int64_t in_group = conv->group_bytes / 4, channels = per_group(&conv->g);
@@ -429,9 +510,77 @@ static void store_single(const struct job *job, const struct ledge_finish_i8 *f,
     }
 }
 
-/* One panel of channels for n pixels from number at on. */
-static void run_panel(const struct job *job, int64_t group, int64_t panel, int64_t at, int64_t n,
-                      const uint8_t *const *table, const int32_t *row_sums)
+/* Sums become results; f tells of the rows that are there, the first one is pixel number `pixel`
+ * of the picture. */
+static void finish_rows(const struct job *job, struct ledge_finish_i8 *f, int64_t pixel,
+                        int64_t channel)
+{
+    const struct ledge_conv_i8 *conv = job->conv;
+    if (conv->single) {
+        store_single(job, f, pixel, channel);
+        return;
+    }
+    f->y = job->y + pixel * f->ldy + channel;
+    conv->isa->finish(f);
+    if (job->table != NULL) {
+        conv->isa->lookup(job->table, f->y, f->y, f->rows, f->n, f->ldy);
+    }
+}
+
+/* Where the ways of run_panel() keep what a chunk of pixels needs. */
+struct chunk {
+    int64_t at, n; /* pixels */
+    const uint8_t **table;
+    int32_t *row_sums;
+    uint8_t *patch;  /* room, where patch is set */
+    uint8_t *turned; /* where bytes is the way, as are: */
+    int32_t *sums;
+};
+
+static struct chunk chunk_in(const struct ledge_conv_i8 *conv, uint8_t *scratch)
+{
+    struct chunk c = {.table = (const uint8_t **)(void *)scratch};
+    scratch += align((size_t)(conv->chunk * conv->taps) * sizeof(uint8_t *));
+    c.row_sums = (int32_t *)(void *)scratch;
+    c.patch = scratch + align((size_t)conv->chunk * sizeof(int32_t));
+    if (conv->bytes) {
+        c.turned = c.patch + (conv->patch ? conv->patch_bytes : 0);
+        c.sums = (int32_t *)(void *)(c.turned + turned_bytes(conv));
+    }
+    return c;
+}
+
+static struct ledge_bytes_i8 bytes_of(const struct ledge_conv_i8 *conv, const struct chunk *c)
+{
+    return (struct ledge_bytes_i8){.x = c->table,
+                                   .taps = conv->taps,
+                                   .units = conv->units,
+                                   .rows = c->n,
+                                   .turned = c->turned,
+                                   .ld = turned_rows(conv),
+                                   .room = conv->room,
+                                   .sums = c->sums};
+}
+
+/* run_panel() where bytes is the way. */
+static void run_bytes(const struct job *job, const struct chunk *c,
+                      const struct ledge_rows_i8 *rows, struct ledge_finish_i8 *finish)
+{
+    const struct ledge_conv_i8 *conv = job->conv;
+    struct ledge_bytes_i8 bytes = bytes_of(conv, c);
+    bytes.w = rows->w;
+    bytes.offset = rows->offset;
+    bytes.counts = ledge_conv_i8_rest_counts(conv, job->call->packed) + finish->at;
+    bytes.rest = ledge_conv_i8_rest(conv, job->call->packed) + finish->at * conv->room;
+    bytes.vectors = rows->vectors;
+    conv->isa->bytes(&bytes);
+    finish->sums = c->sums;
+    finish->rows = (int32_t)c->n;
+    finish_rows(job, finish, c->at, finish->at);
+}
+
+/* One panel of channels for a chunk of pixels. */
+static void run_panel(const struct job *job, int64_t group, int64_t panel, const struct chunk *c)
 {
     const struct ledge_conv_i8 *conv = job->conv;
     const int32_t lanes = conv->isa->lanes;
@@ -454,13 +603,17 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, int64
                                      .vectors = rows.vectors,
                                      .ldy = conv->g.out_channels};
     finish.n = (int32_t)(left < rows.vectors * lanes ? left : rows.vectors * lanes);
-    const int64_t tiles = ceil_div(n, conv->isa->rows_max[rows.vectors]);
+    if (conv->bytes) {
+        run_bytes(job, c, &rows, &finish);
+        return;
+    }
+    const int64_t tiles = ceil_div(c->n, conv->isa->rows_max[rows.vectors]);
     const int64_t batch = BATCH / rows.vectors;
     int64_t row = 0;
     for (int64_t tile = 0; tile < tiles; tile++) {
-        rows.rows = (int32_t)(n / tiles + (tile < n % tiles ? 1 : 0));
-        rows.x = table + row * conv->taps;
-        rows.row_sums = row_sums + row;
+        rows.rows = (int32_t)(c->n / tiles + (tile < c->n % tiles ? 1 : 0));
+        rows.x = c->table + row * conv->taps;
+        rows.row_sums = c->row_sums + row;
         rows.ahead = weights_ahead(&rows, tile, lanes);
         rows.sums = sums + (int64_t)finish.rows * rows.vectors * lanes;
         conv->isa->rows(&rows);
@@ -468,17 +621,8 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, int64
         finish.rows += rows.rows;
         if (tile + 1 == tiles || finish.rows + rows.rows + 1 > batch) {
             int64_t begin = row - finish.rows;
-            finish.less = conv->one_zero ? row_sums + begin : NULL;
-            if (conv->single) {
-                store_single(job, &finish, at + begin, group * out + first * lanes);
-            } else {
-                finish.y = job->y + (at + begin) * finish.ldy + group * out + first * lanes;
-                conv->isa->finish(&finish);
-            }
-            if (job->table != NULL && !conv->single) {
-                conv->isa->lookup(job->table, finish.y, finish.y, finish.rows, finish.n,
-                                  finish.ldy);
-            }
+            finish.less = conv->one_zero ? c->row_sums + begin : NULL;
+            finish_rows(job, &finish, c->at + begin, group * out + first * lanes);
             finish.rows = 0;
         }
     }
@@ -490,30 +634,30 @@ static void one_part(void *arg, int32_t index, int32_t worker)
     const struct ledge_conv_i8 *conv = job->conv;
     int64_t part = index % job->parts;
     int64_t group = index / job->parts % conv->g.groups;
-    int64_t at = index / job->parts / conv->g.groups * job->chunk;
-    int64_t n = job->pixels - at < job->chunk ? job->pixels - at : job->chunk;
-    uint8_t *scratch = job->scratch + (size_t)worker * conv->worker_bytes;
-    const uint8_t **table = (const uint8_t **)(void *)scratch;
-    int32_t *row_sums = (int32_t *)(void *)(scratch + align((size_t)(conv->chunk * conv->taps) *
-                                                            sizeof(uint8_t *)));
+    struct chunk c = chunk_in(conv, job->scratch + (size_t)worker * conv->worker_bytes);
+    c.at = index / job->parts / conv->g.groups * job->chunk;
+    c.n = job->pixels - c.at < job->chunk ? job->pixels - c.at : job->chunk;
     if (conv->patch) {
-        fill_rows(job, at, n, (uint8_t *)row_sums + align((size_t)conv->chunk * sizeof *row_sums),
-                  table);
+        fill_rows(job, c.at, c.n, c.patch, c.table);
     } else {
-        fill_table(job, at, n, table);
+        fill_table(job, c.at, c.n, c.table);
     }
-    for (int64_t i = 0; i < n * conv->taps && group > 0; i++) {
-        table[i] += group * conv->group_bytes;
+    for (int64_t i = 0; i < c.n * conv->taps && group > 0; i++) {
+        c.table[i] += group * conv->group_bytes;
     }
     if (conv->zeros != NULL) {
-        conv->isa->row_sums(table, n, conv->taps, conv->tap_bytes, row_sums);
-        for (int64_t i = 0; i < n && conv->one_zero; i++) {
-            row_sums[i] = (int32_t)((uint32_t)row_sums[i] * (uint32_t)conv->zeros[0]);
+        conv->isa->row_sums(c.table, c.n, conv->taps, conv->tap_bytes, c.row_sums);
+        for (int64_t i = 0; i < c.n && conv->one_zero; i++) {
+            c.row_sums[i] = (int32_t)((uint32_t)c.row_sums[i] * (uint32_t)conv->zeros[0]);
         }
+    }
+    if (conv->bytes) {
+        struct ledge_bytes_i8 bytes = bytes_of(conv, &c);
+        conv->isa->turn(&bytes, c.turned);
     }
     int64_t end = (part + 1) * conv->panels / job->parts;
     for (int64_t panel = part * conv->panels / job->parts; panel < end; panel++) {
-        run_panel(job, group, panel, at, n, table, row_sums);
+        run_panel(job, group, panel, &c);
     }
 }
 
@@ -527,7 +671,8 @@ static void divide(struct job *job)
     job->parts = 1;
     if (threads > 1) {
         int64_t chunk = ceil_div(job->pixels, 4 * threads);
-        chunk = ceil_div(chunk, CHUNK_STEP) * CHUNK_STEP;
+        int64_t step = conv->bytes ? 32 : CHUNK_STEP;
+        chunk = ceil_div(chunk, step) * step;
         job->chunk = chunk < job->chunk ? chunk : job->chunk;
         int64_t tasks = ceil_div(job->pixels, job->chunk) * conv->g.groups;
         if (tasks < 2 * threads) {
@@ -544,7 +689,7 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
     struct job job = {.conv = conv,
                       .call = call,
                       .x = call->in[conv->input]->data,
-                      .padding = (const uint8_t *)call->packed + ledge_conv_i8_padding_at(conv),
+                      .padding = (const uint8_t *)call->packed + conv->padding_at,
                       .y = call->out[0]->data,
                       .table = conv->table > 0 ? call->in[conv->table]->data : NULL,
                       .copy = call->scratch,

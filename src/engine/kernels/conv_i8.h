@@ -49,6 +49,8 @@ struct ledge_conv_i8 {
     const int32_t *zeros;      /* by position; NULL when none matters */
     bool one_zero;             /* all of them are zeros[0] */
     /* worked out by ledge_conv_i8_plan() */
+    int32_t group;            /* channels of a unit */
+    bool may_be_bytes, bytes; /* is struct ledge_bytes_i8 the way? Packing decides */
     bool copy;
     bool patch;                       /* not copied, and taps side by side are one */
     int64_t first, stop;              /* patch: windows of these columns lie within their rows */
@@ -64,6 +66,8 @@ struct ledge_conv_i8 {
     int64_t panels, vectors, position; /* of one group; positions = vectors * lanes */
     int64_t chunk;                     /* output pixels that share a table of pointers */
     size_t group_units;                /* of packed weights */
+    size_t padding_at, packed_bytes;   /* behind them stands one pixel of padding */
+    uint32_t room;                     /* for a channel's rest, where bytes is the way */
     size_t copy_bytes, worker_bytes;
 };
 
@@ -84,16 +88,21 @@ struct ledge_lists_i8 {
     int32_t *offset, *zeros;
     int32_t *channels; /* output channel, -1: none */
     int64_t *largest;  /* bound of the magnitude of every sum, or NULL */
+    bool *bytes;       /* weights are packed for ledge_conv_i8_use_bytes() */
 };
 
 /* Every byte of packed is FILLED (conv_i8_pack.c); true when zeros matter. */
 bool ledge_conv_i8_pack(const struct ledge_conv_i8 *conv, const struct ledge_weights_i8 *weights,
                         void *packed, const struct ledge_lists_i8 *lists);
 
-/* For packing: the first vector of a panel of a group, and where the pixel of padding stands behind
- * the weights. */
+/* Takes the way that packing chose; only where it may_be_bytes. */
+void ledge_conv_i8_use_bytes(struct ledge_conv_i8 *conv);
+
+/* For packing: the first vector of a panel of a group; where bytes is the way, the lists of what
+ * was cut off the weights. */
 int64_t ledge_conv_i8_panel_at(const struct ledge_conv_i8 *conv, int64_t panel);
-size_t ledge_conv_i8_padding_at(const struct ledge_conv_i8 *conv);
+uint32_t *ledge_conv_i8_rest_counts(const struct ledge_conv_i8 *conv, const void *packed);
+struct ledge_rest_i8 *ledge_conv_i8_rest(const struct ledge_conv_i8 *conv, const void *packed);
 
 enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call);
 

@@ -65,7 +65,7 @@ static struct packing packing_of(const struct ledge_conv_i8 *conv,
                                  const struct ledge_weights_i8 *weights)
 {
     const struct ledge_geometry *g = &conv->g;
-    const int64_t group = conv->isa->group, taps = ledge_volume(g->kernel);
+    const int64_t group = conv->group, taps = ledge_volume(g->kernel);
     struct packing p = {.conv = conv, .weights = weights};
     p.channels = g->in_channels / g->groups;
     p.across = g->kernel[2] / conv->kernel_columns;
@@ -162,7 +162,7 @@ static void add_up(const struct packing *p, struct line *line, const void *piece
 static void pack_vector(const struct packing *p, struct line *lines, uint32_t *to, int64_t step,
                         bool magnitude)
 {
-    const int32_t lanes = p->conv->isa->lanes, group = p->conv->isa->group;
+    const int32_t lanes = p->conv->isa->lanes, group = p->conv->group;
     uint32_t made[MAX_LANES][PIECE];
     for (int64_t first = 0; first < p->units; first += PIECE) {
         int64_t n = least(p->units - first, PIECE);
@@ -195,7 +195,7 @@ static void list(const struct packing *p, const struct line *line, int64_t at,
     lists->channels[at] = (int32_t)line->channel;
     lists->zeros[at] = line->add;
     if (lists->largest != NULL) {
-        int64_t bias = (int32_t)start, filled = p->units * conv->isa->group - taps * p->channels;
+        int64_t bias = (int32_t)start, filled = p->units * conv->group - taps * p->channels;
         int64_t add = p->quads && line->add < 0 ? -line->add : line->add;
         lists->largest[at] =
             real ? 255 * (line->magnitude - filled * add) + (bias < 0 ? -bias : bias) : 0;
@@ -239,15 +239,168 @@ static void fill_pixel(const struct ledge_conv_i8 *conv, uint8_t *pixel)
         memset(pixel, conv->x_zero, (size_t)(4 * conv->units));
         return;
     }
-    for (int64_t group = 0; group < conv->g.groups && conv->isa->group == 4; group++) {
+    for (int64_t group = 0; group < conv->g.groups && conv->group == 4; group++) {
         memset(pixel + group * conv->group_bytes, conv->x_zero,
                (size_t)(conv->g.in_channels / conv->g.groups));
     }
 }
 
+/* -- weights for products of bytes: struct ledge_bytes_i8 -- */
+
+/* What may be added up in one i16: 255 times it fits. */
+enum { FITS = 128 };
+
+/* The rest of one channel, in the making. */
+struct rest {
+    struct ledge_rest_i8 *to;
+    uint32_t count, room;
+};
+
+/* A place for one more weight in half of a list, if its sum allows; -1: none. */
+static int32_t place_in(const struct ledge_rest_i8 *rest, int32_t half, int32_t w)
+{
+    int32_t place = -1, sum = w < 0 ? -w : w;
+    for (int32_t i = LEDGE_REST_HALF_I8 - 1; i >= 0; i--) {
+        int32_t other = (int8_t)(uint8_t)(rest->w[half][i / 2] >> (8 * (i % 2)));
+        place = other == 0 ? i : place;
+        if ((other < 0) == (w < 0)) {
+            sum += other < 0 ? -other : other;
+        }
+    }
+    return sum <= FITS ? place : -1;
+}
+
+/* False when the room is used up. */
+static bool add_rest(struct rest *rest, int64_t k, int32_t w)
+{
+    for (uint32_t at = 0; at < 2 * rest->room; at++) {
+        struct ledge_rest_i8 *to = &rest->to[at / 2];
+        int32_t half = (int32_t)(at % 2), place = place_in(to, half, w);
+        if (place >= 0) {
+            to->k[half][place] = (uint16_t)k;
+            to->w[half][place / 2] |= (uint32_t)(uint8_t)w * 0x10001U << (8 * (place % 2));
+            rest->count = at / 2 < rest->count ? rest->count : at / 2 + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of the low two bytes of both, do neither positive nor negative ones add up to too much? */
+static bool fits_i16(uint32_t first, uint32_t second)
+{
+    int32_t a = (int8_t)(uint8_t)first, b = (int8_t)(uint8_t)(first >> 8);
+    int32_t c = (int8_t)(uint8_t)second, d = (int8_t)(uint8_t)(second >> 8);
+    int32_t sum = a + b + c + d;
+    int32_t all = (a < 0 ? -a : a) + (b < 0 ? -b : b) + (c < 0 ? -c : c) + (d < 0 ? -d : d);
+    return all + sum <= 2 * FITS && all - sum <= 2 * FITS;
+}
+
+/* Four weights that meet in an i16: at bytes i and i + 1 of two neighbouring units. Too large ones
+ * of a sign are cut, the largest first. */
+static bool cut_four(uint32_t *first, uint32_t *second, int32_t i, int64_t unit, struct rest *rest)
+{
+    uint32_t *const units[2] = {first, second};
+    if (fits_i16(*first >> (8 * i), *second >> (8 * i))) {
+        return true;
+    }
+    for (int32_t sign = -1; sign <= 1; sign += 2) {
+        for (;;) {
+            int32_t sum = 0, most = 0, which = 0;
+            for (int32_t k = 0; k < 4; k++) {
+                int32_t w = sign * (int8_t)(uint8_t)(*units[k / 2] >> (8 * (i + k % 2)));
+                sum += w > 0 ? w : 0;
+                which = w > most ? k : which;
+                most = w > most ? w : most;
+            }
+            if (sum <= FITS) {
+                break;
+            }
+            int32_t cut = sum - FITS < most ? sum - FITS : most;
+            cut = cut < 127 ? cut : 127;
+            const int32_t at = i + which % 2, left = sign * (most - cut);
+            uint32_t *w = units[which / 2];
+            *w = (*w & ~((uint32_t)0xff << (8 * at))) | (uint32_t)(uint8_t)left << (8 * at);
+            if (!add_rest(rest, 4 * (unit + which / 2) + at, sign * cut)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Cuts the weights of one position; false: too much is left over. */
+static bool cut(const struct packing *p, int64_t position, int64_t step, uint32_t *w, void *packed)
+{
+    const struct ledge_conv_i8 *conv = p->conv;
+    uint32_t *count = ledge_conv_i8_rest_counts(conv, packed) + position;
+    struct rest rest = {.to = ledge_conv_i8_rest(conv, packed) + position * conv->room,
+                        .room = conv->room};
+    for (int64_t u = 0; u < p->units; u += 2) {
+        uint32_t *first = w + u * step, *second = first + step;
+        for (int32_t i = 0; i < 4; i += 2) {
+            if (!cut_four(first, second, i, u, &rest)) {
+                return false;
+            }
+        }
+    }
+    *count = rest.count;
+    return true;
+}
+
+/* Rest and what goes with it must take less time than bytes save: in vector operations for 32
+ * outputs, (4 - 2.5) for each product. */
+static bool pays(const struct packing *p, uint64_t lists)
+{
+    const uint64_t outputs = (uint64_t)p->conv->position, k = 4 * (uint64_t)p->units;
+    return 60 * lists + 32 * outputs < outputs * k * 3 / 2;
+}
+
+static bool pack_as_bytes(const struct packing *p, void *packed, const struct ledge_lists_i8 *lists)
+{
+    const struct ledge_conv_i8 *conv = p->conv;
+    const int32_t lanes = conv->isa->lanes;
+    uint64_t groups = 0;
+    for (int64_t panel = 0; panel < conv->panels; panel++) {
+        int64_t first = ledge_conv_i8_panel_at(conv, panel) * lanes;
+        int64_t step = ledge_conv_i8_panel_at(conv, panel + 1) * lanes - first;
+        uint32_t *to = (uint32_t *)packed + first * p->units;
+        pack_panel(p, 0, panel, packed, lists);
+        for (int64_t i = 0; i < step; i++) {
+            if (!cut(p, first + i, step, to + i, packed)) {
+                return false;
+            }
+            groups += ledge_conv_i8_rest_counts(conv, packed)[first + i];
+        }
+    }
+    return pays(p, groups);
+}
+
+/* Bytes, if that is the faster way for these weights. */
+static bool choose_bytes(const struct ledge_conv_i8 *conv, const struct ledge_weights_i8 *weights,
+                         void *packed, const struct ledge_lists_i8 *lists)
+{
+    struct ledge_conv_i8 other = *conv;
+    if (!conv->may_be_bytes) {
+        return false;
+    }
+    ledge_conv_i8_use_bytes(&other);
+    const struct packing p = packing_of(&other, weights);
+    memset(packed, 0, conv->packed_bytes);
+    if (p.keep || !pack_as_bytes(&p, packed, lists)) {
+        return false;
+    }
+    fill_pixel(&other, (uint8_t *)packed + conv->padding_at);
+    return true;
+}
+
 bool ledge_conv_i8_pack(const struct ledge_conv_i8 *conv, const struct ledge_weights_i8 *weights,
                         void *packed, const struct ledge_lists_i8 *lists)
 {
+    *lists->bytes = choose_bytes(conv, weights, packed, lists);
+    if (*lists->bytes) {
+        return false;
+    }
     const struct packing p = packing_of(conv, weights);
     size_t used = conv->group_units * (size_t)conv->g.groups * sizeof(uint32_t);
     for (int64_t group = 0; group < conv->g.groups; group++) {
@@ -256,6 +409,6 @@ bool ledge_conv_i8_pack(const struct ledge_conv_i8 *conv, const struct ledge_wei
         }
     }
     memset((uint8_t *)packed + used, 0, ledge_conv_i8_packed(conv) - used);
-    fill_pixel(conv, (uint8_t *)packed + ledge_conv_i8_padding_at(conv));
+    fill_pixel(conv, (uint8_t *)packed + conv->padding_at);
     return p.keep;
 }

@@ -70,6 +70,36 @@ struct ledge_finish_i8 {
     int32_t n;
 };
 
+/* -- products of bytes where there is no exact instruction for them --
+ *
+ * vpmaddubsw saturates beyond i16. Packing cuts weights so that of each four that meet in one i16
+ * (channels 8i + 2j, 8i + 2j + 1 and both + 4), neither the positive nor the negative ones add up
+ * to more than 128: 255 * 128 fits. What was cut off is the rest, in lists by channel. */
+
+/* So many products of single elements. Each half of them fits i16 likewise: of its weights, neither
+ * the positive nor the negative ones add up to more than 128. */
+enum { LEDGE_REST_HALF_I8 = 6 };
+
+struct ledge_rest_i8 {
+    uint16_t k[2][LEDGE_REST_HALF_I8];
+    uint32_t w[2][LEDGE_REST_HALF_I8 / 2]; /* two weights as bytes, twice */
+};
+
+struct ledge_bytes_i8 {
+    const uint8_t *const *x; /* as in ledge_rows_i8; units are even, at least 8 */
+    int64_t taps, units;
+    int64_t rows;
+    const uint8_t *turned;            /* [taps * units * 4][ld]: the rows' elements side by side */
+    int64_t ld;                       /* at least rows, a multiple of 32 */
+    const uint32_t *w;                /* [taps][units][vectors][lanes] */
+    const int32_t *offset;            /* [vectors][lanes] */
+    const uint32_t *counts;           /* of rest, [vectors][lanes] */
+    const struct ledge_rest_i8 *rest; /* [vectors][lanes][room] */
+    uint32_t room;
+    int32_t vectors; /* 1, 2 */
+    int32_t *sums;   /* FILLED: [ld][vectors][lanes] */
+};
+
 /* Sums of one block of taps_vectors * lanes channels over a window, each channel for itself. */
 struct ledge_taps_i8 {
     const uint8_t *const *x; /* [taps]: the first channel under each tap of the first pixel */
@@ -148,6 +178,9 @@ struct ledge_i8_kernels {
     int32_t rows_max[LEDGE_I8_VECTORS + 1]; /* by vectors; 0: not so many */
     void (*rows)(const struct ledge_rows_i8 *rows);
     void (*finish)(const struct ledge_finish_i8 *finish);
+    /* NULL: not on this instruction set */
+    void (*turn)(const struct ledge_bytes_i8 *bytes, uint8_t *turned);
+    void (*bytes)(const struct ledge_bytes_i8 *bytes);
     void (*taps)(const struct ledge_taps_i8 *taps);
     /* Sums of rows as in ledge_rows_i8, of so many bytes behind each tap; only where group is 4. */
     void (*row_sums)(const uint8_t *const *x, int64_t rows, int64_t taps, int64_t bytes,
@@ -165,6 +198,9 @@ struct ledge_i8_kernels {
     const char *conv, *depthwise, *gemm, *binary_name, *quantize_name, *mean,
         *table; /* for reports */
 };
+
+void ledge_turn_avx2(const struct ledge_bytes_i8 *b, uint8_t *turned);
+void ledge_bytes_avx2(const struct ledge_bytes_i8 *b);
 
 /* Channel at position p of a group of vectors. */
 static inline int64_t ledge_i8_channel_at(const struct ledge_i8_kernels *isa, int32_t vectors,

@@ -108,6 +108,11 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
 }
 #endif
 
+#ifndef BYTES
+#define TURN  NULL
+#define BYTES NULL
+#endif
+
 #include "engine/kernels/i8_rows.tmpl.h"
 
 #include "engine/kernels/i8_each.tmpl.h"
@@ -125,6 +130,8 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     .rows_max = {0, ROWS_MAX},                     \
                                                     .rows = run_rows,                              \
                                                     .finish = run_finish,                          \
+                                                    .turn = TURN,                                  \
+                                                    .bytes = BYTES,                                \
                                                     .taps = run_taps,                              \
                                                     .row_sums = ROW_SUMS,                          \
                                                     .columns = HAS_COLUMNS,                        \

@@ -267,6 +267,8 @@ static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t r
     }
 }
 #define LOOKUP lookup
+#define TURN   ledge_turn_avx2
+#define BYTES  ledge_bytes_avx2
 
 #include "engine/kernels/i8.tmpl.h"
 

@@ -18,16 +18,28 @@ static int64_t pick(int64_t low, int64_t high)
     return low + (int64_t)(test_random(&seed) % (uint32_t)(high - low + 1));
 }
 
-/* Bytes of one of several kinds: any, only the ends of the range, or all alike. */
-static void fill(uint8_t *data, int64_t n)
+/* Bytes of one of several kinds: any, only the ends of the range, all alike, or most of them near 0
+ * as the weights of trained layers are. */
+static void fill_kind(uint8_t *data, int64_t n, int64_t kind)
 {
     static const uint8_t ends[4] = {0x80, 0x7f, 0x00, 0xff};
-    int64_t kind = pick(0, 5);
     uint8_t one = ends[pick(0, 3)];
     test_fill_8(data, n, &seed);
     for (int64_t i = 0; i < n && kind < 2; i++) {
         data[i] = kind == 0 ? ends[data[i] & 3] : one;
     }
+    for (int64_t i = 0; i < n && kind >= 4; i++) {
+        int32_t sum = (int8_t)data[i];
+        for (int32_t k = 0; k < 4 - kind % 2; k++) {
+            sum += (int8_t)(uint8_t)test_random(&seed);
+        }
+        data[i] = (uint8_t)(sum / 4);
+    }
+}
+
+static void fill(uint8_t *data, int64_t n)
+{
+    fill_kind(data, n, pick(0, 5));
 }
 
 static uint8_t zero_point(void)
@@ -101,14 +113,39 @@ static enum ledge_dtype random_type(void)
     return pick(0, 1) == 0 ? LEDGE_I8 : LEDGE_U8;
 }
 
-static void onnx_conv(struct test_net *net, struct buffers *b, bool depthwise)
+/* Weights about zero, as symmetric quantisation leaves them. */
+static void make_symmetric(struct buffers *b, enum ledge_dtype type, int64_t n)
 {
+    memset(b->w_zeros, type == LEDGE_U8 ? 0x80 : 0, sizeof b->w_zeros);
+    for (int64_t i = 0; i < n && type == LEDGE_U8; i++) {
+        b->w[i] ^= 0x80;
+    }
+}
+
+enum kind { PLAIN, DEPTHWISE, LONG };
+
+/* LONG: sums of many products, of u8 with weights mostly about zero. */
+static void onnx_conv(struct test_net *net, struct buffers *b, enum kind kind)
+{
+    const bool depthwise = kind == DEPTHWISE;
     struct shape s = random_shape(depthwise);
     enum ledge_dtype xt = random_type(), wt = random_type(), yt = random_type();
+    if (kind == LONG) {
+        s.groups = 1;
+        s.in = 8 * pick(4, 20);
+        s.out = pick(1, 40);
+        xt = LEDGE_U8;
+    }
     bool planes = !depthwise && s.in <= 4 && s.groups == 1;
     fill(b->x, s.batch * s.height * s.width * s.in);
     fill(b->w, s.out * s.kernel * s.kernel * (s.in / s.groups));
     fill_lists(b, pick(0, 1) == 0);
+    if (kind == LONG) {
+        fill_kind(b->w, s.out * s.kernel * s.kernel * s.in, pick(1, 5));
+    }
+    if (kind == LONG || pick(0, 1) == 0) {
+        make_symmetric(b, wt, s.out * s.kernel * s.kernel * (s.in / s.groups));
+    }
     const float x_scale = random_scale(), y_scale = 20 * random_scale();
     uint8_t x_zero = zero_point(), y_zero = zero_point();
     int32_t in[10];
@@ -291,10 +328,10 @@ static void build(struct test_net *net, struct buffers *b, int64_t kind)
     switch (kind) {
     case 0:
     case 1:
-        onnx_conv(net, b, false);
+        onnx_conv(net, b, pick(0, 1) == 0 ? LONG : PLAIN);
         break;
     case 2:
-        onnx_conv(net, b, true);
+        onnx_conv(net, b, DEPTHWISE);
         break;
     case 3:
     case 4:

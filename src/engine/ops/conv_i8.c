@@ -7,7 +7,7 @@
 /* What follows the packed weights: what packing finds out, and lists by position, so that nothing
  * is left to do with packed constants from a file. Whatever they say is safe to run with. */
 struct facts {
-    int32_t zeros_matter, one_zero, narrow, unused;
+    int32_t zeros_matter, one_zero, narrow, bytes;
 };
 
 enum { OFFSET, ZEROS, SCALE, LISTS, MULTIPLIER = SCALE, LEFT, RIGHT, FIXED_LISTS };
@@ -96,12 +96,13 @@ static bool all_equal(const struct ledge_lists_i8 *lists, int64_t n)
 }
 
 /* Numbers of channels stand where their scales will be. */
-static struct ledge_lists_i8 lists_of(const struct source *source, void *packed)
+static struct ledge_lists_i8 lists_of(const struct source *source, void *packed, bool *bytes)
 {
     return (struct ledge_lists_i8){.offset = list_at(source, packed, OFFSET),
                                    .zeros = list_at(source, packed, ZEROS),
                                    .channels = list_at(source, packed, SCALE),
-                                   .largest = source->largest};
+                                   .largest = source->largest,
+                                   .bytes = bytes};
 }
 
 /* What is left to write once the weights are packed. */
@@ -130,16 +131,21 @@ static void pack_conv(const struct ledge_op_prepare *prepare, void *packed)
 {
     const struct prepared_conv *made = prepare->params;
     const struct source *source = &made->source;
-    struct ledge_lists_i8 lists = lists_of(source, packed);
+    bool bytes = false;
+    struct ledge_lists_i8 lists = lists_of(source, packed, &bytes);
     bool matter = ledge_conv_i8_pack(&made->conv, &source->weights, packed, &lists);
     finish(source, packed, matter, matter && all_equal(&lists, source->n));
+    facts_at(source, packed)->bytes = bytes;
 }
 
 static void bind_conv(const struct ledge_op_prepare *prepare, const void *packed)
 {
     struct prepared_conv *made = (struct prepared_conv *)prepare->params;
     const struct facts *facts = facts_at(&made->source, packed);
-    bool matter = facts->zeros_matter != 0;
+    bool matter = facts->zeros_matter != 0 && made->conv.isa->row_sums != NULL;
+    if (facts->bytes != 0 && made->conv.may_be_bytes) {
+        ledge_conv_i8_use_bytes(&made->conv);
+    }
     made->conv.zeros = matter ? list_at(&made->source, packed, ZEROS) : NULL;
     made->conv.one_zero = matter && facts->one_zero != 0;
     use(&made->source, packed, &made->conv.epilogue);
@@ -172,7 +178,7 @@ static void pack_depthwise(const struct ledge_op_prepare *prepare, void *packed)
 {
     const struct prepared_depthwise *made = prepare->params;
     const struct source *source = &made->source;
-    struct ledge_lists_i8 lists = lists_of(source, packed);
+    struct ledge_lists_i8 lists = lists_of(source, packed, NULL);
     ledge_depthwise_i8_pack(&made->dw, &source->weights, packed, &lists);
     finish(source, packed, false, false);
 }
