@@ -149,6 +149,7 @@ static void lay_out(struct ledge_conv_i8 *conv)
     }
     conv->vectors = ceil_div(g->out_channels / g->groups, isa->lanes);
     conv->panels = ceil_div(conv->vectors, most);
+    conv->least_vectors = conv->vectors / conv->panels;
     conv->position = conv->vectors * isa->lanes;
     conv->group_units = (size_t)(conv->position * conv->taps * units);
     conv->chunk = chunk_of(conv->taps);
@@ -241,7 +242,8 @@ int64_t ledge_conv_i8_positions(const struct ledge_conv_i8 *conv)
 
 int64_t ledge_conv_i8_panel_at(const struct ledge_conv_i8 *conv, int64_t panel)
 {
-    return panel * conv->vectors / conv->panels;
+    int64_t rest = conv->vectors - conv->panels * conv->least_vectors;
+    return panel * conv->least_vectors + (rest > 0 ? panel * rest / conv->panels : 0);
 }
 
 size_t ledge_conv_i8_packed(const struct ledge_conv_i8 *conv)
@@ -607,11 +609,13 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
         run_bytes(job, c, &rows, &finish);
         return;
     }
-    const int64_t tiles = ceil_div(c->n, conv->isa->rows_max[rows.vectors]);
-    const int64_t batch = BATCH / rows.vectors;
+    /* Divisions are a good part of a product of one row. */
+    const int32_t most = conv->isa->rows_max[rows.vectors];
+    const int64_t tiles = c->n <= most ? 1 : ceil_div(c->n, most);
+    const int64_t least = tiles == 1 ? c->n : c->n / tiles, rest = c->n - tiles * least;
     int64_t row = 0;
     for (int64_t tile = 0; tile < tiles; tile++) {
-        rows.rows = (int32_t)(c->n / tiles + (tile < c->n % tiles ? 1 : 0));
+        rows.rows = (int32_t)(least + (tile < rest ? 1 : 0));
         rows.x = c->table + row * conv->taps;
         rows.row_sums = c->row_sums + row;
         rows.ahead = weights_ahead(&rows, tile, lanes);
@@ -619,7 +623,7 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
         conv->isa->rows(&rows);
         row += rows.rows;
         finish.rows += rows.rows;
-        if (tile + 1 == tiles || finish.rows + rows.rows + 1 > batch) {
+        if (tile + 1 == tiles || (finish.rows + rows.rows + 1) * rows.vectors > BATCH) {
             int64_t begin = row - finish.rows;
             finish.less = conv->one_zero ? c->row_sums + begin : NULL;
             finish_rows(job, &finish, c->at + begin, group * out + first * lanes);
@@ -632,10 +636,14 @@ static void one_part(void *arg, int32_t index, int32_t worker)
 {
     const struct job *job = arg;
     const struct ledge_conv_i8 *conv = job->conv;
-    int64_t part = index % job->parts;
-    int64_t group = index / job->parts % conv->g.groups;
     struct chunk c = chunk_in(conv, job->scratch + (size_t)worker * conv->worker_bytes);
-    c.at = index / job->parts / conv->g.groups * job->chunk;
+    int64_t part = 0, group = 0;
+    c.at = index * job->chunk;
+    if (job->parts > 1 || conv->g.groups > 1) {
+        part = index % job->parts;
+        group = index / job->parts % conv->g.groups;
+        c.at = index / job->parts / conv->g.groups * job->chunk;
+    }
     c.n = job->pixels - c.at < job->chunk ? job->pixels - c.at : job->chunk;
     if (conv->patch) {
         fill_rows(job, c.at, c.n, c.patch, c.table);
@@ -655,8 +663,9 @@ static void one_part(void *arg, int32_t index, int32_t worker)
         struct ledge_bytes_i8 bytes = bytes_of(conv, &c);
         conv->isa->turn(&bytes, c.turned);
     }
-    int64_t end = (part + 1) * conv->panels / job->parts;
-    for (int64_t panel = part * conv->panels / job->parts; panel < end; panel++) {
+    int64_t begin = job->parts > 1 ? part * conv->panels / job->parts : 0;
+    int64_t end = job->parts > 1 ? (part + 1) * conv->panels / job->parts : conv->panels;
+    for (int64_t panel = begin; panel < end; panel++) {
         run_panel(job, group, panel, &c);
     }
 }

@@ -64,6 +64,7 @@ struct ledge_conv_i8 {
     int64_t row_step, column_step;    /* pixels between taps */
     int64_t kernel_columns;           /* taps side by side that have a pointer each */
     int64_t panels, vectors, position; /* of one group; positions = vectors * lanes */
+    int64_t least_vectors;             /* of a panel: the others have one more */
     int64_t chunk;                     /* output pixels that share a table of pointers */
     size_t group_units;                /* of packed weights */
     size_t padding_at, packed_bytes;   /* behind them stands one pixel of padding */

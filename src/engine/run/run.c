@@ -13,6 +13,8 @@ struct ledge_run {
     const struct ledge_plan *plan;
     struct ledge_arena memory;
     struct ledge_view *views; /* one per value */
+    int32_t *bound;           /* values that lie in the caller's inputs */
+    int32_t n_bound;
     struct ledge_kernel_call *calls;
     double *seconds;
     char *states[2]; /* state_bytes each */
@@ -123,17 +125,28 @@ static bool has_late(const struct ledge_plan *plan)
     return late;
 }
 
+static int32_t count_bound(const struct ledge_plan *plan)
+{
+    int32_t n = 0;
+    for (int32_t i = 0; i < plan->graph.n_values; i++) {
+        n += plan->places[i].kind == LEDGE_PLACE_INPUT;
+    }
+    return n;
+}
+
 /* given NULL: memory of the run's own. */
 static bool set_up(struct ledge_run *run, struct ledge_pool *pool, void *given)
 {
     const struct ledge_plan *plan = run->plan;
     const struct ledge_graph *graph = &plan->graph;
     run->views = LEDGE_NEW_ARRAY(&run->memory, struct ledge_view, (size_t)graph->n_values);
+    run->bound = LEDGE_NEW_ARRAY(&run->memory, int32_t, (size_t)count_bound(plan));
     run->calls = LEDGE_NEW_ARRAY(&run->memory, struct ledge_kernel_call, (size_t)plan->n_steps);
     run->seconds = LEDGE_NEW_ARRAY(&run->memory, double, (size_t)plan->n_steps);
     run->arena =
         given != NULL ? given : ledge_arena_raw(&run->memory, ledge_run_arena_size(plan), 64);
-    if (run->views == NULL || run->calls == NULL || run->seconds == NULL || run->arena == NULL) {
+    if (run->views == NULL || run->bound == NULL || run->calls == NULL || run->seconds == NULL ||
+        run->arena == NULL) {
         return false;
     }
     char *scratch = run->arena + padded(plan->arena_bytes);
@@ -148,6 +161,8 @@ static bool set_up(struct ledge_run *run, struct ledge_pool *pool, void *given)
             run->views[i].data = run->arena + plan->places[i].offset;
         } else if (plan->places[i].kind == LEDGE_PLACE_CONSTANT) {
             run->views[i].data = (void *)plan->places[i].data;
+        } else if (plan->places[i].kind == LEDGE_PLACE_INPUT) {
+            run->bound[run->n_bound++] = i;
         }
     }
     if (has_late(plan)) {
@@ -217,9 +232,9 @@ void ledge_run_free(struct ledge_run *run)
 
 void ledge_run_bind(struct ledge_run *run, int32_t input, const void *data)
 {
-    const struct ledge_plan *plan = run->plan;
-    for (int32_t i = 0; i < plan->graph.n_values; i++) {
-        if (plan->places[i].kind == LEDGE_PLACE_INPUT && plan->places[i].input == input) {
+    for (int32_t k = 0; k < run->n_bound; k++) {
+        int32_t i = run->bound[k];
+        if (run->plan->places[i].input == input) {
             run->views[i].data = (void *)data;
         }
     }
