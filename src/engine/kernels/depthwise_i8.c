@@ -30,6 +30,12 @@ static int64_t block_channels(const struct ledge_depthwise_i8 *dw)
     return (int64_t)dw->isa->taps_vectors * dw->isa->lanes;
 }
 
+/* Taps of a column, with those that fill it up. */
+static int64_t column_places(const struct ledge_depthwise_i8 *dw)
+{
+    return dw->wide ? 8 : 4;
+}
+
 void ledge_depthwise_i8_plan(struct ledge_depthwise_i8 *dw, const struct ledge_weights_i8 *weights,
                              enum ledge_rung rung, int32_t threads)
 {
@@ -47,14 +53,16 @@ void ledge_depthwise_i8_plan(struct ledge_depthwise_i8 *dw, const struct ledge_w
             dw->parts = parts > dw->parts ? parts : dw->parts;
         }
     }
-    dw->columns = dw->isa->columns && g->kernel[H] == 3 && g->kernel[W] == 3 &&
-                  g->dilation[W] == 1 && dw->parts < 3;
-    dw->taps = dw->columns ? 4 * g->kernel[W]
-                           : ceil_div(ledge_volume(g->kernel), dw->isa->group) * dw->isa->group;
     dw->merged = 1;
     if (g->stride[W] == 1 && block_channels(dw) % g->in_channels == 0) {
         dw->merged = block_channels(dw) / g->in_channels;
     }
+    bool square = g->kernel[H] == g->kernel[W] && g->dilation[W] == 1;
+    dw->wide = dw->isa->wide_columns && square && g->kernel[W] == 5 && dw->parts == 1 &&
+               g->stride[W] <= 4 && dw->merged <= 4;
+    dw->columns = dw->wide || (dw->isa->columns && square && g->kernel[W] == 3 && dw->parts < 3);
+    dw->taps = dw->columns ? column_places(dw) * g->kernel[W]
+                           : ceil_div(ledge_volume(g->kernel), dw->isa->group) * dw->isa->group;
     dw->blocks = ceil_div(g->in_channels, block_channels(dw));
 }
 
@@ -73,11 +81,11 @@ static int64_t channel_of(const struct ledge_depthwise_i8 *dw, int64_t position)
     return channel < dw->g.in_channels ? channel : -1;
 }
 
-/* Place of a tap among the pointers: 4 * column + row for columns. */
+/* Place of a tap among the pointers: column after column for columns. */
 static int64_t place_of(const struct ledge_depthwise_i8 *dw, int64_t tap)
 {
     int64_t wide = dw->g.kernel[W];
-    return dw->columns ? tap % wide * 4 + tap / wide : tap;
+    return dw->columns ? tap % wide * column_places(dw) + tap / wide : tap;
 }
 
 static int64_t block_units(const struct ledge_depthwise_i8 *dw)
@@ -263,22 +271,23 @@ static void run_columns(const struct job *job, const struct target *to)
 {
     const struct ledge_depthwise_i8 *dw = job->dw;
     const struct ledge_geometry *g = &dw->g;
-    const uint8_t *x[3];
+    const uint8_t *x[5];
     struct ledge_taps_i8 taps = {
         .x = x,
+        .wide = dw->wide,
         .advance = (int32_t)(to->merged * g->stride[W]),
         .first = to->ox * g->stride[W] - g->pad[W],
         .width = g->in[W],
         .padding = (const uint8_t *)job->call->packed + padding_at(dw),
     };
-    for (int64_t ky = 0; ky < 3; ky++) {
+    for (int64_t ky = 0; ky < g->kernel[H]; ky++) {
         int64_t iy = to->oy * g->stride[H] - g->pad[H] + ky * g->dilation[H];
         bool inside = iy >= 0 && iy < g->in[H];
         int64_t row = (to->picture * g->in[H] + iy) * g->in[W] * g->in_channels;
         x[ky] = inside ? job->x + row : taps.padding;
         taps.side[ky] = inside ? g->in_channels : 0;
     }
-    run_blocks(job, to, &taps, x, 3);
+    run_blocks(job, to, &taps, x, g->kernel[H]);
 }
 
 /* How many outputs from column ox on go together. Merged ones, and taps by pointers, need all their
@@ -299,7 +308,8 @@ static void choose(const struct ledge_depthwise_i8 *dw, int64_t ox, struct targe
     } else if (dw->columns && dw->merged == 1) {
         n = g->out[W] - ox;
     }
-    to->n = (int32_t)(n < PIXELS ? n : PIXELS);
+    int64_t most = dw->wide ? LEDGE_I8_WIDE_PIXELS : PIXELS;
+    to->n = (int32_t)(n < most ? n : most);
 }
 
 static void one_row(void *arg, int32_t index, int32_t worker)

@@ -33,7 +33,7 @@ struct ledge_units_i8 {
  * sub * vectors * (d / sub) + sub * j + d % sub (ledge_i8_channel_at()): packing sums to bytes
  * within 128 bits then leaves them in the channels' own order. */
 
-enum { LEDGE_I8_VECTORS = 4, LEDGE_I8_ROWS = 12 };
+enum { LEDGE_I8_VECTORS = 4, LEDGE_I8_ROWS = 12, LEDGE_I8_WIDE_PIXELS = 8 };
 
 /* What turns sums into bytes. Lists are by position. */
 struct ledge_epilogue_i8 {
@@ -114,9 +114,12 @@ struct ledge_taps_i8 {
     /* More than 0 on an instruction set with `columns`, for windows of 3 x 3 of at most 2 parts: x
      * are three rows of the picture, side bytes between their columns (0: a row of padding),
      * outputs are `advance` columns apart, the first one's window starts at column `first`. Columns
-     * beyond the picture's `width` read `padding`. Weights are as for taps 4 * column + row. */
+     * beyond the picture's `width` read `padding`. Weights are as for taps 4 * column + row.
+     * With wide_columns also 5 x 5 of one part, LEDGE_I8_WIDE_PIXELS and advance 4 at most;
+     * weights are as for taps 8 * column + row. */
     int32_t advance;
-    int64_t first, width, side[3];
+    bool wide; /* 5 x 5 */
+    int64_t first, width, side[5];
     const uint8_t *padding;
     int32_t *sums; /* FILLED: [pixels][vectors][lanes] */
 };
@@ -174,7 +177,7 @@ struct ledge_i8_kernels {
     /* n neighbours along k of one activation row */
     void (*row)(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, void *to);
     int32_t sub, taps_vectors;
-    bool columns;
+    bool columns, wide_columns;
     int32_t rows_max[LEDGE_I8_VECTORS + 1]; /* by vectors; 0: not so many */
     void (*rows)(const struct ledge_rows_i8 *rows);
     void (*finish)(const struct ledge_finish_i8 *finish);

@@ -12,12 +12,25 @@ enum { TAPS_VECTORS = 4 };
 #define COLUMNS
 enum { COLUMN_UNITS = 1 };
 #define HAS_COLUMNS true
-#define ROW_SUMS    row_sums
+#define WIDE_COLUMNS
+#define ROW_SUMS row_sums
 
 static inline ivec iv_dot(ivec acc, ivec u8, ivec i8)
 {
     __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u8), "v"(i8));
     return acc;
+}
+
+static inline void zip_rows(const ivec *row, ivec *q)
+{
+    ivec low01 = _mm512_unpacklo_epi8(row[0], row[1]);
+    ivec high01 = _mm512_unpackhi_epi8(row[0], row[1]);
+    ivec low23 = _mm512_unpacklo_epi8(row[2], row[3]);
+    ivec high23 = _mm512_unpackhi_epi8(row[2], row[3]);
+    q[0] = _mm512_unpacklo_epi16(low01, low23);
+    q[1] = _mm512_unpackhi_epi16(low01, low23);
+    q[2] = _mm512_unpacklo_epi16(high01, high23);
+    q[3] = _mm512_unpackhi_epi16(high01, high23);
 }
 
 static inline void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec *q)
@@ -27,14 +40,23 @@ static inline void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec 
         tap[i] = _mm512_xor_si512(_mm512_maskz_loadu_epi8(~(__mmask64)0 >> (64 - n), x[i]),
                                   _mm512_set1_epi8((char)flip));
     }
-    ivec low01 = _mm512_unpacklo_epi8(tap[0], tap[1]);
-    ivec high01 = _mm512_unpackhi_epi8(tap[0], tap[1]);
-    ivec low23 = _mm512_unpacklo_epi8(tap[2], tap[3]);
-    ivec high23 = _mm512_unpackhi_epi8(tap[2], tap[3]);
-    q[0] = _mm512_unpacklo_epi16(low01, low23);
-    q[1] = _mm512_unpackhi_epi16(low01, low23);
-    q[2] = _mm512_unpacklo_epi16(high01, high23);
-    q[3] = _mm512_unpackhi_epi16(high01, high23);
+    zip_rows(tap, q);
+}
+
+/* The column `at` of five rows: quads of four bytes, and of one and 0. */
+static inline void wide_column_quads(const struct ledge_taps_i8 *t, int64_t at, ivec *q)
+{
+    const __mmask64 mask = ~(__mmask64)0 >> (64 - t->channels);
+    const ivec flip = _mm512_set1_epi8((char)t->flip);
+    bool inside = at >= 0 && at < t->width;
+    ivec row[8];
+    for (int i = 0; i < 5; i++) {
+        const uint8_t *x = inside ? t->x[i] + at * t->side[i] : t->padding;
+        row[i] = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, x), flip);
+    }
+    row[5] = row[6] = row[7] = _mm512_setzero_si512();
+    zip_rows(row, q);
+    zip_rows(row + 4, q + 4);
 }
 
 /* The column `at` of three rows: quads of three bytes and 0. */

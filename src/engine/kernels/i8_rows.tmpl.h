@@ -339,8 +339,49 @@ INLINE void taps_columns(const struct ledge_taps_i8 *t, const int advance, const
 COLUMNS_TABLE(COLUMNS_FUNCTION)
 #endif
 
+#ifdef WIDE_COLUMNS
+#define HAS_WIDE_COLUMNS true
+
+/* Windows of 5 x 5: all columns become quads first, two units of rows each, then one vector's
+ * weights after the other stay in registers. */
+static void wide_columns(const struct ledge_taps_i8 *t)
+{
+    enum { UNITS = 2, SIDE = 5, MOST = (LEDGE_I8_WIDE_PIXELS - 1) * 4 + SIDE };
+    ivec q[MOST][UNITS * TAPS_VECTORS];
+    const int32_t columns = (t->pixels - 1) * t->advance + SIDE;
+    for (int32_t c = 0; c < columns; c++) {
+        wide_column_quads(t, t->first + c, q[c]);
+    }
+    for (int v = 0; v < TAPS_VECTORS; v++) {
+        ivec w[SIDE * UNITS];
+        UNROLL
+        for (int i = 0; i < SIDE * UNITS; i++) {
+            w[i] = iv_load(t->w + (i * TAPS_VECTORS + v) * LANES);
+        }
+        const ivec start = iv_load(t->offset + v * LANES);
+        for (int32_t p = 0; p < t->pixels; p++) {
+            ivec acc = start;
+            UNROLL
+            for (int i = 0; i < SIDE * UNITS; i++) {
+                int at = i % UNITS * TAPS_VECTORS + v;
+                acc = iv_dot(acc, q[p * t->advance + i / UNITS][at], w[i]);
+            }
+            iv_store(t->sums + (p * TAPS_VECTORS + v) * LANES, acc);
+        }
+    }
+}
+#else
+#define HAS_WIDE_COLUMNS false
+#endif
+
 static void run_taps(const struct ledge_taps_i8 *t)
 {
+#ifdef WIDE_COLUMNS
+    if (t->wide) {
+        wide_columns(t);
+        return;
+    }
+#endif
 #ifdef COLUMNS
     static void (*const columns[3][2][2])(const struct ledge_taps_i8 *) = {
         COLUMNS_TABLE(COLUMNS_ENTRY)};
