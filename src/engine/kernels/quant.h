@@ -24,6 +24,7 @@ struct ledge_quant_inputs {
 
 struct ledge_qconv_params {
     struct ledge_geometry g;
+    bool weights_nchw; /* whatever the layout of the pictures */
     struct ledge_quant_inputs in;
     int32_t table;            /* input that all results go through in the end; 0: none */
     struct ledge_clamp clamp; /* of the real value */

@@ -56,9 +56,10 @@ static void store(const struct job *job, int64_t at, int32_t sum, int64_t a_chan
     }
 }
 
-static int32_t conv_sum(const struct job *job, const struct ledge_geometry *g, int64_t n, int64_t o,
-                        const int64_t out[3])
+static int32_t conv_sum(const struct job *job, int64_t n, int64_t o, const int64_t out[3])
 {
+    const struct ledge_qconv_params *params = job->call->params;
+    const struct ledge_geometry *g = &params->g;
     int64_t per_group = g->in_channels / g->groups;
     int64_t first = o / (g->out_channels / g->groups) * per_group;
     int64_t taps = ledge_volume(g->kernel);
@@ -82,8 +83,8 @@ static int32_t conv_sum(const struct job *job, const struct ledge_geometry *g, i
             int64_t x =
                 ledge_plane_at(g->layout, n, first + c, g->in_channels, ledge_volume(g->in)) +
                 at * step;
-            int64_t w = g->layout == LEDGE_NCHW ? (o * per_group + c) * taps + t
-                                                : (o * taps + t) * per_group + c;
+            int64_t w = params->weights_nchw ? (o * per_group + c) * taps + t
+                                             : (o * taps + t) * per_group + c;
             total = wrap_add(total, (ledge_q8(job->a->data, job->a->dtype, x) - a_zero) *
                                         (ledge_q8(job->b->data, job->b->dtype, w) - b_zero));
         }
@@ -105,7 +106,7 @@ static void conv_plane(void *arg, int32_t index, int32_t worker)
     for (int64_t at = 0; at < volume; at++) {
         int64_t out[3];
         ledge_unravel(at, g->out, out);
-        store(job, base + at * step, conv_sum(job, g, n, o, out), 0, o, 1.0f);
+        store(job, base + at * step, conv_sum(job, n, o, out), 0, o, 1.0f);
     }
 }
 

@@ -125,19 +125,37 @@ static bool reads_planes(const struct ledge_node *node)
     return ledge_node_layout(node) == LEDGE_NHWC && ledge_node_int(node, "planes", 0) != 0;
 }
 
+/* Attribute weights_nchw: its weights are [O][I][k...] all the same. */
+static bool has_onnx_weights(const struct ledge_node *node)
+{
+    return ledge_node_layout(node) == LEDGE_NHWC && ledge_node_int(node, "weights_nchw", 0) != 0;
+}
+
+/* The second dimension last. */
+static struct ledge_value turned(const struct ledge_value *value)
+{
+    struct ledge_value made = *value;
+    for (int32_t i = 1; i < value->rank - 1; i++) {
+        made.dims[i] = value->dims[i + 1];
+    }
+    made.dims[value->rank - 1] = value->dims[1];
+    return made;
+}
+
 static enum ledge_status read_geometry(const struct ledge_node *node, const struct ledge_value *x,
                                        const struct ledge_value *w, const struct ledge_value *bias,
                                        struct ledge_geometry *g, struct ledge_error *err)
 {
-    if (x == NULL || !reads_planes(node) || x->rank < 3) {
-        return ledge_conv_geometry(node, x, w, bias, g, err);
+    struct ledge_value picture, weights;
+    if (x != NULL && reads_planes(node) && x->rank >= 3) {
+        picture = turned(x);
+        x = &picture;
     }
-    struct ledge_value turned = *x;
-    for (int32_t i = 1; i < x->rank - 1; i++) {
-        turned.dims[i] = x->dims[i + 1];
+    if (w != NULL && has_onnx_weights(node) && w->rank >= 3) {
+        weights = turned(w);
+        w = &weights;
     }
-    turned.dims[x->rank - 1] = x->dims[1];
-    return ledge_conv_geometry(node, &turned, w, bias, g, err);
+    return ledge_conv_geometry(node, x, w, bias, g, err);
 }
 
 /* QLinearConv's tenth input, which only the passes write: a table that the results go through. */
@@ -258,8 +276,8 @@ static enum ledge_status choose_rows(struct ledge_op_prepare *prepare,
     int64_t per_group = g->in_channels / g->groups;
     int64_t taps = ledge_volume(g->kernel);
     struct ledge_weights_i8 weights = {.channel_step = taps * per_group,
-                                       .tap_step = nchw ? 1 : per_group,
-                                       .c_step = nchw ? taps : 1};
+                                       .tap_step = params->weights_nchw ? 1 : per_group,
+                                       .c_step = params->weights_nchw ? taps : 1};
     struct ledge_scales_i8 scales = {.scale = NULL};
     struct ledge_conv_i8 conv = {.judge = params,
                                  .g = *g,
@@ -295,6 +313,7 @@ static enum ledge_status prepare_conv(struct ledge_op_prepare *prepare,
                             ledge_prepare_in(prepare, in->b), ledge_prepare_in(prepare, in->bias),
                             &params->g, prepare->err));
     params->in = *in;
+    params->weights_nchw = params->g.layout == LEDGE_NCHW || has_onnx_weights(prepare->node);
     params->table = in->y_scale >= 0 && prepare->node->n_in > TABLE ? TABLE : 0;
     params->clamp = ledge_node_clamp(prepare->node);
     prepare->params = params;

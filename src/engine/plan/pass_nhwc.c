@@ -79,39 +79,6 @@ enum ledge_status ledge_nhwc_set_input(const struct ledge_nhwc *r, int32_t at, i
     return LEDGE_OK;
 }
 
-/* Weights [O][I][k...] of bytes as [O][k...][I]. */
-static enum ledge_status turn_weights(const struct ledge_nhwc *r, int32_t at)
-{
-    const struct ledge_value *w = &r->graph->values[r->graph->nodes[at].in[3]];
-    int64_t dims[LEDGE_MAX_RANK] = {w->dims[0]};
-    int64_t inner = 1;
-    for (int32_t i = 2; i < w->rank; i++) {
-        dims[i - 1] = w->dims[i];
-        inner *= w->dims[i];
-    }
-    dims[w->rank - 1] = w->dims[1];
-    int64_t channels = w->dims[1];
-    const void *turned = w->data;
-    if (channels > 1 && inner > 1) { /* else the bytes stand in this order already */
-        uint8_t *to = ledge_arena_raw(&r->graph->arena, w->bytes, 64);
-        if (to == NULL) {
-            return ledge_nhwc_no_memory(r);
-        }
-        turned = to;
-        const uint8_t *from = w->data;
-        for (int64_t o = 0; o < w->dims[0]; o++, from += channels * inner) {
-            for (int64_t k = 0; k < inner; k++) {
-                for (int64_t c = 0; c < channels; c++) {
-                    *to++ = from[c * inner + k];
-                }
-            }
-        }
-    }
-    int32_t value =
-        ledge_graph_add_constant(r->graph, NULL, w->dtype, w->rank, dims, turned, false);
-    return value < 0 ? ledge_nhwc_no_memory(r) : ledge_nhwc_set_input(r, at, 3, value);
-}
-
 /* Constant weights of a picture or a row of samples, whose bytes are all there. */
 bool ledge_nhwc_takes(const struct ledge_graph *graph, const struct ledge_node *node)
 {
@@ -171,10 +138,10 @@ static enum ledge_status turn_conv(const struct ledge_nhwc *r, int32_t at)
     } else if (!ledge_graph_set_int(graph, at, "planes", 1)) {
         return ledge_nhwc_no_memory(r);
     }
-    if (!ledge_graph_set_int(graph, at, "layout", LEDGE_NHWC)) {
+    if (!ledge_graph_set_int(graph, at, "layout", LEDGE_NHWC) ||
+        !ledge_graph_set_int(graph, at, "weights_nchw", 1)) { /* packing turns them */
         return ledge_nhwc_no_memory(r);
     }
-    LEDGE_TRY(turn_weights(r, at));
     return ledge_nhwc_turn_output(r, at, 0, rank);
 }
 
