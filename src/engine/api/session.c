@@ -53,12 +53,14 @@ struct ledge_session {
 /* The plan for these options; give it back with ledge_model_give_plan(). */
 static enum ledge_status take_plan(struct ledge_model *model,
                                    const struct ledge_session_options *options,
-                                   struct ledge_plan **plan, struct ledge_error *err)
+                                   struct ledge_pool *pool, struct ledge_plan **plan,
+                                   struct ledge_error *err)
 {
     struct ledge_arena scratch;
     ledge_arena_init(&scratch, &model->allocator);
     struct ledge_plan_options wanted = {.rung = ledge_port_rung(),
                                         .threads = options->threads,
+                                        .pool = pool,
                                         .batch = options->batch,
                                         .consistent =
                                             options->numerics == LEDGE_NUMERICS_CONSISTENT,
@@ -201,7 +203,7 @@ static enum ledge_status build(struct ledge_session *session,
     int32_t cpus = options->threads > 1 ? ledge_port_cpus() : 1;
     LEDGE_TRY(ledge_pool_create(options->threads < cpus ? options->threads : cpus,
                                 &session->model->allocator, &session->pool, err));
-    LEDGE_TRY(take_plan(session->model, options, &plan, err));
+    LEDGE_TRY(take_plan(session->model, options, session->pool, &plan, err));
     return use(session, plan, err);
 }
 
@@ -248,7 +250,7 @@ enum ledge_status ledge_session_arena_size(struct ledge_model *model,
     }
     options = options != NULL ? options : &defaults;
     LEDGE_TRY(check_options(options, model, err));
-    LEDGE_TRY(take_plan(model, options, &plan, err));
+    LEDGE_TRY(take_plan(model, options, NULL, &plan, err));
     *bytes = ledge_run_arena_size(plan);
     ledge_model_give_plan(model, plan);
     return LEDGE_OK;
@@ -400,7 +402,7 @@ static enum ledge_status follow_shapes(struct ledge_session *session,
                                                   .precision = session->precision,
                                                   .input_shapes = inputs,
                                                   .n_input_shapes = n};
-    LEDGE_TRY(take_plan(session->model, &options, &plan, err));
+    LEDGE_TRY(take_plan(session->model, &options, session->pool, &plan, err));
     return use(session, plan, err);
 }
 

@@ -2,8 +2,8 @@
 /* pack.c -- the constants that kernels read in an order of their own, in one block.
  *
  * All nodes are prepared first, so that the sizes are known; then one block is taken, which on most
- * hosts lies on large pages (port.c), and each step's part of it is filled in the order of the
- * steps.
+ * hosts lies on large pages (port.c), and each step's part of it, in the order of the steps, is
+ * filled by whatever thread comes.
  */
 #include <string.h>
 
@@ -18,7 +18,7 @@
 #define LEDGE_PACKING_STAMP 0
 #endif
 
-enum { ALIGN = 64 };
+enum { ALIGN = 64, LEAST_SHARED = 1 << 19 }; /* bytes that are worth waking threads for */
 
 uint64_t ledge_packing_stamp(void)
 {
@@ -132,6 +132,26 @@ static void forget(const struct ledge_op_prepare *ready, const struct ledge_map 
     }
 }
 
+struct job {
+    struct ledge_plan *plan;
+    const struct ledge_map *file;
+    char **to; /* by step: where its part is to stand; NULL: none, or it is there already */
+};
+
+/* One step, by any thread: numbers are packed in the same way whatever its state is. */
+static void fill_step(void *arg, int32_t s, int32_t worker)
+{
+    (void)worker;
+    const struct job *job = arg;
+    struct ledge_op_prepare *ready = &job->plan->steps[s].ready;
+    if (job->to[s] != NULL) {
+        unsigned before = ledge_denormals_on();
+        fill(ready, job->to[s]);
+        ledge_denormals_restore(before);
+        forget(ready, job->file);
+    }
+}
+
 enum ledge_status ledge_plan_pack_now(struct ledge_op_prepare *ready)
 {
     LEDGE_TRY(check_absent(ready, ready->err));
@@ -164,18 +184,20 @@ enum ledge_status ledge_plan_pack(struct ledge_plan *plan, const struct ledge_pl
         }
         LEDGE_TRY(check_absent(ready, err));
     }
-    char *block = ledge_arena_raw(&plan->memory, total, ALIGN);
-    if (block == NULL) {
+    struct job job = {.plan = plan, .file = options->file};
+    job.to = LEDGE_NEW_ARRAY(&plan->memory, char *, (size_t)plan->n_steps);
+    char *next = ledge_arena_raw(&plan->memory, total, ALIGN);
+    if (next == NULL || job.to == NULL) {
         return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for %zu bytes of packed weights", total);
     }
     for (int32_t s = 0; s < plan->n_steps; s++) {
-        struct ledge_op_prepare *ready = &plan->steps[s].ready;
+        const struct ledge_op_prepare *ready = &plan->steps[s].ready;
         if (ready->pack != NULL && ready->packed == NULL) {
-            fill(ready, block);
-            forget(ready, options->file);
-            block += (ready->packed_bytes + ALIGN - 1) / ALIGN * ALIGN;
+            job.to[s] = next;
+            next += (ready->packed_bytes + ALIGN - 1) / ALIGN * ALIGN;
         }
     }
+    ledge_pool_run(total < LEAST_SHARED ? NULL : options->pool, plan->n_steps, fill_step, &job);
     plan->packed_bytes = total;
     return LEDGE_OK;
 }

@@ -11,6 +11,7 @@
 
 #include "engine/graph/packed.h"
 #include "engine/ops/op.h"
+#include "engine/port/pool.h"
 #include "engine/port/port.h"
 
 /* Channel-blocked tensors: where they pay, nowhere, wherever they can be. */
@@ -36,6 +37,7 @@ struct ledge_plan_options {
     /* The file, mapped, that constants of the graph may stand in, or NULL: once they are packed,
      * their pages are given back. BORROWED during the call. */
     const struct ledge_map *file;
+    struct ledge_pool *pool; /* its threads pack; NULL: the caller alone. BORROWED likewise */
     /* Constants packed beforehand, or NULL; what it lacks is packed as ever. BORROWED: its elements
      * must outlive the plan. */
     const struct ledge_packed *packed;
