@@ -24,6 +24,9 @@
 #include "engine/kernels/f32.h"
 #include "engine/kernels/pool.h"
 
+/* Output blocks of a tile of planar inputs: the first layer of a network. */
+enum { LEDGE_BLOCKED_PLANAR = 2 };
+
 /* Output pixels in a row x output blocks, all input channels. */
 struct ledge_blocked_tile {
     const float *x;        /* first pixel, tap 0, input channel 0 */

@@ -2,7 +2,7 @@
 /* blocked.tmpl.h -- the loops of blocked.h in terms of `vec` (simd_<isa>.h); included once by each
  * blocked_<isa>.c, which says by TILE_SHAPES(X) what tiles there are, X(pixels, blocks) for each,
  * by TILE_BLOCKS and TILE_MOST the most blocks and the most pixels for each number of blocks, and
- * by NO_NARROW that it has no registers for narrow planes, by FEW_LOOPS that few machines run it.
+ * by NO_NARROW that it has no registers for narrow planes.
  */
 #include <math.h>
 
@@ -68,7 +68,7 @@ INLINE void channels(struct place *at, int64_t n, vec acc[TILE_ROWS][TILE_BLOCKS
     at->w = w;
 }
 
-/* Bias, addend, bounds. */
+/* Bias and bounds. */
 INLINE void finish_tile(const struct ledge_blocked_tile *t, vec acc[TILE_ROWS][TILE_BLOCKS],
                         const int pixels, const int blocks)
 {
@@ -76,14 +76,25 @@ INLINE void finish_tile(const struct ledge_blocked_tile *t, vec acc[TILE_ROWS][T
     UNROLL
     for (int v = 0; v < blocks; v++) {
         float *y = t->y + v * t->y_block;
-        const float *add = t->add != NULL ? t->add + v * t->y_block : NULL;
         vec bias = v_load(t->bias + v * LANES);
         UNROLL
         for (int p = 0; p < pixels; p++) {
-            vec sum = v_add(acc[p][v], bias);
-            if (add != NULL) {
-                sum = v_add(sum, v_load(add + p * LANES));
-            }
+            v_store(y + p * LANES, v_clamp(v_add(acc[p][v], bias), low, high));
+        }
+    }
+}
+
+/* The same with an addend, of sums that wait in the output: once for all tiles, since unrolled in
+ * each it would be a quarter of them, and few layers have one. */
+static void finish_added(const struct ledge_blocked_tile *t)
+{
+    vec low = v_set1(t->low), high = v_set1(t->high);
+    for (int32_t v = 0; v < t->blocks; v++) {
+        float *y = t->y + v * t->y_block;
+        const float *add = t->add + v * t->y_block;
+        vec bias = v_load(t->bias + v * LANES);
+        for (int32_t p = 0; p < t->pixels; p++) {
+            vec sum = v_add(v_add(v_load(y + p * LANES), bias), v_load(add + p * LANES));
             v_store(y + p * LANES, v_clamp(sum, low, high));
         }
     }
@@ -114,7 +125,7 @@ INLINE void tile(const struct ledge_blocked_tile *t, const int pixels, const int
         }
         x += t->x_block;
     }
-    if (t->end) {
+    if (t->end && t->add == NULL) {
         finish_tile(t, acc, pixels, blocks);
         return;
     }
@@ -126,6 +137,9 @@ INLINE void tile(const struct ledge_blocked_tile *t, const int pixels, const int
             v_store(y + p * LANES, acc[p][v]);
         }
     }
+    if (t->end) {
+        finish_added(t);
+    }
 }
 
 typedef void (*tile_fn)(const struct ledge_blocked_tile *t);
@@ -135,17 +149,28 @@ typedef void (*tile_fn)(const struct ledge_blocked_tile *t);
     {                                                                                              \
         tile(t, pixels, blocks, LANES);                                                            \
     }                                                                                              \
+    PLANE_##blocks(pixels, blocks)
+/* Of planar inputs: LEDGE_BLOCKED_PLANAR blocks at most. */
+#define PLANE(pixels, blocks)                                                                      \
     static void plane_##pixels##_##blocks(const struct ledge_blocked_tile *t)                      \
     {                                                                                              \
         tile(t, pixels, blocks, 1);                                                                \
     }
-#define UP_TO_3(X, b)  X(1, b) X(2, b) X(3, b)
-#define UP_TO_4(X, b)  UP_TO_3(X, b) X(4, b)
-#define UP_TO_6(X, b)  UP_TO_4(X, b) X(5, b) X(6, b)
-#define UP_TO_9(X, b)  UP_TO_6(X, b) X(7, b) X(8, b) X(9, b)
-#define UP_TO_14(X, b) UP_TO_9(X, b) X(10, b) X(11, b) X(12, b) X(13, b) X(14, b)
+#define PLANE_1(pixels, blocks) PLANE(pixels, blocks)
+#define PLANE_2(pixels, blocks) PLANE(pixels, blocks)
+#define PLANE_3(pixels, blocks)
+#define PLANE_4(pixels, blocks)
+#define PLANE_ENTRY_1(pixels) plane_##pixels##_1
+#define PLANE_ENTRY_2(pixels) plane_##pixels##_2
+#define PLANE_ENTRY_3(pixels) NULL
+#define PLANE_ENTRY_4(pixels) NULL
+#define UP_TO_3(X, b)         X(1, b) X(2, b) X(3, b)
+#define UP_TO_4(X, b)         UP_TO_3(X, b) X(4, b)
+#define UP_TO_6(X, b)         UP_TO_4(X, b) X(5, b) X(6, b)
+#define UP_TO_9(X, b)         UP_TO_6(X, b) X(7, b) X(8, b) X(9, b)
+#define UP_TO_14(X, b)        UP_TO_9(X, b) X(10, b) X(11, b) X(12, b) X(13, b) X(14, b)
 #define ENTRY(pixels, blocks)                                                                      \
-    [blocks - 1][pixels - 1] = {tile_##pixels##_##blocks, plane_##pixels##_##blocks},
+    [blocks - 1][pixels - 1] = {tile_##pixels##_##blocks, PLANE_ENTRY_##blocks(pixels)},
 
 TILE_SHAPES(TILE)
 
@@ -263,29 +288,21 @@ static void any_row(const struct ledge_blocked_row *r)
     }
 }
 
-INLINE void sweep_at(const struct ledge_blocked_row *r, int64_t at, const int n, const int width,
-                     const int stride)
-{
-#ifndef FEW_LOOPS
-    int64_t first = at * stride - r->pad;
-    if (first >= 0 && first + (n - 1) * stride + width <= r->in) {
-        sweep(r, at, n, width, stride, false);
-        return;
-    }
-#endif
-    sweep(r, at, n, width, stride, true);
-}
-
-/* The last outputs are done again where the row is no multiple of a sweep. */
+/* Wide sweeps lie on the picture, narrow ones may not; the last outputs are done again where the
+ * row is no multiple of a sweep. */
 INLINE void sweep_row(const struct ledge_blocked_row *r, const int width, const int stride)
 {
     int64_t at = 0;
-    for (; r->out - at >= ROW_WIDE; at += ROW_WIDE) {
-        sweep_at(r, at, ROW_WIDE, width, stride);
-    }
-    for (; at < r->out && r->out >= ROW_NARROW; at += ROW_NARROW) {
-        at = at + ROW_NARROW > r->out ? r->out - ROW_NARROW : at;
-        sweep_at(r, at, ROW_NARROW, width, stride);
+    while (at < r->out && r->out >= ROW_NARROW) {
+        int64_t first = at * stride - r->pad, end = first + (ROW_WIDE - 1) * stride + width;
+        if (first >= 0 && end <= r->in && r->out - at >= ROW_WIDE) {
+            sweep(r, at, ROW_WIDE, width, stride, false);
+            at += ROW_WIDE;
+        } else {
+            at = at + ROW_NARROW > r->out ? r->out - ROW_NARROW : at;
+            sweep(r, at, ROW_NARROW, width, stride, true);
+            at += ROW_NARROW;
+        }
     }
     for (; at < r->out; at++) {
         one_output(r, at);

@@ -11,7 +11,6 @@ enum { TILE_BLOCKS = 2 };
     {                                                                                              \
         3, 3                                                                                       \
     }
-#define FEW_LOOPS
 #define NO_NARROW
 #include "engine/kernels/blocked.tmpl.h"
 

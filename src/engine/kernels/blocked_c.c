@@ -8,7 +8,6 @@ enum { TILE_BLOCKS = 2 };
     {                                                                                              \
         4, 4                                                                                       \
     }
-#define FEW_LOOPS
 #define NO_NARROW
 #include "engine/kernels/blocked.tmpl.h"
 

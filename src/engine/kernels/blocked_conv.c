@@ -193,6 +193,9 @@ void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t threads, i
     if (conv->bf16 && conv->isa->blocks > 2) { /* a unit is widened as a whole: keep it small */
         conv->units = ceil_div(conv->out_blocks, 2);
     }
+    if (conv->planar && conv->isa->blocks > LEDGE_BLOCKED_PLANAR) {
+        conv->units = ceil_div(conv->out_blocks, LEDGE_BLOCKED_PLANAR);
+    }
     if (conv->direct && ledge_volume(g->out) == 1 && g->groups == 1 && !conv->bf16) {
         conv->vector = conv->isa->f32;
         conv->units = ceil_div(conv->out_blocks, 2);

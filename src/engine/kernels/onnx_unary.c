@@ -11,6 +11,9 @@
 #include "engine/kernels/onnx_number.h"
 #include "engine/kernels/real.h"
 
+/* Speed matters where x is f32; the others are many. */
+#define SMALL __attribute__((cold))
+
 #define SIGMOID(v)  (1 / (1 + LEDGE_REAL(exp, -(v))))
 #define SOFTPLUS(v) (((v) > 0 ? (v) : 0) + LEDGE_REAL(log1p, LEDGE_REAL(exp, -fabs(v))))
 
@@ -72,7 +75,7 @@
             y[i] = EXPR;                                                                           \
         }                                                                                          \
     }                                                                                              \
-    static void NAME##_f64(const void *in, void *out, int64_t n, const float *p)                   \
+    SMALL static void NAME##_f64(const void *in, void *out, int64_t n, const float *p)             \
     {                                                                                              \
         const double *a = in;                                                                      \
         double *y = out;                                                                           \
@@ -98,7 +101,7 @@ REAL_LIST(DEFINE_REAL)
     X(U64, u64, uint64_t, uint64_t)
 
 #define DEFINE_WHOLE(NAME, name, T, EXPR)                                                          \
-    static void NAME##_##name(const void *in, void *out, int64_t n, const float *p)                \
+    SMALL static void NAME##_##name(const void *in, void *out, int64_t n, const float *p)          \
     {                                                                                              \
         const T *a = in;                                                                           \
         T *y = out;                                                                                \
@@ -129,7 +132,7 @@ DEFINE_WHOLE(Not, bool, uint8_t, !x)
  * -------------------- */
 
 #define DEFINE_TEST(NAME, name, T, LOAD, EXPR)                                                     \
-    static void NAME##_##name(const void *in, void *out, int64_t n, const float *p)                \
+    SMALL static void NAME##_##name(const void *in, void *out, int64_t n, const float *p)          \
     {                                                                                              \
         const T *a = in;                                                                           \
         uint8_t *y = out;                                                                          \
