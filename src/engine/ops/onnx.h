@@ -145,7 +145,8 @@ LEDGE_NODISCARD enum ledge_status ledge_onnx_move(struct ledge_op_prepare *prepa
 /* clamp_low and clamp_high of a node. */
 struct ledge_clamp ledge_onnx_clamp(const struct ledge_node *node);
 
-/* Does the node make other outputs of the same inputs each time? Dropout counts as one that does. */
+/* Does the node make other outputs of the same inputs each time? Dropout counts as one that does.
+ */
 bool ledge_onnx_is_random(const struct ledge_node *node);
 
 /* Dense row-major strides. */

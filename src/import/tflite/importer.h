@@ -97,6 +97,11 @@ typedef enum ledge_status (*ledge_tflite_translate_fn)(struct ledge_tflite *t,
 /* Read tensors and operators of subgraph number i; what t knows of the present one is put aside. */
 LEDGE_NODISCARD enum ledge_status ledge_tflite_read_inner(struct ledge_tflite *t, int32_t i);
 
+/* Subgraph number i, inputs and outputs included, into t->graph, which is sorted then. Each tensor
+ * takes so many bytes off the budget. */
+LEDGE_NODISCARD enum ledge_status ledge_tflite_read_body(struct ledge_tflite *t, int32_t i,
+                                                         size_t price);
+
 /* -- translate.c -- */
 
 LEDGE_NODISCARD enum ledge_status ledge_tflite_translate(struct ledge_tflite *t,
@@ -215,6 +220,8 @@ enum ledge_status ledge_tflite_dequantize(struct ledge_tflite *t, const struct l
 enum ledge_status ledge_tflite_arg(struct ledge_tflite *t, const struct ledge_tflite_op *op);
 enum ledge_status ledge_tflite_select(struct ledge_tflite *t, const struct ledge_tflite_op *op);
 
+enum ledge_status ledge_tflite_if(struct ledge_tflite *t, const struct ledge_tflite_op *op);
+enum ledge_status ledge_tflite_while(struct ledge_tflite *t, const struct ledge_tflite_op *op);
 enum ledge_status ledge_tflite_call_once(struct ledge_tflite *t, const struct ledge_tflite_op *op);
 enum ledge_status ledge_tflite_var_handle(struct ledge_tflite *t, const struct ledge_tflite_op *op);
 enum ledge_status ledge_tflite_read_variable(struct ledge_tflite *t,

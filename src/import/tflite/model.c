@@ -2,9 +2,8 @@
 /* model.c -- the tables of a TFLite file: buffers, tensors, operators, inputs and outputs of
  * subgraph 0.
  *
- * Other subgraphs are bodies of control flow. That of CALL_ONCE is read as far as it gives
- * variables constants (state.c); the other operators that would call one have no translation and
- * are named as unsupported.
+ * Other subgraphs are bodies of control flow (control.c). That of CALL_ONCE is read as far as it
+ * gives variables constants (state.c).
  */
 #include <string.h>
 
@@ -288,25 +287,6 @@ static enum ledge_status read_operators(struct ledge_tflite *t)
     return t->fb.failed ? damaged(t, "operator options") : LEDGE_OK;
 }
 
-enum ledge_status ledge_tflite_read_inner(struct ledge_tflite *t, int32_t i)
-{
-    struct ledge_fb_table subgraph = t->subgraph;
-    struct ledge_tflite_tensor *tensors = t->tensors;
-    int32_t n_tensors = t->n_tensors;
-    if (i < 1 || (uint32_t)i >= t->subgraphs.n) {
-        return damaged(t, "subgraph number");
-    }
-    t->subgraph = ledge_fb_item(&t->fb, t->subgraphs, (uint32_t)i);
-    enum ledge_status status = t->fb.failed ? damaged(t, "subgraph") : read_tensors(t);
-    if (status == LEDGE_OK) {
-        status = read_operators(t);
-    }
-    t->subgraph = subgraph;
-    t->tensors = tensors;
-    t->n_tensors = n_tensors;
-    return status;
-}
-
 static enum ledge_status check_border(struct ledge_tflite *t, int32_t tensor)
 {
     if (t->tensors[tensor].is_complex) {
@@ -349,6 +329,56 @@ static enum ledge_status read_outputs(struct ledge_tflite *t)
     return LEDGE_OK;
 }
 
+/* Put subgraph number i in the place of the present one. */
+static enum ledge_status enter(struct ledge_tflite *t, int32_t i)
+{
+    if (i < 1 || (uint32_t)i >= t->subgraphs.n) {
+        return damaged(t, "subgraph number");
+    }
+    t->subgraph = ledge_fb_item(&t->fb, t->subgraphs, (uint32_t)i);
+    return t->fb.failed ? damaged(t, "subgraph") : read_tensors(t);
+}
+
+static void leave(struct ledge_tflite *t, const struct ledge_tflite *before)
+{
+    t->subgraph = before->subgraph;
+    t->tensors = before->tensors;
+    t->n_tensors = before->n_tensors;
+}
+
+enum ledge_status ledge_tflite_read_inner(struct ledge_tflite *t, int32_t i)
+{
+    const struct ledge_tflite before = *t;
+    enum ledge_status status = enter(t, i);
+    if (status == LEDGE_OK) {
+        status = read_operators(t);
+    }
+    leave(t, &before);
+    return status;
+}
+
+static enum ledge_status read_all(struct ledge_tflite *t, size_t price)
+{
+    LEDGE_TRY(ledge_tflite_spend(t, (size_t)t->n_tensors * price));
+    LEDGE_TRY(read_inputs(t));
+    LEDGE_TRY(read_operators(t));
+    return read_outputs(t);
+}
+
+enum ledge_status ledge_tflite_read_body(struct ledge_tflite *t, int32_t i, size_t price)
+{
+    const struct ledge_tflite before = *t;
+    enum ledge_status status = enter(t, i);
+    if (status == LEDGE_OK) {
+        status = read_all(t, price);
+    }
+    if (status == LEDGE_OK && t->missing == NULL) { /* else some value has no producer */
+        status = ledge_graph_sort(t->graph, t->err);
+    }
+    leave(t, &before);
+    return status;
+}
+
 static enum ledge_status read_model(struct ledge_tflite *t)
 {
     t->model = ledge_fb_root(&t->fb, "TFL3");
@@ -379,9 +409,7 @@ enum ledge_status ledge_import_tflite(const void *bytes, size_t size, struct led
     LEDGE_TRY(read_model(&t));
     graph->producer = "TFLite";
     LEDGE_TRY(read_tensors(&t));
-    LEDGE_TRY(read_inputs(&t));
-    LEDGE_TRY(read_operators(&t));
-    LEDGE_TRY(read_outputs(&t));
+    LEDGE_TRY(read_all(&t, 0));
     LEDGE_TRY(ledge_tflite_refuse(&t));
     ledge_tflite_metadata(&t);
     return LEDGE_OK;

@@ -114,8 +114,8 @@ static enum ledge_status add_custom(struct ledge_tflite *t, const struct ledge_t
             return ledge_tflite_unsupported(t, op, "inputs or options");
         }
     }
-    if (custom->state && t->graph->n_states >= TFLITE_MAX_STATES) {
-        return ledge_tflite_unsupported(t, op, "too many");
+    if (custom->state && (t->graph->depth > 0 || t->graph->n_states >= TFLITE_MAX_STATES)) {
+        return ledge_tflite_unsupported(t, op, "too many, or in IF or WHILE");
     }
     for (int32_t i = 0; i < custom->n_in; i++) {
         LEDGE_TRY(input_of(t, op, custom, i, &in[i]));

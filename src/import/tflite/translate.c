@@ -48,6 +48,7 @@ static const struct translation translations[] = {
     {LEDGE_TFLITE_GREATER, ledge_tflite_binary, "Greater", 2},
     {LEDGE_TFLITE_GREATER_EQUAL, ledge_tflite_binary, "GreaterOrEqual", 2},
     {LEDGE_TFLITE_HARD_SWISH, ledge_tflite_unary, "HardSwish", 1},
+    {LEDGE_TFLITE_IF, ledge_tflite_if, "If", 1},
     {LEDGE_TFLITE_LEAKY_RELU, ledge_tflite_leaky, "LeakyRelu", 1},
     {LEDGE_TFLITE_LESS, ledge_tflite_binary, "Less", 2},
     {LEDGE_TFLITE_LESS_EQUAL, ledge_tflite_binary, "LessOrEqual", 2},
@@ -106,6 +107,7 @@ static const struct translation translations[] = {
     {LEDGE_TFLITE_UNIDIRECTIONAL_SEQUENCE_LSTM, ledge_tflite_lstm, "", 1},
     {LEDGE_TFLITE_UNPACK, ledge_tflite_unpack, "Gather", 1},
     {LEDGE_TFLITE_VAR_HANDLE, ledge_tflite_var_handle, "", 0},
+    {LEDGE_TFLITE_WHILE, ledge_tflite_while, "Loop", 1},
 };
 
 enum ledge_status ledge_tflite_unsupported(struct ledge_tflite *t, const struct ledge_tflite_op *op,
@@ -149,6 +151,14 @@ static bool writes_nothing(int32_t code)
     return code == LEDGE_TFLITE_ASSIGN_VARIABLE || code == LEDGE_TFLITE_CALL_ONCE;
 }
 
+/* What is kept from run to run, which a body cannot. */
+static bool keeps(int32_t code)
+{
+    return code == LEDGE_TFLITE_ASSIGN_VARIABLE || code == LEDGE_TFLITE_CALL_ONCE ||
+           code == LEDGE_TFLITE_VAR_HANDLE || code == LEDGE_TFLITE_READ_VARIABLE ||
+           code == LEDGE_TFLITE_SVDF || code == LEDGE_TFLITE_UNIDIRECTIONAL_SEQUENCE_LSTM;
+}
+
 /* Only these know that the last dimension of a complex tensor is (re, im). */
 static bool takes_complex(int32_t code)
 {
@@ -186,6 +196,9 @@ enum ledge_status ledge_tflite_translate(struct ledge_tflite *t, struct ledge_tf
         if (t->once && op->code != LEDGE_TFLITE_VAR_HANDLE &&
             op->code != LEDGE_TFLITE_ASSIGN_VARIABLE) {
             return ledge_tflite_unsupported(t, op, "in CALL_ONCE");
+        }
+        if (t->graph->depth > 0 && keeps(op->code)) {
+            return ledge_tflite_unsupported(t, op, "in IF or WHILE");
         }
         if (!takes_complex(op->code) && is_complex(t, op)) {
             return ledge_tflite_unsupported(t, op, "complex");

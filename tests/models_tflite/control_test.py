@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Small TFLite models made here, beside LiteRT: control flow (IF, WHILE, one in the other, a shape that grows).
+
+Usage: control_test.py LIBRARY TESTENV
+"""
+import os
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+class Builder:
+    """A model of several subgraphs; tensors are numbers within the subgraph last begun."""
+
+    def __init__(self, schema, numpy):
+        self.schema, self.numpy = schema, numpy
+        self.model = schema.ModelT()
+        self.model.version, self.model.buffers, self.model.operatorCodes, self.model.subgraphs = 3, [schema.BufferT()], [], []
+
+    def begin(self):
+        graph = self.schema.SubGraphT()
+        graph.tensors, graph.operators, graph.inputs, graph.outputs = [], [], [], []
+        self.model.subgraphs.append(graph)
+
+    def tensor(self, kind, shape, data=None):
+        types = {"f": self.schema.TensorType.FLOAT32, "i": self.schema.TensorType.INT32, "b": self.schema.TensorType.BOOL}
+        made = self.schema.TensorT()
+        graph = self.model.subgraphs[-1]
+        made.name, made.type, made.shape = f"t{len(self.model.subgraphs)}_{len(graph.tensors)}".encode(), types[kind], list(shape)
+        if data is not None:
+            dtype = {"f": self.numpy.float32, "i": self.numpy.int32, "b": bool}[kind]
+            buffer = self.schema.BufferT()
+            buffer.data = list(self.numpy.asarray(data, dtype).tobytes())
+            self.model.buffers.append(buffer)
+            made.buffer = len(self.model.buffers) - 1
+        graph.tensors.append(made)
+        return len(graph.tensors) - 1
+
+    def add(self, name, inputs, outputs, options=None):
+        code = self.schema.OperatorCodeT()
+        code.builtinCode, code.version = getattr(self.schema.BuiltinOperator, name), 1
+        code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+        self.model.operatorCodes.append(code)
+        made = self.schema.OperatorT()
+        made.opcodeIndex, made.inputs, made.outputs = len(self.model.operatorCodes) - 1, inputs, outputs
+        if options is not None:
+            made.builtinOptions = options
+            made.builtinOptionsType = getattr(self.schema.BuiltinOptions, type(options).__name__[:-1])
+        self.model.subgraphs[-1].operators.append(made)
+
+    def end(self, inputs, outputs):
+        self.model.subgraphs[-1].inputs, self.model.subgraphs[-1].outputs = inputs, outputs
+
+    def bytes(self):
+        import flatbuffers
+        builder = flatbuffers.Builder(4096)
+        builder.Finish(self.model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+    def options(self, name, **values):
+        made = getattr(self.schema, f"{name}T")()
+        for key, value in values.items():
+            setattr(made, key, value)
+        return made
+
+
+def arithmetic(b, name, a, c, out):
+    b.add(name, [a, c], [out], b.options(f"{name.title()}Options"))
+
+
+def choice(b):
+    """y = flag ? x * 3 + x : x - 1"""
+    b.begin()
+    flag, x, y = b.tensor("b", []), b.tensor("f", [2, 3]), b.tensor("f", [2, 3])
+    b.add("IF", [flag, x], [y], b.options("IfOptions", thenSubgraphIndex=1, elseSubgraphIndex=2))
+    b.end([flag, x], [y])
+    b.begin()
+    x, three, middle, y = b.tensor("f", [2, 3]), b.tensor("f", [], [3]), b.tensor("f", [2, 3]), b.tensor("f", [2, 3])
+    arithmetic(b, "MUL", x, three, middle)
+    arithmetic(b, "ADD", middle, x, y)
+    b.end([x], [y])
+    b.begin()
+    x, one, y = b.tensor("f", [2, 3]), b.tensor("f", [], [1]), b.tensor("f", [2, 3])
+    arithmetic(b, "SUB", x, one, y)
+    b.end([x], [y])
+
+
+def counting(b, conditional):
+    """i, x, n -> until i = n: x = x * 1.5 + i (as float); conditional: halved instead where i is 2"""
+    b.begin()
+    i, x, n = b.tensor("i", []), b.tensor("f", [2, 2]), b.tensor("i", [])
+    i2, x2, n2 = b.tensor("i", []), b.tensor("f", [2, 2]), b.tensor("i", [])
+    b.add("WHILE", [i, x, n], [i2, x2, n2], b.options("WhileOptions", condSubgraphIndex=1, bodySubgraphIndex=2))
+    b.end([i, x, n], [i2, x2, n2])
+    b.begin()
+    i, x, n, less = b.tensor("i", []), b.tensor("f", [2, 2]), b.tensor("i", []), b.tensor("b", [])
+    b.add("LESS", [i, n], [less], b.options("LessOptions"))
+    b.end([i, x, n], [less])
+    b.begin()
+    i, x, n = b.tensor("i", []), b.tensor("f", [2, 2]), b.tensor("i", [])
+    one, factor, next_i = b.tensor("i", [], [1]), b.tensor("f", [], [1.5]), b.tensor("i", [])
+    real, scaled, next_x = b.tensor("f", []), b.tensor("f", [2, 2]), b.tensor("f", [2, 2])
+    arithmetic(b, "ADD", i, one, next_i)
+    b.add("CAST", [i], [real], b.options("CastOptions", inDataType=b.schema.TensorType.INT32,
+                                         outDataType=b.schema.TensorType.FLOAT32))
+    if conditional:
+        two, equal = b.tensor("i", [], [2]), b.tensor("b", [])
+        b.add("EQUAL", [i, two], [equal], b.options("EqualOptions"))
+        b.add("IF", [equal, x], [scaled], b.options("IfOptions", thenSubgraphIndex=3, elseSubgraphIndex=4))
+    else:
+        arithmetic(b, "MUL", x, factor, scaled)
+    arithmetic(b, "ADD", scaled, real, next_x)
+    b.end([i, x, n], [next_i, next_x, n])
+    for value in (0.5, 1.5) if conditional else ():
+        b.begin()
+        x, factor, y = b.tensor("f", [2, 2]), b.tensor("f", [], [value]), b.tensor("f", [2, 2])
+        arithmetic(b, "MUL", x, factor, y)
+        b.end([x], [y])
+
+
+def growing(b):
+    """x [1, 2], n: x = [x; x] n times: [2^n, 2]"""
+    b.begin()
+    i, x = b.tensor("i", []), b.tensor("f", [1, 2])
+    i2, x2 = b.tensor("i", []), b.tensor("f", [1, 2])
+    b.add("WHILE", [i, x], [i2, x2], b.options("WhileOptions", condSubgraphIndex=1, bodySubgraphIndex=2))
+    b.end([i, x], [i2, x2])
+    b.begin()
+    i, x, zero, more = b.tensor("i", []), b.tensor("f", [1, 2]), b.tensor("i", [], [0]), b.tensor("b", [])
+    b.add("GREATER", [i, zero], [more], b.options("GreaterOptions"))
+    b.end([i, x], [more])
+    b.begin()
+    i, x, one = b.tensor("i", []), b.tensor("f", [1, 2]), b.tensor("i", [], [1])
+    next_i, twice = b.tensor("i", []), b.tensor("f", [2, 2])
+    arithmetic(b, "SUB", i, one, next_i)
+    b.add("CONCATENATION", [x, x], [twice], b.options("ConcatenationOptions", axis=0))
+    b.end([i, x], [next_i, twice])
+
+
+def compare(name, build, feeds, ledge, litert, schema, numpy):
+    b = Builder(schema, numpy)
+    build(b)
+    file = b.bytes()
+    session = ledge.Session(file)
+    peer = litert.Interpreter(model_content=file, experimental_op_resolver_type=litert.OpResolverType.BUILTIN_REF)
+    peer.allocate_tensors()
+    for feed in feeds:
+        for detail, value in zip(peer.get_input_details(), feed):
+            peer.set_tensor(detail["index"], value)
+        peer.invoke()
+        theirs = [peer.get_tensor(detail["index"]) for detail in peer.get_output_details()]
+        for ours, wanted in zip(session.run(feed).values(), theirs):
+            assert ours.shape == wanted.shape, f"{name}: {ours.shape}, LiteRT has {wanted.shape}"
+            assert numpy.allclose(ours, wanted, rtol=1e-6, atol=1e-6), f"{name}: {ours}, LiteRT has {wanted}"
+    print(f"{name}: {len(feeds)} runs agree with LiteRT")
+
+
+def check_refusal(ledge, schema, numpy):
+    """A subgraph that calls itself ends, in one line."""
+    b = Builder(schema, numpy)
+    counting(b, False)
+    b.model.subgraphs[2].operators[0].opcodeIndex = 0
+    b.model.subgraphs[2].operators[0].inputs, b.model.subgraphs[2].operators[0].outputs = [0, 1, 2], [5, 7, 4]
+    b.model.subgraphs[2].operators[0].builtinOptions = b.options("WhileOptions", condSubgraphIndex=1, bodySubgraphIndex=2)
+    b.model.subgraphs[2].operators[0].builtinOptionsType = schema.BuiltinOptions.WhileOptions
+    try:
+        ledge.Session(b.bytes())
+    except ledge.Error as error:
+        assert "\n" not in str(error), error
+        print(f"a body that calls itself: {error}")
+    else:
+        raise AssertionError("a body that calls itself was taken")
+
+
+def main():
+    built, env = sys.argv[1], pathlib.Path(sys.argv[2])
+    python = env / "bin/python"
+    if pathlib.Path(sys.prefix).resolve() != env.resolve():
+        if not python.exists():
+            print("skipped: build/testenv is not there (scripts/testenv)")
+            return 77
+        os.execv(python, [str(python), __file__, *sys.argv[1:]])
+    os.environ["LEDGE_LIBRARY"] = built
+    sys.path.insert(0, str(ROOT / "sdk/python"))
+    import ledge
+    import numpy
+    from ai_edge_litert import interpreter as litert
+    from ai_edge_litert import schema_py_generated as schema
+    x = numpy.arange(6, dtype=numpy.float32).reshape(2, 3)
+    whole = lambda value: numpy.array(value, numpy.int32)  # noqa: E731
+    rest = (ledge, litert, schema, numpy)
+    compare("IF", choice, [[numpy.array(flag), x] for flag in (True, False, True)], *rest)
+    feeds = [[whole(0), x[:, :2].copy(), whole(n)] for n in (3, 0, 7, 3)]
+    compare("WHILE", lambda b: counting(b, False), feeds, *rest)
+    compare("IF in WHILE", lambda b: counting(b, True), feeds, *rest)
+    compare("a shape that grows", growing, [[whole(n), x[:1, :2].copy()] for n in (0, 1, 4)], *rest)
+    check_refusal(ledge, schema, numpy)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
