@@ -32,18 +32,18 @@ struct ledge_blocked_tile {
     const float *x;        /* first pixel, tap 0, input channel 0 */
     const int64_t *tap_at; /* floats */
     int64_t taps;
-    int64_t x_block;  /* floats from one input block (planar: channel) to the next */
-    int64_t channels; /* of the input */
-    const float *w;   /* [input block][tap][channel][blocks][b] */
-    const float *bias;
-    const float *add; /* what the sums are added to, laid out as y, or NULL */
+    int64_t x_block;   /* floats from one input block (planar: channel) to the next */
+    int64_t channels;  /* of the input */
+    const float *w;    /* [input block][tap][channel][blocks][b] */
+    const float *bias; /* NULL: zero */
+    const float *add;  /* what the sums are added to, laid out as y, or NULL */
     float *y;
     int64_t y_block; /* floats from one output block to the next */
     int32_t pixels;  /* 1 .. pixels of the table for so many blocks */
     int32_t blocks;  /* 1 .. blocks of the table */
     bool planar;     /* a pixel is one float of a plane, else one vector of a block */
-    bool begin;      /* sums begin at zero, else with what is at y */
-    bool end;        /* then come bias, addend and bounds; else y holds the bare sums */
+    bool begin;      /* sums begin at the bias, else with what is at y */
+    bool end;        /* then come addend and bounds; else y holds the bare sums */
     /* What memory is asked for meanwhile: at each step a line so many floats behind w, then so many
      * further. */
     uintptr_t ahead, ahead_step;

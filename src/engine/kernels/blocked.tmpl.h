@@ -68,7 +68,7 @@ INLINE void channels(struct place *at, int64_t n, vec acc[TILE_ROWS][TILE_BLOCKS
     at->w = w;
 }
 
-/* Bias and bounds. */
+/* Bounds. */
 INLINE void finish_tile(const struct ledge_blocked_tile *t, vec acc[TILE_ROWS][TILE_BLOCKS],
                         const int pixels, const int blocks)
 {
@@ -76,10 +76,9 @@ INLINE void finish_tile(const struct ledge_blocked_tile *t, vec acc[TILE_ROWS][T
     UNROLL
     for (int v = 0; v < blocks; v++) {
         float *y = t->y + v * t->y_block;
-        vec bias = v_load(t->bias + v * LANES);
         UNROLL
         for (int p = 0; p < pixels; p++) {
-            v_store(y + p * LANES, v_clamp(v_add(acc[p][v], bias), low, high));
+            v_store(y + p * LANES, v_clamp(acc[p][v], low, high));
         }
     }
 }
@@ -92,9 +91,8 @@ static void finish_added(const struct ledge_blocked_tile *t)
     for (int32_t v = 0; v < t->blocks; v++) {
         float *y = t->y + v * t->y_block;
         const float *add = t->add + v * t->y_block;
-        vec bias = v_load(t->bias + v * LANES);
         for (int32_t p = 0; p < t->pixels; p++) {
-            vec sum = v_add(v_add(v_load(y + p * LANES), bias), v_load(add + p * LANES));
+            vec sum = v_add(v_load(y + p * LANES), v_load(add + p * LANES));
             v_store(y + p * LANES, v_clamp(sum, low, high));
         }
     }
@@ -113,9 +111,10 @@ INLINE void tile(const struct ledge_blocked_tile *t, const int pixels, const int
     UNROLL
     for (int v = 0; v < blocks; v++) {
         const float *y = t->y + v * t->y_block;
+        vec bias = t->bias != NULL ? v_load(t->bias + v * LANES) : v_set1(0);
         UNROLL
         for (int p = 0; p < pixels; p++) {
-            acc[p][v] = t->begin ? v_set1(0) : v_load(y + p * LANES);
+            acc[p][v] = t->begin ? bias : v_load(y + p * LANES);
         }
     }
     for (int64_t left = t->channels; left > 0; left -= step) {
@@ -643,6 +642,18 @@ static void run_every(const float *from, int64_t step, int64_t n, float *to)
     }
     for (; step == 2 && i + LANES < n; i += LANES) { /* reads one float more than it takes */
         v_store(to + i, v_even(v_load(from + 2 * i), v_load(from + 2 * i + LANES)));
+    }
+    int32_t left = (int32_t)(n - i);
+    if (step == 1 && left > 0) {
+        v_store_first(to + i, left, v_load_lanes(from + i, 0, left));
+        return;
+    }
+    if (step == 2 && left > 0) {
+        int32_t last = 2 * left - 1, more = last > LANES ? last - LANES : 0;
+        vec a = v_load_lanes(from + 2 * i, 0, last - more);
+        vec b = more > 0 ? v_load_lanes(from + 2 * i + LANES, 0, more) : v_set1(0);
+        v_store_first(to + i, left, v_even(a, b));
+        return;
     }
     for (; i < n; i++) {
         to[i] = from[i * step];

@@ -324,6 +324,16 @@ void ledge_blocked_conv_pack(const struct ledge_blocked_conv *conv, const void *
 /* -- the copy -------------------------------------------------------------------------------------
  */
 
+/* Mostly none or one: not worth a call. */
+static void zeros(float *to, int64_t n)
+{
+    if (n == 1) {
+        to[0] = 0;
+    } else if (n > 0) {
+        memset(to, 0, (size_t)n * sizeof *to);
+    }
+}
+
 /* One row of one phase: columns from, from + stride, ... of an input row; NULL: off the picture. */
 static void copy_row(const struct ledge_blocked_conv *conv, const float *row, int64_t from,
                      int64_t distance, float *to)
@@ -335,7 +345,7 @@ static void copy_row(const struct ledge_blocked_conv *conv, const float *row, in
     first = row == NULL || first > conv->pitch ? conv->pitch : first;
     last = last < conv->pitch ? last : conv->pitch;
     last = last > first ? last : first;
-    memset(to, 0, (size_t)(first * step) * sizeof *to);
+    zeros(to, first * step);
     if (first < last && !conv->planar) {
         conv->isa->gather(row + (from + first * stride) * step, stride * step, last - first,
                           to + first * step);
@@ -344,7 +354,7 @@ static void copy_row(const struct ledge_blocked_conv *conv, const float *row, in
         conv->isa->every(row + (from + first * stride) * distance, stride * distance, last - first,
                          to + first);
     }
-    memset(to + last * step, 0, (size_t)((conv->pitch - last) * step) * sizeof *to);
+    zeros(to + last * step, (conv->pitch - last) * step);
 }
 
 /* Rows of one input block (planar: channel) for output rows r0 .. r1 - 1. */
