@@ -133,7 +133,8 @@ ledge_session_run_into(struct ledge_session *session, const struct ledge_tensor 
 LEDGE_API size_t ledge_session_arena_bytes(const struct ledge_session *session);
 LEDGE_API size_t ledge_session_memory_bytes(const struct ledge_session *session);
 
-/* Steps in the order they run. Errors: ERR_ARG past the end. */
+/* Steps in the order they run; operator "late nodes", the last one: all that waits for values of
+ * the run, from that node on. Errors: ERR_ARG past the end. */
 LEDGE_API int32_t ledge_session_n_steps(const struct ledge_session *session);
 LEDGE_NODISCARD LEDGE_API enum ledge_status ledge_session_step(const struct ledge_session *session,
                                                                int32_t index,

@@ -149,6 +149,47 @@ static void sessions_run(void **state)
     free(bytes);
 }
 
+/* What waits for values of the run is one step more, the last, with its time. */
+static void late_nodes_are_a_step(void **state)
+{
+    (void)state;
+    struct ledge_graph graph;
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    ledge_graph_init(&graph, NULL);
+    int32_t x = ledge_graph_add_value(&graph, "x", LEDGE_F32, 1, (const int64_t[]){4});
+    int32_t found = ledge_graph_add_value(&graph, "found", LEDGE_I64, -1, NULL);
+    assert_true(ledge_graph_add_input(&graph, x) >= 0);
+    assert_true(ledge_graph_add_node(&graph, "", "NonZero", 13, "find", &x, 1, &found, 1) >= 0);
+    assert_true(ledge_graph_add_output(&graph, found) >= 0);
+    assert_int_equal(ledge_file_write(&graph, NULL, &size, NULL), LEDGE_OK);
+    assert_int_equal(posix_memalign((void **)&bytes, 64, size), 0);
+    assert_int_equal(ledge_file_write(&graph, bytes, &size, NULL), LEDGE_OK);
+    ledge_graph_done(&graph);
+
+    struct ledge_model *model = open_sample(bytes, size);
+    struct ledge_session *session = NULL;
+    struct ledge_error err;
+    const struct ledge_session_options options = {.threads = 1, .profile = 1};
+    float data[4] = {0, 1, 0, 2};
+    struct ledge_tensor in = {
+        .data = data, .bytes = 16, .dtype = LEDGE_F32, .rank = 1, .dims = {4}};
+    struct ledge_tensor out[1];
+    assert_int_equal(ledge_session_open(model, &options, &session, &err), LEDGE_OK);
+    assert_int_equal(ledge_session_run(session, &in, 1, out, 1, &err), LEDGE_OK);
+    assert_int_equal(out[0].dims[1], 2);
+    struct ledge_step_info info;
+    int32_t n = ledge_session_n_steps(session);
+    assert_int_equal(ledge_session_step(session, n - 1, &info), LEDGE_OK);
+    assert_string_equal(info.op, "late nodes");
+    assert_string_equal(info.node, "find");
+    assert_true(info.seconds > 0);
+    assert_int_equal(ledge_session_step(session, n, &info), LEDGE_ERR_ARG);
+    ledge_session_close(session);
+    ledge_model_close(model);
+    free(bytes);
+}
+
 /* Other sizes of a free dimension are planned once, the latest four stay ready; the same numbers
  * come out as in a session of that size. */
 static void a_session_follows_shapes(void **state)
@@ -500,6 +541,7 @@ int main(void)
         cmocka_unit_test(a_changed_file_is_refused),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(running_allocates_nothing),
+        cmocka_unit_test(late_nodes_are_a_step),
         cmocka_unit_test(plans_are_cached_and_given_back),
         cmocka_unit_test(threads_share_a_model),
         cmocka_unit_test(versions),

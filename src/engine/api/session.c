@@ -580,15 +580,31 @@ size_t ledge_session_memory_bytes(const struct ledge_session *session)
 
 int32_t ledge_session_n_steps(const struct ledge_session *session)
 {
-    return session->plan->n_steps;
+    return session->plan->n_steps + (session->plan->n_late > 0 ? 1 : 0);
+}
+
+/* All late nodes together: what stands behind them is planned in the run. */
+static void late_step(const struct ledge_session *session, struct ledge_step_info *info)
+{
+    const struct ledge_plan *plan = session->plan;
+    *info = (struct ledge_step_info){
+        .node = plan->late[0].name,
+        .op = "late nodes",
+        .kernel = "planned_in_the_run",
+        .out_offset = SIZE_MAX,
+        .seconds = session->profile ? ledge_run_seconds(session->run, plan->n_steps) : 0};
 }
 
 enum ledge_status ledge_session_step(const struct ledge_session *session, int32_t index,
                                      struct ledge_step_info *info)
 {
     const struct ledge_plan *plan = session->plan;
-    if (index < 0 || index >= plan->n_steps) {
+    if (index < 0 || index >= ledge_session_n_steps(session)) {
         return LEDGE_ERR_ARG;
+    }
+    if (index == plan->n_steps) {
+        late_step(session, info);
+        return LEDGE_OK;
     }
     const struct ledge_plan_step *step = &plan->steps[index];
     const struct ledge_node *node = step->node;

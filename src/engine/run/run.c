@@ -16,7 +16,7 @@ struct ledge_run {
     int32_t *bound;           /* values that lie in the caller's inputs */
     int32_t n_bound;
     struct ledge_kernel_call *calls;
-    double *seconds;
+    double *seconds; /* per step, then of all late nodes */
     char *states[2]; /* state_bytes each */
     int current;     /* number of the block that the next run reads */
     char *arena;
@@ -142,7 +142,7 @@ static bool set_up(struct ledge_run *run, struct ledge_pool *pool, void *given)
     run->views = LEDGE_NEW_ARRAY(&run->memory, struct ledge_view, (size_t)graph->n_values);
     run->bound = LEDGE_NEW_ARRAY(&run->memory, int32_t, (size_t)count_bound(plan));
     run->calls = LEDGE_NEW_ARRAY(&run->memory, struct ledge_kernel_call, (size_t)plan->n_steps);
-    run->seconds = LEDGE_NEW_ARRAY(&run->memory, double, (size_t)plan->n_steps);
+    run->seconds = LEDGE_NEW_ARRAY(&run->memory, double, (size_t)plan->n_steps + 1);
     run->arena =
         given != NULL ? given : ledge_arena_raw(&run->memory, ledge_run_arena_size(plan), 64);
     if (run->views == NULL || run->bound == NULL || run->calls == NULL || run->seconds == NULL ||
@@ -308,7 +308,11 @@ enum ledge_status ledge_run_once(struct ledge_run *run, struct ledge_error *err)
     unsigned before = run->plan->consistent ? ledge_denormals_on() : ledge_denormals_off();
     enum ledge_status status = walk(run, err);
     if (status == LEDGE_OK && run->late != NULL) {
+        double start = run->profile ? ledge_port_seconds() : 0;
         status = ledge_late_run(run->late, err);
+        if (run->profile) {
+            run->seconds[run->plan->n_steps] = ledge_port_seconds() - start;
+        }
     }
     ledge_denormals_restore(before);
     if (status == LEDGE_OK) {

@@ -63,8 +63,9 @@ struct ledge_any ledge_run_output_any(const struct ledge_run *run, int32_t outpu
 /* Bytes held by the run: arena, scratch, tables. */
 size_t ledge_run_bytes(const struct ledge_run *run);
 
-/* Time every step from now on; seconds of step number step in the last run. (To see an inner value,
- * make it a graph output before planning: its memory is then not reused.) */
+/* Time every step from now on; seconds of step number step in the last run, those of all late nodes
+ * behind the last step. (To see an inner value, make it a graph output before planning: its memory
+ * is then not reused.) */
 void ledge_run_profile(struct ledge_run *run, bool on);
 double ledge_run_seconds(const struct ledge_run *run, int32_t step);
 
