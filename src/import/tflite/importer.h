@@ -220,6 +220,17 @@ enum ledge_status ledge_tflite_dequantize(struct ledge_tflite *t, const struct l
 enum ledge_status ledge_tflite_arg(struct ledge_tflite *t, const struct ledge_tflite_op *op);
 enum ledge_status ledge_tflite_select(struct ledge_tflite *t, const struct ledge_tflite_op *op);
 
+enum ledge_status ledge_tflite_compute(struct ledge_tflite *t, const struct ledge_tflite_op *op);
+enum ledge_status ledge_tflite_add_n(struct ledge_tflite *t, const struct ledge_tflite_op *op);
+enum ledge_status ledge_tflite_topk(struct ledge_tflite *t, const struct ledge_tflite_op *op);
+enum ledge_status ledge_tflite_fill(struct ledge_tflite *t, const struct ledge_tflite_op *op);
+enum ledge_status ledge_tflite_gather_nd(struct ledge_tflite *t, const struct ledge_tflite_op *op);
+enum ledge_status ledge_tflite_embedding(struct ledge_tflite *t, const struct ledge_tflite_op *op);
+enum ledge_status ledge_tflite_reverse(struct ledge_tflite *t, const struct ledge_tflite_op *op);
+enum ledge_status ledge_tflite_select_rows(struct ledge_tflite *t,
+                                           const struct ledge_tflite_op *op);
+enum ledge_status ledge_tflite_depth(struct ledge_tflite *t, const struct ledge_tflite_op *op);
+
 enum ledge_status ledge_tflite_if(struct ledge_tflite *t, const struct ledge_tflite_op *op);
 enum ledge_status ledge_tflite_while(struct ledge_tflite *t, const struct ledge_tflite_op *op);
 enum ledge_status ledge_tflite_call_once(struct ledge_tflite *t, const struct ledge_tflite_op *op);

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Small TFLite models made here, beside LiteRT: control flow (IF, WHILE, one in the other, a shape that grows).
+"""Small TFLite models made here, beside LiteRT: control flow (IF, WHILE, one in the other, a shape that grows), and
+operators that no model of the shared data has.
 
-Usage: control_test.py LIBRARY TESTENV
+Usage: made_test.py LIBRARY TESTENV
 """
 import os
 import pathlib
@@ -25,7 +26,8 @@ class Builder:
         self.model.subgraphs.append(graph)
 
     def tensor(self, kind, shape, data=None):
-        types = {"f": self.schema.TensorType.FLOAT32, "i": self.schema.TensorType.INT32, "b": self.schema.TensorType.BOOL}
+        types = {"f": self.schema.TensorType.FLOAT32, "i": self.schema.TensorType.INT32, "b": self.schema.TensorType.BOOL,
+                 "l": self.schema.TensorType.INT64}
         made = self.schema.TensorT()
         graph = self.model.subgraphs[-1]
         made.name, made.type, made.shape = f"t{len(self.model.subgraphs)}_{len(graph.tensors)}".encode(), types[kind], list(shape)
@@ -40,7 +42,7 @@ class Builder:
 
     def add(self, name, inputs, outputs, options=None):
         code = self.schema.OperatorCodeT()
-        code.builtinCode, code.version = getattr(self.schema.BuiltinOperator, name), 1
+        code.builtinCode, code.version = getattr(self.schema.BuiltinOperator, name), 2 if name == "BROADCAST_TO" else 1
         code.deprecatedBuiltinCode = min(code.builtinCode, 127)
         self.model.operatorCodes.append(code)
         made = self.schema.OperatorT()
@@ -139,6 +141,60 @@ def growing(b):
     b.end([i, x], [next_i, twice])
 
 
+def operators(b, numpy):
+    """(name, inputs, number of inputs that are constants of the model, kinds of the outputs, options)"""
+    x = numpy.array([[1.5, -2, 3], [0.5, 7, -7]], numpy.float32)
+    i = numpy.array([[7, -7, 8], [-8, 3, 2]], numpy.int32)
+    j = numpy.array([[2, 2, -3], [3, -4, 5]], numpy.int32)
+    deep = numpy.arange(64, dtype=numpy.float32).reshape(1, 2, 4, 8)
+
+    def whole(*values):
+        return numpy.array(values, numpy.int32)
+
+    def one(value, dtype=numpy.int32):
+        return numpy.array(value, dtype)
+    o = b.options
+    return [
+        ("NOT_EQUAL", [i, j + 5], 0, "b", o("NotEqualOptions")),
+        ("FLOOR_DIV", [i, j], 0, "i", o("FloorDivOptions")),
+        ("FLOOR_DIV", [x, x[::-1].copy()], 0, "f", o("FloorDivOptions")),
+        ("ZEROS_LIKE", [x], 0, "f", o("ZerosLikeOptions")),
+        ("FILL", [whole(2, 3), one(4.5, numpy.float32)], 0, "f", o("FillOptions")),
+        ("BROADCAST_TO", [x[:1], whole(2, 2, 3)], 1, "f", o("BroadcastToOptions")),
+        ("RANGE", [one(3), one(18), one(4)], 0, "i", o("RangeOptions")),
+        ("CUMSUM", [x, one(1)], 1, "f", o("CumsumOptions", exclusive=True, reverse=False)),
+        ("CUMSUM", [x, one(0)], 1, "f", o("CumsumOptions", exclusive=False, reverse=True)),
+        ("TOPK_V2", [x, one(2)], 1, "fi", o("TopKV2Options")),
+        ("GATHER_ND", [deep, whole(0, 1, 3)[None]], 1, "f", o("GatherNdOptions")),
+        ("ONE_HOT", [whole(1, -1, 0, 9), one(3), one(2.0, numpy.float32), one(-1.0, numpy.float32)], 3, "f",
+         o("OneHotOptions", axis=-1)),
+        ("REVERSE_V2", [x, whole(1)], 1, "f", o("ReverseV2Options")),
+        ("ADD_N", [x, x + 1, x * 2], 0, "f", None),
+        ("L2_NORMALIZATION", [deep], 0, "f", o("L2NormOptions")),
+        ("SIGN", [x], 0, "f", o("SignOptions")),
+        ("GELU", [x], 0, "f", o("GeluOptions", approximate=False)),
+        ("GELU", [x], 0, "f", o("GeluOptions", approximate=True)),
+        ("WHERE", [x > 0], 0, "l", o("WhereOptions")),
+        ("RANK", [deep], 0, "i", o("RankOptions")),
+        ("EMBEDDING_LOOKUP", [whole(1, 0, 1), x], 1, "f", None),
+        ("SELECT", [x[:, 0] > 1, x, x + 10], 0, "f", o("SelectOptions")),
+        ("SELECT", [x > 0, x, x + 10], 0, "f", o("SelectOptions")),
+        ("DEPTH_TO_SPACE", [deep], 0, "f", o("DepthToSpaceOptions", blockSize=2)),
+        ("SPACE_TO_DEPTH", [deep], 0, "f", o("SpaceToDepthOptions", blockSize=2)),
+    ]
+
+
+def single(b, name, values, constants, kinds, options):
+    b.begin()
+    given, numbers = len(values) - constants, []
+    for k, value in enumerate(values):
+        kind = {"float32": "f", "int32": "i", "bool": "b"}[value.dtype.name]
+        numbers.append(b.tensor(kind, value.shape, value if k >= given else None))
+    out = [b.tensor(kind, []) for kind in kinds]
+    b.add(name, numbers, out, options)
+    b.end(numbers[:given], out)
+
+
 def compare(name, build, feeds, ledge, litert, schema, numpy):
     b = Builder(schema, numpy)
     build(b)
@@ -196,6 +252,8 @@ def main():
     compare("WHILE", lambda b: counting(b, False), feeds, *rest)
     compare("IF in WHILE", lambda b: counting(b, True), feeds, *rest)
     compare("a shape that grows", growing, [[whole(n), x[:1, :2].copy()] for n in (0, 1, 4)], *rest)
+    for case in operators(Builder(schema, numpy), numpy):
+        compare(case[0], lambda b, case=case: single(b, *case), [case[1][:len(case[1]) - case[2]]], *rest)
     check_refusal(ledge, schema, numpy)
     return 0
 
