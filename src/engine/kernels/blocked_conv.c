@@ -139,6 +139,12 @@ static void divide(struct ledge_blocked_conv *conv, int64_t total, int64_t unit_
     int64_t few = conv->direct ? 4 * conv->isa->pixels[0] : 2;
     int64_t band = at_least(BAND_FLOATS / at_least(unit_floats, 1), 1);
     int64_t weights = g->in_channels / g->groups * g->out_channels * ledge_volume(g->kernel);
+    /* A second band would read all weights again: more than all units read of one that is too long
+     * for half the L2 cache? */
+    if (total * unit_floats <= 2 * BAND_FLOATS &&
+        weights >= g->groups * conv->units * total * unit_floats) {
+        band = total;
+    }
     conv->band = ceil_div(total, ceil_div(total, band));
     conv->by_units = threads > 1 && g->groups * conv->units >= threads &&
                      (total < few * threads || weights > total * unit_floats);
