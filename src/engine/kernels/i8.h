@@ -40,7 +40,7 @@ struct ledge_epilogue_i8 {
     const int32_t *offset; /* where sums begin: bias, and what zero points add */
     const float *scale;    /* quant.h; NULL: fixed point, tfl_fixed.h: */
     const int32_t *multiplier, *left, *right;
-    bool narrow;             /* proved: |sum| << left is below 2^30 */
+    bool narrow;             /* proved: |sum| << left, or times the scale, is at most 2^30 */
     int32_t zero, low, high; /* of the result read as u8 */
     uint8_t flip;            /* 0x80: the result is i8 */
 };

@@ -153,7 +153,7 @@ static inline ivec iv_fixed(ivec x, const fixed_vec *f)
     return _mm256_srav_epi32(iv_sub(high, _mm256_srlv_epi32(x, f->sign)), f->right);
 }
 
-enum { PACKED = 2 };
+enum { PACKED = 4 };
 #define VECTORS_TABLE(F) F(1) F(2)
 #define ROW_SUMS         NULL
 #define COLUMNS
@@ -173,30 +173,37 @@ static inline void store_some(uint8_t *y, int32_t n, __m128i bytes)
     }
 }
 
-/* One row of two vectors, or two rows of one. */
+/* Two rows of two vectors, or four rows of one. */
 static inline void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec *r,
                               const int vectors, const bool plain)
 {
     const struct ledge_epilogue_i8 *e = f->epilogue;
+    const int32_t left = f->rows - row;
     uint8_t *y = f->y + row * f->ldy;
-    ivec words = _mm256_packs_epi32(r[0], r[1]);
-    words = plain ? words : _mm256_adds_epi16(words, _mm256_set1_epi16((int16_t)e->zero));
-    ivec bytes = _mm256_packus_epi16(words, words);
+    ivec first = _mm256_packs_epi32(r[0], r[1]), second = _mm256_packs_epi32(r[2], r[3]);
+    if (!plain) {
+        first = _mm256_adds_epi16(first, _mm256_set1_epi16((int16_t)e->zero));
+        second = _mm256_adds_epi16(second, _mm256_set1_epi16((int16_t)e->zero));
+    }
+    ivec bytes = _mm256_packus_epi16(first, second);
     if (!plain) {
         bytes = _mm256_max_epu8(bytes, _mm256_set1_epi8((char)e->low));
         bytes = _mm256_min_epu8(bytes, _mm256_set1_epi8((char)e->high));
         bytes = _mm256_xor_si256(bytes, _mm256_set1_epi8((char)e->flip));
     }
-    __m128i a = _mm256_castsi256_si128(bytes);
-    __m128i b = _mm256_extracti128_si256(bytes, 1);
     if (vectors == 2) {
-        store_some(y, f->n, _mm_unpacklo_epi64(a, b));
+        bytes = _mm256_permute4x64_epi64(bytes, 0xD8);
+        store_some(y, f->n, _mm256_castsi256_si128(bytes));
+        if (left > 1) {
+            store_some(y + f->ldy, f->n, _mm256_extracti128_si256(bytes, 1));
+        }
         return;
     }
-    __m128i both = _mm_unpacklo_epi32(a, b);
-    store_some(y, f->n, both);
-    if (row + 1 < f->rows) {
-        store_some(y + f->ldy, f->n, _mm_unpackhi_epi64(both, both));
+    bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    __m128i pairs[2] = {_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1)};
+    for (int32_t i = 0; i < 4 && i < left; i++) {
+        __m128i one = pairs[i / 2];
+        store_some(y + i * f->ldy, f->n, i % 2 == 0 ? one : _mm_unpackhi_epi64(one, one));
     }
 }
 
@@ -227,39 +234,63 @@ static inline ivec zip_high(ivec a, ivec b)
 
 #include "engine/kernels/i8_pairs.tmpl.h"
 
-/* Through 16 tables of 16 bytes: the low half of a byte chooses within each of them, the bits of
- * the high half halve their number. */
-static inline __m256i lookup_32(const uint8_t *table, __m256i at)
+/* Half of a table as tables of 16 bytes, each but the first combined (xor) with the one before. A
+ * shuffle gives 0 for indices below 0, as which a saturating subtraction keeps those that are lower
+ * than its table: what remains of all eight together is the entry itself. */
+static inline __m256i lookup_half(const __m256i *tables, __m256i at)
 {
-    __m256i low = _mm256_and_si256(at, _mm256_set1_epi8(15));
-    __m256i bit4 = _mm256_slli_epi16(at, 3), bit5 = _mm256_slli_epi16(at, 2);
-    __m256i bit6 = _mm256_slli_epi16(at, 1), eighth[2], half[2];
-    for (int h = 0; h < 2; h++) {
-        for (int q = 0; q < 2; q++) {
-            __m256i pair[2];
-            for (int p = 0; p < 2; p++) {
-                const uint8_t *from = table + 128 * h + 64 * q + 32 * p;
-                __m128i a = _mm_loadu_si128((const __m128i *)(const void *)from);
-                __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(from + 16));
-                pair[p] = _mm256_blendv_epi8(
-                    _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(a), low),
-                    _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(b), low), bit4);
-            }
-            eighth[q] = _mm256_blendv_epi8(pair[0], pair[1], bit5);
-        }
-        half[h] = _mm256_blendv_epi8(eighth[0], eighth[1], bit6);
+    __m256i found = _mm256_shuffle_epi8(tables[0], at);
+#pragma GCC unroll 8
+    for (int i = 1; i < 8; i++) {
+        at = _mm256_subs_epi8(at, _mm256_set1_epi8(16));
+        found = _mm256_xor_si256(found, _mm256_shuffle_epi8(tables[i], at));
     }
-    return _mm256_blendv_epi8(half[0], half[1], at);
+    return found;
+}
+
+static inline __m256i lookup_32(const __m256i *tables, __m256i at)
+{
+    __m256i high = _mm256_xor_si256(at, _mm256_set1_epi8((char)0x80));
+    return _mm256_xor_si256(lookup_half(tables, at), lookup_half(tables + 8, high));
+}
+
+static inline __m128i load_16(const uint8_t *p)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
+/* Two rows of at most 16, the second one may be the first. */
+static inline void lookup_rows(const __m256i *tables, const uint8_t *x, const uint8_t *x2,
+                               uint8_t *y, uint8_t *y2)
+{
+    __m256i at = _mm256_inserti128_si256(_mm256_castsi128_si256(load_16(x)), load_16(x2), 1);
+    __m256i found = lookup_32(tables, at);
+    _mm_storeu_si128((__m128i *)(void *)y2, _mm256_extracti128_si256(found, 1));
+    _mm_storeu_si128((__m128i *)(void *)y, _mm256_castsi256_si128(found));
 }
 
 static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows, int64_t n,
                    int64_t ld)
 {
-    for (int64_t r = 0; r < rows; r++, x += ld, y += ld) {
+    __m256i tables[16];
+    for (int i = 0; i < 16; i++) {
+        __m128i part = load_16(table + 16 * i);
+        part = i % 8 == 0 ? part : _mm_xor_si128(part, load_16(table + 16 * (i - 1)));
+        tables[i] = _mm256_broadcastsi128_si256(part);
+    }
+    if (n == ld) { /* one long row */
+        n *= rows;
+        rows = 1;
+    }
+    for (int64_t r = 0; r < rows && n == 16; r += 2) {
+        int64_t next = r + 1 < rows ? ld : 0;
+        lookup_rows(tables, x + r * ld, x + r * ld + next, y + r * ld, y + r * ld + next);
+    }
+    for (int64_t r = 0; r < rows && n != 16; r++, x += ld, y += ld) {
         int64_t i = 0;
         for (; i + 32 <= n; i += 32) {
             __m256i at = _mm256_loadu_si256((const __m256i *)(const void *)(x + i));
-            _mm256_storeu_si256((__m256i *)(void *)(y + i), lookup_32(table, at));
+            _mm256_storeu_si256((__m256i *)(void *)(y + i), lookup_32(tables, at));
         }
         for (; i < n; i++) {
             y[i] = table[x[i]];

@@ -126,8 +126,8 @@ INLINE void finish_float(const struct ledge_finish_i8 *f, const int vectors, con
             for (int v = 0; v < vectors; v++) {
                 ivec sum = iv_load(f->sums + (row * vectors + v) * LANES);
                 sum = less ? iv_sub(sum, iv_set1((uint32_t)f->less[row])) : sum;
-                whole[i * vectors + v] =
-                    iv_round(v_limit(v_mul(iv_to_float(sum), scale[v]), low, high));
+                vec x = v_mul(iv_to_float(sum), scale[v]);
+                whole[i * vectors + v] = iv_round(plain ? x : v_limit(x, low, high));
             }
         }
         store_rows(f, r, whole, vectors, plain);
@@ -233,7 +233,7 @@ LEDGE_KEEP(LEDGE_PART_FIXED)(VECTORS_TABLE(FIXED_FUNCTIONS))
     static const finish_fn table[LEDGE_I8_VECTORS + 1][FINISH_WIDE + 1] = {
         VECTORS_TABLE(FINISH_ENTRY)};
     const struct ledge_epilogue_i8 *e = f->epilogue;
-    bool plain = e->zero == 0 && e->low == 0 && e->high == 255 && e->flip == 0;
+    bool plain = e->narrow && e->zero == 0 && e->low == 0 && e->high == 255 && e->flip == 0;
     int which = e->scale != NULL ? (f->less != NULL ? FINISH_FLOAT_LESS
                                     : plain         ? FINISH_PLAIN
                                                     : FINISH_FLOAT)

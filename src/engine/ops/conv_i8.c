@@ -64,6 +64,14 @@ static void place(const struct source *source, void *packed, int64_t p, int64_t 
 
 static bool is_narrow(const struct source *source, const void *packed)
 {
+    if (source->scales.scale != NULL) {
+        const float *scale = (const float *)(void *)list_at(source, packed, SCALE);
+        int64_t p = 0;
+        while (p < source->n && scale[p] >= -0.5f && scale[p] <= 0.5f) {
+            p++;
+        }
+        return p == source->n;
+    }
     const int32_t *left = list_at(source, packed, LEFT);
     for (int64_t p = 0; p < source->n && source->largest != NULL; p++) {
         if (source->largest[p] >= ((int64_t)1 << 30) >> left[p]) {
@@ -81,7 +89,7 @@ static void use(const struct source *source, const void *packed, struct ledge_ep
     epilogue->multiplier = real ? NULL : list_at(source, packed, MULTIPLIER);
     epilogue->left = real ? NULL : list_at(source, packed, LEFT);
     epilogue->right = real ? NULL : list_at(source, packed, RIGHT);
-    epilogue->narrow = !real && facts_at(source, packed)->narrow != 0;
+    epilogue->narrow = facts_at(source, packed)->narrow != 0;
 }
 
 /* Have all channels that are there one zero point? */
