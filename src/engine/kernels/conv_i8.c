@@ -113,8 +113,13 @@ static bool plan_patches(struct ledge_conv_i8 *conv)
     rows = rows < g->out[H] ? rows : g->out[H];
     rows = (rows - 1) * g->stride[H] + (g->kernel[H] - 1) * g->dilation[H] + 1;
     rows = rows < g->in[H] ? rows : g->in[H];
+    double most = (double)reach(g, H) * (double)reach(g, W) * (double)g->in_channels;
+    double need = (double)rows * (double)conv->edges * (double)bytes;
+    if (need > most || need > 0x1p40) { /* sizes of a file may be anything */
+        return false;
+    }
     conv->patch_bytes = align((size_t)(rows * conv->edges * bytes));
-    return rows * conv->edges * bytes <= reach(g, H) * reach(g, W) * g->in_channels;
+    return true;
 }
 
 /* Everything that follows from conv->group and conv->bytes. */
