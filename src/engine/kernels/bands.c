@@ -68,11 +68,14 @@ static void plan_planes(struct ledge_bands *bands)
     const struct ledge_blocked_rows *depth = bands->depth;
     bands->rows = depth->g.out[H];
     bands->ring = depth->g.in[H];
-    bands->parts = bands->expand->units;
-    int64_t blocks = widest(bands->expand);
-    bands->worker_floats = (size_t)(blocks * depth->isa->block * ledge_volume(depth->g.in));
-    size_t left = (size_t)(bands->batch * depth->g.out[H] * row_behind(bands));
-    bands->shared_floats = left;
+    bands->parts = depth->blocks;
+    bands->worker_floats = 0;
+    if (bands->expand != NULL) {
+        bands->parts = bands->expand->units;
+        bands->worker_floats =
+            (size_t)(widest(bands->expand) * depth->isa->block * ledge_volume(depth->g.in));
+    }
+    bands->shared_floats = (size_t)(bands->batch * depth->g.out[H] * row_behind(bands));
 }
 
 static void plan_rows(struct ledge_bands *bands, int32_t threads)
@@ -98,14 +101,29 @@ static void plan_rows(struct ledge_bands *bands, int32_t threads)
 }
 
 /* Threads that work on planes read what the other made, through memory that they share. Parts of
- * the picture need none of that: better where the rows computed twice are a sixth or less. */
+ * the picture need none of that: better where the rows computed twice are an eighth or less. */
 static bool parts_are_better(const struct ledge_bands *bands, int64_t threads)
 {
     const struct ledge_geometry *g = &bands->depth->g;
     int64_t window = (g->kernel[H] - 1) * g->dilation[H] + 1;
     int64_t twice = (threads - 1) * larger(window - g->stride[H], 0);
     bool even = g->out[H] % threads == 0 || g->out[H] >= 8 * threads;
-    return threads > 1 && bands->batch < threads && even && 6 * twice <= g->in[H];
+    return threads > 1 && bands->batch < threads && even && 8 * twice <= g->in[H];
+}
+
+static bool planes_are_better(const struct ledge_bands *bands, int64_t threads)
+{
+    const struct ledge_blocked_rows *depth = bands->depth;
+    int64_t left = depth->g.out[H] * row_behind(bands);
+    if (left > LEFT_FLOATS) {
+        return false;
+    }
+    if (bands->expand == NULL) { /* threads share project's weights rather than its rows */
+        return threads > 1 && bands->project->by_units;
+    }
+    return bands->expand->direct &&
+           widest(bands->expand) * depth->isa->block * ledge_volume(depth->g.in) <= PLANE_FLOATS &&
+           !parts_are_better(bands, threads);
 }
 
 bool ledge_bands_plan(struct ledge_bands *bands, int32_t threads, bool force)
@@ -120,17 +138,13 @@ bool ledge_bands_plan(struct ledge_bands *bands, int32_t threads, bool force)
         return false;
     }
     int64_t all = g->in[H] * row_before(bands) + g->out[H] * row_behind(bands);
-    bands->planes =
-        bands->expand != NULL && bands->expand->direct &&
-        g->out[H] * row_behind(bands) <= LEFT_FLOATS &&
-        widest(bands->expand) * depth->isa->block * ledge_volume(g->in) <= PLANE_FLOATS &&
-        !parts_are_better(bands, threads);
+    bands->planes = planes_are_better(bands, threads);
     if (bands->planes) {
         plan_planes(bands);
-        return true;
+    } else {
+        plan_rows(bands, threads);
     }
-    plan_rows(bands, threads);
-    return force || all > BAND_FLOATS;
+    return force || all > BAND_FLOATS || (bands->planes && bands->expand != NULL);
 }
 
 /* -- the run --------------------------------------------------------------------------------------
@@ -311,13 +325,14 @@ static void rows_span(void *arg, int32_t first, int32_t last, int32_t worker)
     }
 }
 
-/* Expand and depthwise on a unit of channel blocks. */
+/* Expand and depthwise on a unit of channel blocks; without expand a unit is a block. */
 static void planes_task(void *arg, int32_t index, int32_t worker)
 {
     const struct job *job = arg;
     const struct ledge_bands *bands = job->bands;
     const struct ledge_blocked_rows *depth = bands->depth;
     int64_t picture = index / bands->parts, unit = index % bands->parts;
+    int64_t in_block = ledge_volume(depth->g.in) * depth->isa->block;
     int64_t out_block = ledge_volume(depth->g.out) * depth->isa->block;
     float *before = job->scratch + (size_t)worker * bands->worker_floats;
     float *out = bands->project != NULL ? job->shared : job->y;
@@ -327,8 +342,13 @@ static void planes_task(void *arg, int32_t index, int32_t worker)
                       .ring = bands->ring,
                       .out_block = out_block,
                       .out = out + picture * depth->blocks * out_block};
-    expand_rows(&p, unit, unit + 1, 0, depth->g.in[H], before);
-    int64_t blocks, first = ledge_blocked_unit(bands->expand, unit, &blocks);
+    int64_t blocks = 1, first = unit;
+    if (bands->expand != NULL) {
+        expand_rows(&p, unit, unit + 1, 0, depth->g.in[H], before);
+        first = ledge_blocked_unit(bands->expand, unit, &blocks);
+    } else {
+        p.in = job->x + (picture * depth->blocks + unit) * in_block;
+    }
     depth_rows(&p, first, first + blocks, 0, depth->g.out[H]);
 }
 

@@ -4,7 +4,15 @@
 
 #include <string.h>
 
-enum { H = 1, W = 2, CHUNK = 240, CHUNK_STEP = 24, TABLE = 4096, MAX_GROUPS = 4096 };
+enum {
+    H = 1,
+    W = 2,
+    CHUNK = 240,
+    CHUNK_STEP = 24,
+    TABLE = 4096,
+    MAX_GROUPS = 4096,
+    GRAINS_OF_A_THREAD = 12,
+};
 
 /* Vectors of sums that wait to become bytes together: whole tiles of them, in the L1 cache. */
 enum { BATCH = 96 };
@@ -637,19 +645,14 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
     }
 }
 
-static void one_part(void *arg, int32_t index, int32_t worker)
+/* Pixels `at` .. at + n - 1 of a group, panels p0 .. p1 - 1. */
+static void run_chunk(const struct job *job, int64_t at, int64_t n, int64_t group, int64_t p0,
+                      int64_t p1, uint8_t *scratch)
 {
-    const struct job *job = arg;
     const struct ledge_conv_i8 *conv = job->conv;
-    struct chunk c = chunk_in(conv, job->scratch + (size_t)worker * conv->worker_bytes);
-    int64_t part = 0, group = 0;
-    c.at = index * job->chunk;
-    if (job->parts > 1 || conv->g.groups > 1) {
-        part = index % job->parts;
-        group = index / job->parts % conv->g.groups;
-        c.at = index / job->parts / conv->g.groups * job->chunk;
-    }
-    c.n = job->pixels - c.at < job->chunk ? job->pixels - c.at : job->chunk;
+    struct chunk c = chunk_in(conv, scratch);
+    c.at = at;
+    c.n = n;
     if (conv->patch) {
         fill_rows(job, c.at, c.n, c.patch, c.table);
     } else {
@@ -668,32 +671,56 @@ static void one_part(void *arg, int32_t index, int32_t worker)
         struct ledge_bytes_i8 bytes = bytes_of(conv, &c);
         conv->isa->turn(&bytes, c.turned);
     }
-    int64_t begin = job->parts > 1 ? part * conv->panels / job->parts : 0;
-    int64_t end = job->parts > 1 ? (part + 1) * conv->panels / job->parts : conv->panels;
-    for (int64_t panel = begin; panel < end; panel++) {
+    for (int64_t panel = p0; panel < p1; panel++) {
         run_panel(job, group, panel, &c);
     }
 }
 
-/* Chunks, and parts of the panels where there are few chunks: about four of them for each thread.
- */
+/* Grains are counted by chunk, group and part of the panels; those that follow each other are done
+ * together: parts of one chunk, and as many whole chunks as the table has room for. */
+static void one_span(void *arg, int32_t first, int32_t last, int32_t worker)
+{
+    const struct job *job = arg;
+    const struct ledge_conv_i8 *conv = job->conv;
+    uint8_t *scratch = job->scratch + (size_t)worker * conv->worker_bytes;
+    for (int64_t i = first, n; i < last; i += n) {
+        int64_t part = i % job->parts, group = i / job->parts % conv->g.groups;
+        int64_t at = i / job->parts / conv->g.groups * job->chunk, chunks = 1;
+        n = job->parts - part < last - i ? job->parts - part : last - i;
+        if (n == job->parts && conv->g.groups == 1) {
+            int64_t most = conv->chunk / job->chunk;
+            chunks = (last - i) / job->parts < most ? (last - i) / job->parts : most;
+            n = chunks * job->parts;
+        }
+        int64_t end =
+            at + chunks * job->chunk < job->pixels ? at + chunks * job->chunk : job->pixels;
+        int64_t to = chunks > 1 ? job->parts : part + n;
+        run_chunk(job, at, end - at, group, part * conv->panels / job->parts,
+                  to * conv->panels / job->parts, scratch);
+    }
+}
+
+/* Threads share the panels of weights where these are more than the picture, else chunks of pixels;
+ * so many grains that they end together. */
 static void divide(struct job *job)
 {
     const struct ledge_conv_i8 *conv = job->conv;
-    int64_t threads = ledge_pool_threads(job->call->pool);
+    const struct ledge_geometry *g = &conv->g;
+    int64_t wanted = GRAINS_OF_A_THREAD * (int64_t)ledge_pool_threads(job->call->pool);
+    int64_t weights = g->in_channels / g->groups * g->out_channels * ledge_volume(g->kernel);
     job->chunk = conv->chunk;
     job->parts = 1;
-    if (threads > 1) {
-        int64_t chunk = ceil_div(job->pixels, 4 * threads);
-        int64_t step = conv->bytes ? 32 : CHUNK_STEP;
-        chunk = ceil_div(chunk, step) * step;
-        job->chunk = chunk < job->chunk ? chunk : job->chunk;
-        int64_t tasks = ceil_div(job->pixels, job->chunk) * conv->g.groups;
-        if (tasks < 2 * threads) {
-            job->parts = ceil_div(4 * threads, tasks);
-            job->parts = job->parts < conv->panels ? job->parts : conv->panels;
-        }
+    if (job->call->pool == NULL) {
+        return;
     }
+    if (weights <= ledge_volume(g->in) * g->in_channels || conv->panels * g->groups < wanted / 2) {
+        int64_t step = conv->bytes ? 32 : CHUNK_STEP;
+        int64_t chunk = ceil_div(3 * job->pixels, wanted * step) * step;
+        job->chunk = chunk < job->chunk ? chunk : job->chunk;
+    }
+    int64_t grains = ceil_div(job->pixels, job->chunk) * g->groups;
+    job->parts = ceil_div(wanted, grains);
+    job->parts = job->parts < conv->panels ? job->parts : conv->panels;
 }
 
 enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
@@ -718,7 +745,7 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
             job.source = job.copy;
             ledge_pool_run(call->pool, (int32_t)conv->rows, copy_row, &job);
         }
-        ledge_pool_run(call->pool, (int32_t)tasks, one_part, &job);
+        ledge_pool_spans(call->pool, (int32_t)tasks, one_span, &job);
         job.x += ledge_volume(g->in) * g->in_channels;
         job.y += job.pixels * g->out_channels * element;
     }

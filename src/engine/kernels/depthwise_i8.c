@@ -5,7 +5,7 @@
 
 #include "engine/kernels/conv_i8.h"
 
-enum { H = 1, W = 2, MAX_TAPS = 128, PIXELS = 16 };
+enum { H = 1, W = 2, MAX_TAPS = 128, PIXELS = 16, ROWS_OF_A_THREAD = 4 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
 {
@@ -185,6 +185,7 @@ struct job {
     const struct ledge_kernel_call *call;
     const uint8_t *x;
     uint8_t *y;
+    int64_t parts; /* of the channels, for threads */
 };
 
 /* Pointers of the pixel at column ox of a row, and how they move on. */
@@ -211,14 +212,15 @@ static void point(const struct job *job, int64_t picture, int64_t oy, int64_t ox
     }
 }
 
-/* Where pixels go: n times `merged` neighbours from column ox of a row. */
+/* Where pixels go: n times `merged` neighbours from column ox of a row, blocks b0 .. b1 - 1. */
 struct target {
     int64_t picture, oy, ox;
     int32_t n;
     int64_t merged;
+    int64_t b0, b1;
 };
 
-/* All channels of them; n_x pointers of taps move from block to block. */
+/* All those channels of them; n_x pointers of taps move from block to block. */
 static void run_blocks(const struct job *job, const struct target *to, struct ledge_taps_i8 *taps,
                        const uint8_t **x, int64_t n_x)
 {
@@ -238,7 +240,10 @@ static void run_blocks(const struct job *job, const struct target *to, struct le
                                      .ldy = present};
     uint8_t *y =
         job->y + ((to->picture * g->out[H] + to->oy) * g->out[W] + to->ox) * g->in_channels;
-    for (int64_t block = 0; block < dw->blocks; block++) {
+    for (int64_t t = 0; t < n_x; t++) {
+        x[t] += to->b0 * channels;
+    }
+    for (int64_t block = to->b0; block < to->b1; block++) {
         int64_t first = block * channels;
         int64_t left = present - first;
         taps->channels = finish.n = (int32_t)(left < channels ? left : channels);
@@ -312,12 +317,18 @@ static void choose(const struct ledge_depthwise_i8 *dw, int64_t ox, struct targe
     to->n = (int32_t)(n < most ? n : most);
 }
 
+/* A row, or a part of its channels: parts one behind the other, as a convolution whose threads
+ * share channels left them. */
 static void one_row(void *arg, int32_t index, int32_t worker)
 {
     (void)worker;
     const struct job *job = arg;
     const struct ledge_geometry *g = &job->dw->g;
-    struct target to = {.picture = index / g->out[H], .oy = index % g->out[H]};
+    int64_t rows = g->batch * g->out[H], part = index / rows, row = index % rows;
+    struct target to = {.picture = row / g->out[H],
+                        .oy = row % g->out[H],
+                        .b0 = part * job->dw->blocks / job->parts,
+                        .b1 = (part + 1) * job->dw->blocks / job->parts};
     for (; to.ox < g->out[W]; to.ox += to.n * to.merged) {
         choose(job->dw, to.ox, &to);
         if (job->dw->columns) {
@@ -331,8 +342,16 @@ static void one_row(void *arg, int32_t index, int32_t worker)
 enum ledge_status ledge_depthwise_i8(const struct ledge_kernel_call *call)
 {
     const struct ledge_depthwise_i8 *dw = call->params;
-    struct job job = {
-        .dw = dw, .call = call, .x = call->in[dw->input]->data, .y = call->out[0]->data};
-    ledge_pool_run(call->pool, (int32_t)(dw->g.batch * dw->g.out[H]), one_row, &job);
+    struct job job = {.dw = dw,
+                      .call = call,
+                      .x = call->in[dw->input]->data,
+                      .y = call->out[0]->data,
+                      .parts = 1};
+    int64_t threads = ledge_pool_threads(call->pool), rows = dw->g.batch * dw->g.out[H];
+    if (threads > 1 && dw->merged == 1 && rows < ROWS_OF_A_THREAD * threads) {
+        job.parts = ceil_div(ROWS_OF_A_THREAD * threads, rows);
+        job.parts = job.parts < dw->blocks ? job.parts : dw->blocks;
+    }
+    ledge_pool_run(call->pool, (int32_t)(rows * job.parts), one_row, &job);
     return LEDGE_OK;
 }

@@ -184,9 +184,31 @@ const struct ledge_unary_entry *ledge_unary_find(const char *op, enum ledge_dtyp
     return NULL;
 }
 
+/* Elements of a grain: whole vectors, so that no element is computed in another way for being at
+ * another place of its span. */
+enum { GRAIN = 4096 };
+
+static void elements(void *arg, int32_t first, int32_t last, int32_t worker)
+{
+    (void)worker;
+    const struct ledge_kernel_call *call = arg;
+    const struct ledge_unary *params = call->params;
+    const struct ledge_view *in = call->in[0], *out = call->out[0];
+    int64_t at = (int64_t)first * GRAIN, end = (int64_t)last * GRAIN;
+    int64_t n = ledge_view_count(out);
+    params->fn((const char *)in->data + at * (int64_t)ledge_dtype_size(in->dtype),
+               (char *)out->data + at * (int64_t)ledge_dtype_size(out->dtype),
+               (end < n ? end : n) - at, params->p);
+}
+
 enum ledge_status ledge_unary_c(const struct ledge_kernel_call *call)
 {
     const struct ledge_unary *params = call->params;
-    params->fn(call->in[0]->data, call->out[0]->data, ledge_view_count(call->out[0]), params->p);
+    int64_t n = ledge_view_count(call->out[0]);
+    if (call->pool == NULL || n > (int64_t)INT32_MAX * GRAIN) {
+        params->fn(call->in[0]->data, call->out[0]->data, n, params->p);
+    } else {
+        ledge_pool_spans(call->pool, (int32_t)((n + GRAIN - 1) / GRAIN), elements, (void *)call);
+    }
     return LEDGE_OK;
 }
