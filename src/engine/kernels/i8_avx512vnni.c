@@ -60,16 +60,16 @@ static inline void wide_column_quads(const struct ledge_taps_i8 *t, int64_t at, 
 }
 
 /* The column `at` of three rows: quads of three bytes and 0. */
-static inline void column_quads(const struct ledge_taps_i8 *t, int64_t at, const bool flip, ivec *q)
+static inline void column_quads(const struct ledge_taps_i8 *t, int64_t at, ivec *q)
 {
     const ivec zero = _mm512_setzero_si512();
+    const ivec flip = _mm512_set1_epi8((char)t->flip);
     const __mmask64 mask = ~(__mmask64)0 >> (64 - t->channels);
     bool inside = at >= 0 && at < t->width;
     ivec row[3];
     for (int i = 0; i < 3; i++) {
         const uint8_t *x = inside ? t->x[i] + at * t->side[i] : t->padding;
-        row[i] = _mm512_maskz_loadu_epi8(mask, x);
-        row[i] = flip ? _mm512_xor_si512(row[i], _mm512_set1_epi8((char)0x80)) : row[i];
+        row[i] = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, x), flip);
     }
     ivec low01 = _mm512_unpacklo_epi8(row[0], row[1]);
     ivec high01 = _mm512_unpackhi_epi8(row[0], row[1]);

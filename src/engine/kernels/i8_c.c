@@ -7,9 +7,14 @@
 #include "engine/kernels/i8.h"
 
 enum { SUB = LANES, TAPS_VECTORS = 2 };
+#if defined(__x86_64__) /* the last resort there */
+#define ROWS_MAX      2, 2, 0, 0
+#define ROWS_TABLE(F) F(1, 1) F(1, 2) F(2, 1) F(2, 2)
+#else
 #define ROWS_MAX      4, 4, 0, 0
 #define ROWS_TABLE(F) ROWS_1_4(F, 1) ROWS_1_4(F, 2)
-#define I8_GROUP      2
+#endif
+#define I8_GROUP 2
 
 typedef struct {
     uint32_t lane[LANES];

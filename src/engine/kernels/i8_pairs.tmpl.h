@@ -15,13 +15,12 @@ static inline void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec 
 }
 
 /* The column `at` of three rows: pairs of two of them, of the third and 0. */
-static inline void column_quads(const struct ledge_taps_i8 *t, int64_t at, const bool flip, ivec *q)
+static inline void column_quads(const struct ledge_taps_i8 *t, int64_t at, ivec *q)
 {
-    const uint8_t sign = flip ? 0x80 : 0;
     bool inside = at >= 0 && at < t->width;
     ivec row[3], zero = {0};
     for (int i = 0; i < 3; i++) {
-        row[i] = widen(inside ? t->x[i] + at * t->side[i] : t->padding, t->channels, sign);
+        row[i] = widen(inside ? t->x[i] + at * t->side[i] : t->padding, t->channels, t->flip);
     }
     q[0] = zip_low(row[0], row[1]);
     q[1] = zip_high(row[0], row[1]);

@@ -160,8 +160,9 @@ INLINE void finish_fixed(const struct ledge_finish_i8 *f, const int vectors, con
 
 /* Sums that are too large for the vectors' way: the zero point is added modulo 2^32, as in tfl.h.
  */
-INLINE void finish_wide(const struct ledge_finish_i8 *f, const int vectors)
+static void finish_wide(const struct ledge_finish_i8 *f)
 {
+    const int vectors = f->vectors;
     const struct ledge_epilogue_i8 *e = f->epilogue;
     const int together = ROWS_PACKED(vectors);
     for (int32_t i = 0; i < f->rows * vectors * LANES; i++) {
@@ -214,15 +215,11 @@ enum {
     static void finish_fixed_less_##v(const struct ledge_finish_i8 *f)                             \
     {                                                                                              \
         finish_fixed(f, v, true);                                                                  \
-    }                                                                                              \
-    static void finish_wide_##v(const struct ledge_finish_i8 *f)                                   \
-    {                                                                                              \
-        finish_wide(f, v);                                                                         \
     }
 /* clang-format off */
 #define FINISH_ENTRY(v)                                                                            \
     [v] = {finish_plain_##v, finish_float_##v, finish_float_less_##v,                              \
-           LEDGE_KEEP(LEDGE_PART_FIXED)(finish_fixed_##v, finish_fixed_less_##v, finish_wide_##v)},
+           LEDGE_KEEP(LEDGE_PART_FIXED)(finish_fixed_##v, finish_fixed_less_##v, finish_wide)},
 
 VECTORS_TABLE(FINISH_FUNCTIONS)
 LEDGE_KEEP(LEDGE_PART_FIXED)(VECTORS_TABLE(FIXED_FUNCTIONS))
@@ -283,23 +280,22 @@ INLINE void taps_block(const struct ledge_taps_i8 *t, const bool whole, const in
 #ifdef COLUMNS
 /* Windows of 3 x 3 whose columns lie side by side: quads of a column serve up to three outputs.
  * advance: columns from one output to the next; 3: more than two. */
-INLINE void taps_columns(const struct ledge_taps_i8 *t, const int advance, const int parts,
-                         const bool flip)
+INLINE void taps_columns(const struct ledge_taps_i8 *t, const int advance, const int parts)
 {
     ivec q[3][COLUMN_UNITS * TAPS_VECTORS];
     int64_t at = t->first;
-    column_quads(t, at, flip, q[0]);
+    column_quads(t, at, q[0]);
     if (advance == 1) {
-        column_quads(t, at + 1, flip, q[1]);
+        column_quads(t, at + 1, q[1]);
     }
     for (int32_t p = 0; p < t->pixels; p++) {
         if (advance == 3) {
-            column_quads(t, at, flip, q[0]);
+            column_quads(t, at, q[0]);
         }
         if (advance > 1) {
-            column_quads(t, at + 1, flip, q[1]);
+            column_quads(t, at + 1, q[1]);
         }
-        column_quads(t, at + 2, flip, q[2]);
+        column_quads(t, at + 2, q[2]);
         UNROLL
         for (int v = 0; v < TAPS_VECTORS; v++) {
             ivec acc = iv_load(t->offset + v * LANES);
@@ -322,19 +318,13 @@ INLINE void taps_columns(const struct ledge_taps_i8 *t, const int advance, const
     }
 }
 
-#define COLUMNS_FUNCTION(advance, parts, flip)                                                     \
-    static void columns_##advance##_##parts##_##flip(const struct ledge_taps_i8 *t)                \
+#define COLUMNS_FUNCTION(advance, parts)                                                           \
+    static void columns_##advance##_##parts(const struct ledge_taps_i8 *t)                         \
     {                                                                                              \
-        taps_columns(t, advance, parts, flip);                                                     \
+        taps_columns(t, advance, parts);                                                           \
     }
-#define COLUMNS_ENTRY(advance, parts, flip)                                                        \
-    [advance - 1][parts - 1][flip] = columns_##advance##_##parts##_##flip,
-#define COLUMNS_TABLE(F)                                                                           \
-    F(1, 1, 0)                                                                                     \
-    F(1, 1, 1)                                                                                     \
-    F(1, 2, 0)                                                                                     \
-    F(1, 2, 1)                                                                                     \
-    F(2, 1, 0) F(2, 1, 1) F(2, 2, 0) F(2, 2, 1) F(3, 1, 0) F(3, 1, 1) F(3, 2, 0) F(3, 2, 1)
+#define COLUMNS_ENTRY(advance, parts) [advance - 1][parts - 1] = columns_##advance##_##parts,
+#define COLUMNS_TABLE(F)              F(1, 1) F(1, 2) F(2, 1) F(2, 2) F(3, 1) F(3, 2)
 
 COLUMNS_TABLE(COLUMNS_FUNCTION)
 #endif
@@ -383,10 +373,10 @@ static void run_taps(const struct ledge_taps_i8 *t)
     }
 #endif
 #ifdef COLUMNS
-    static void (*const columns[3][2][2])(const struct ledge_taps_i8 *) = {
+    static void (*const columns[3][2])(const struct ledge_taps_i8 *) = {
         COLUMNS_TABLE(COLUMNS_ENTRY)};
     if (t->advance > 0) {
-        columns[(t->advance < 3 ? t->advance : 3) - 1][t->parts - 1][t->flip != 0](t);
+        columns[(t->advance < 3 ? t->advance : 3) - 1][t->parts - 1](t);
         return;
     }
 #endif

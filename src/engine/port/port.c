@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
@@ -228,20 +229,55 @@ bool ledge_rung_find(const char *name, enum ledge_rung *rung)
     return false;
 }
 
+#if defined(__x86_64__)
+/* Bits of CPUID's leaves 1 and 7 (Intel SDM, volume 2, "CPUID") for vectors that the system keeps:
+ * 0 without. __builtin_cpu_supports() would bring the names of all processors along. */
+#define OSXSAVE    (1u << 27)
+#define FMA        (1u << 12)
+#define AVX2       (1u << 5)
+#define AVX512     (1u << 16 | 1u << 17 | 1u << 30 | 1u << 31) /* F, DQ, BW, VL */
+#define VBMI       (1u << 1)
+#define VNNI       (1u << 11)
+#define YMM_STATE  0x06u /* of XCR0 */
+#define ZMM_STATES 0xe6u
+
+struct features {
+    unsigned leaf1_c, leaf7_b, leaf7_c;
+};
+
+static struct features features(void)
+{
+    unsigned a, b, c, d, kept, high;
+    struct features have = {0, 0, 0};
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & OSXSAVE) == 0) {
+        return have;
+    }
+    __asm__ volatile("xgetbv" : "=a"(kept), "=d"(high) : "c"(0));
+    if ((kept & YMM_STATE) != YMM_STATE) {
+        return have;
+    }
+    have.leaf1_c = c;
+    if (__get_cpuid_count(7, 0, &a, &have.leaf7_b, &have.leaf7_c, &d) &&
+        (kept & ZMM_STATES) != ZMM_STATES) {
+        have.leaf7_b &= ~AVX512;
+        have.leaf7_c = 0;
+    }
+    return have;
+}
+#endif
+
 static enum ledge_rung detect(void)
 {
     enum ledge_rung rung = LEDGE_RUNG_C;
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    struct features have = features();
+    if ((have.leaf1_c & FMA) != 0 && (have.leaf7_b & AVX2) != 0) {
         rung = LEDGE_RUNG_AVX2;
     }
-    if (rung == LEDGE_RUNG_AVX2 && __builtin_cpu_supports("avx512f") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl")) {
+    if (rung == LEDGE_RUNG_AVX2 && (have.leaf7_b & AVX512) == AVX512) {
         rung = LEDGE_RUNG_AVX512;
     }
-    if (rung == LEDGE_RUNG_AVX512 && __builtin_cpu_supports("avx512vnni")) {
+    if (rung == LEDGE_RUNG_AVX512 && (have.leaf7_c & VNNI) != 0) {
         rung = LEDGE_RUNG_AVX512VNNI;
     }
 #elif defined(__aarch64__)
@@ -259,7 +295,13 @@ static enum ledge_rung detect(void)
 bool ledge_port_has_vbmi(void)
 {
 #if defined(__x86_64__)
-    return __builtin_cpu_supports("avx512vbmi");
+    static atomic_int known = -1; /* asking a processor takes long in virtual machines */
+    int has = atomic_load_explicit(&known, memory_order_relaxed);
+    if (has < 0) {
+        has = (features().leaf7_c & VBMI) != 0;
+        atomic_store_explicit(&known, has, memory_order_relaxed);
+    }
+    return has != 0;
 #else
     return false;
 #endif
