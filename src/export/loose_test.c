@@ -2,7 +2,7 @@
 /* loose_test.c -- where the weights of an ONNX file stand changes no answer: at whatever byte, in
  * memory or in a mapped file whose pages are given back, and it takes no memory for copies of what
  * is packed. */
-#include <ledge/ledge.h>
+#include "ledge/ledge.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -94,6 +94,10 @@ static struct line line_of(const struct packing *p, int64_t channel)
 /* n weights of a channel from one of a tap on, plus delta, as bytes or words. */
 static void copy_bytes(const uint8_t *from, int64_t step, int64_t n, uint8_t delta, uint8_t *to)
 {
+    if (step == 1 && delta == 0) {
+        memcpy(to, from, (size_t)n);
+        return;
+    }
     for (int64_t i = 0; i < n && step == 1; i++) {
         to[i] = (uint8_t)(from[i] + delta);
     }
@@ -145,16 +149,12 @@ static void add_up(const struct packing *p, struct line *line, const void *piece
 {
     const int8_t *bytes = piece;
     const int16_t *words = piece;
-    int32_t stored = 0;
     int64_t sum = 0;
-    for (int64_t i = 0; i < n && p->quads; i++) {
-        stored += bytes[i];
-    }
     for (int64_t i = 0; i < n && magnitude; i++) {
         int32_t w = p->quads ? bytes[i] - line->add : words[i];
         sum += w < 0 ? -w : w;
     }
-    line->stored += stored;
+    line->stored += p->quads ? ledge_sum_bytes(bytes, n) : 0;
     line->magnitude += sum;
 }
 

@@ -19,6 +19,15 @@ static void turn_some(const uint8_t *const *rows, int64_t lanes, int64_t from, i
     }
 }
 
+static int32_t sum_some(const int8_t *at, int64_t n)
+{
+    uint32_t sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        sum += (uint32_t)at[i];
+    }
+    return (int32_t)sum;
+}
+
 #if defined(__x86_64__)
 static __m128i load(const uint8_t *from)
 {
@@ -43,7 +52,27 @@ static void turn_square(const uint8_t *const *rows, int64_t i, uint32_t *to, int
     store(to + 2 * step, _mm_unpacklo_epi64(ab2, cd2));
     store(to + 3 * step, _mm_unpackhi_epi64(ab2, cd2));
 }
+
+int32_t ledge_sum_bytes(const void *bytes, int64_t n)
+{
+    const uint8_t *at = bytes;
+    const __m128i flip = _mm_set1_epi8((char)0x80); /* i8 as u8: 128 too much each */
+    __m128i sums = _mm_setzero_si128();
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        __m128i some = _mm_xor_si128(load(at + i), flip);
+        sums = _mm_add_epi64(sums, _mm_sad_epu8(some, _mm_setzero_si128()));
+    }
+    sums = _mm_add_epi64(sums, _mm_unpackhi_epi64(sums, sums));
+    uint32_t sum = (uint32_t)_mm_cvtsi128_si32(sums) - (uint32_t)(128 * i);
+    return (int32_t)(sum + (uint32_t)sum_some((const int8_t *)at + i, n - i));
+}
 #else
+int32_t ledge_sum_bytes(const void *bytes, int64_t n)
+{
+    return sum_some(bytes, n);
+}
+
 static void turn_square(const uint8_t *const *rows, int64_t i, uint32_t *to, int64_t step)
 {
     turn_some(rows, 4, i, i + 4, to, step);

@@ -23,6 +23,9 @@ void ledge_turn_words(const void *const *rows, int64_t lanes, int64_t n, uint32_
 void ledge_turn_floats(const void *from, int64_t distance, int64_t real, int64_t lanes, int64_t n,
                        float *to, int64_t step);
 
+/* Sum of n signed bytes, modulo 2^32. */
+int32_t ledge_sum_bytes(const void *bytes, int64_t n);
+
 /* Float number i from an address that may be any. */
 static inline float ledge_float_at(const void *from, int64_t i)
 {
