@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Small TFLite models made here, beside LiteRT: control flow (IF, WHILE, one in the other, a shape that grows), and
-operators that no model of the shared data has.
+"""Small TFLite models made here, beside LiteRT: control flow (IF, WHILE, one in the other, a shape that grows), the LSTM
+with peepholes, projection and coupled gates, and operators that no model of the shared data has.
 
 Usage: made_test.py LIBRARY TESTENV
 """
@@ -195,6 +195,33 @@ def single(b, name, values, constants, kinds, options):
     b.end(numbers[:given], out)
 
 
+def lstm(b, numpy, peepholes, projection, coupled):
+    """x [2, 3, 4] over three steps into 5 units, or 6 cells projected to 5"""
+    random = numpy.random.default_rng(5)
+    cells, hidden = (6, 5) if projection else (5, 5)
+
+    def weights(*shape):
+        return b.tensor("f", shape, random.uniform(-0.8, 0.8, shape))
+    b.begin()
+    x = b.tensor("f", [2, 3, 4])
+    gates = range(1 if coupled else 0, 4)
+    inputs = [x] + [-1] * 19
+    for g in gates:
+        inputs[1 + g], inputs[5 + g], inputs[12 + g] = weights(cells, 4), weights(cells, hidden), weights(cells)
+        if peepholes and g != 2:
+            inputs[9 + min(g, 2)] = weights(cells)
+    if projection:
+        inputs[16], inputs[17] = weights(hidden, cells), weights(hidden)
+    for place, width in ((18, hidden), (19, cells)):
+        inputs[place] = b.tensor("f", [2, width])
+        b.model.subgraphs[-1].tensors[-1].isVariable = True
+    y = b.tensor("f", [2, 3, hidden])
+    b.add("UNIDIRECTIONAL_SEQUENCE_LSTM", inputs, [y], b.options(
+        "UnidirectionalSequenceLSTMOptions", fusedActivationFunction=b.schema.ActivationFunctionType.TANH,
+        cellClip=0.9, projClip=0.5 if projection else 0.0))
+    b.end([x], [y])
+
+
 def compare(name, build, feeds, ledge, litert, schema, numpy):
     b = Builder(schema, numpy)
     build(b)
@@ -254,6 +281,11 @@ def main():
     compare("a shape that grows", growing, [[whole(n), x[:1, :2].copy()] for n in (0, 1, 4)], *rest)
     for case in operators(Builder(schema, numpy), numpy):
         compare(case[0], lambda b, case=case: single(b, *case), [case[1][:len(case[1]) - case[2]]], *rest)
+    steps = [[numpy.random.default_rng(seed).uniform(-2, 2, (2, 3, 4)).astype(numpy.float32)] for seed in range(4)]
+    for variant in ((False, False, False), (True, False, False), (False, True, False), (True, True, False), (False, False, True),
+                    (True, True, True)):
+        compare(f"LSTM, peepholes {variant[0]}, projection {variant[1]}, coupled gates {variant[2]}",
+                lambda b, variant=variant: lstm(b, numpy, *variant), steps, *rest)
     check_refusal(ledge, schema, numpy)
     return 0
 

@@ -3,7 +3,11 @@
  *
  *   i, f, o = logistic(W x + R h + b),  g = tanh(W x + R h + b)
  *   c = clip(f c + i g),  h = o tanh(c)
- * Source: S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory" (1997), with a forget gate.
+ *
+ * f32, where the node has them: + p c in the gates (peepholes: F. Gers and J. Schmidhuber 2000; o
+ * sees the new c), i = 1 - f (K. Greff et al. 2015), h = clip(P (o tanh(c)) + b) (H. Sak et al.
+ * 2014). Source: S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory" (1997), with a forget
+ * gate.
  */
 #include <math.h>
 #include <string.h>
@@ -20,9 +24,18 @@ static int64_t row_of(const struct ledge_tfl_lstm_params *p, int64_t t, int64_t 
     return p->time_major ? t * p->batch + b : b * p->steps + t;
 }
 
-static void gate_f32(const struct ledge_kernel_call *call, int g, const float *x, const float *h,
-                     float *gate)
+/* Data of an input that may be absent, or not be listed. */
+static const float *more(const struct ledge_kernel_call *call, int32_t i)
 {
+    return i < call->n_in && call->in[i] != NULL ? call->in[i]->data : NULL;
+}
+
+static void gate_f32(const struct ledge_kernel_call *call, int g, const float *x, const float *h,
+                     const float *c, float *gate)
+{
+    static const int peepholes[] = {0, 1, -1, 2};
+    const float *peephole =
+        peepholes[g] >= 0 ? more(call, LEDGE_LSTM_PEEPHOLE + peepholes[g]) : NULL;
     const struct ledge_tfl_lstm_params *p = call->params;
     const float *w = call->in[LEDGE_LSTM_W + g]->data;
     const float *r = call->in[LEDGE_LSTM_R + g]->data;
@@ -32,36 +45,68 @@ static void gate_f32(const struct ledge_kernel_call *call, int g, const float *x
         for (int64_t i = 0; i < p->in; i++) {
             sum += w[u * p->in + i] * x[i];
         }
-        for (int64_t i = 0; i < p->units; i++) {
-            sum += r[u * p->units + i] * h[i];
+        for (int64_t i = 0; i < p->hidden; i++) {
+            sum += r[u * p->hidden + i] * h[i];
         }
+        sum += peephole != NULL ? peephole[u] * c[u] : 0;
         gate[u] = g == CELL ? ledge_tanh_f32(sum) : 1.0f / (1.0f + ledge_exp_f32(-sum));
     }
+}
+
+static void project_f32(const struct ledge_kernel_call *call, const float *x, float *h)
+{
+    const struct ledge_tfl_lstm_params *p = call->params;
+    const float *w = more(call, LEDGE_LSTM_PROJECTION),
+                *bias = more(call, LEDGE_LSTM_PROJECTION + 1);
+    for (int64_t k = 0; k < p->hidden; k++) {
+        float sum = bias != NULL ? bias[k] : 0;
+        for (int64_t u = 0; w != NULL && u < p->units; u++) {
+            sum += w[k * p->units + u] * x[u];
+        }
+        h[k] = w == NULL                ? x[k]
+               : p->projection_clip > 0 ? fminf(fmaxf(sum, -p->projection_clip), p->projection_clip)
+                                        : sum;
+    }
+}
+
+/* One step of one batch: gates is 5 units of scratch. */
+static void step_f32(const struct ledge_kernel_call *call, const float *x, float *h, float *c,
+                     float *gates)
+{
+    const struct ledge_tfl_lstm_params *p = call->params;
+    float *in = gates, *forget = in + p->units, *cell = forget + p->units, *out = cell + p->units;
+    bool coupled = call->in[LEDGE_LSTM_W] == NULL;
+    if (!coupled) {
+        gate_f32(call, INPUT, x, h, c, in);
+    }
+    gate_f32(call, FORGET, x, h, c, forget);
+    gate_f32(call, CELL, x, h, c, cell);
+    for (int64_t u = 0; u < p->units; u++) {
+        c[u] = forget[u] * c[u] + (coupled ? 1 - forget[u] : in[u]) * cell[u];
+        if (p->cell_clip > 0) {
+            c[u] = fminf(fmaxf(c[u], -p->cell_clip), p->cell_clip);
+        }
+    }
+    gate_f32(call, OUTPUT, x, h, c, out);
+    float *made = out + p->units;
+    for (int64_t u = 0; u < p->units; u++) {
+        made[u] = out[u] * ledge_tanh_f32(c[u]);
+    }
+    project_f32(call, made, h);
 }
 
 enum ledge_status ledge_tfl_lstm_f32_c(const struct ledge_kernel_call *call)
 {
     const struct ledge_tfl_lstm_params *p = call->params;
-    float *h = call->out[1]->data, *c = call->out[2]->data, *gates = call->scratch;
-    size_t bytes = (size_t)(p->batch * p->units) * sizeof *h;
-    memcpy(h, call->in[LEDGE_LSTM_H]->data, bytes);
-    memcpy(c, call->in[LEDGE_LSTM_C]->data, bytes);
-    for (int64_t b = 0; b < p->batch; b++, h += p->units, c += p->units) {
+    float *h = call->out[1]->data, *c = call->out[2]->data;
+    memcpy(h, call->in[LEDGE_LSTM_H]->data, (size_t)(p->batch * p->hidden) * sizeof *h);
+    memcpy(c, call->in[LEDGE_LSTM_C]->data, (size_t)(p->batch * p->units) * sizeof *c);
+    for (int64_t b = 0; b < p->batch; b++, h += p->hidden, c += p->units) {
         for (int64_t t = 0; t < p->steps; t++) {
             int64_t row = row_of(p, t, b);
-            for (int g = 0; g < 4; g++) {
-                gate_f32(call, g, (const float *)call->in[LEDGE_LSTM_X]->data + row * p->in, h,
-                         gates + g * p->units);
-            }
-            for (int64_t u = 0; u < p->units; u++) {
-                c[u] = gates[FORGET * p->units + u] * c[u] +
-                       gates[INPUT * p->units + u] * gates[CELL * p->units + u];
-                if (p->cell_clip > 0) {
-                    c[u] = fminf(fmaxf(c[u], -p->cell_clip), p->cell_clip);
-                }
-                h[u] = gates[OUTPUT * p->units + u] * ledge_tanh_f32(c[u]);
-            }
-            memcpy((float *)call->out[0]->data + row * p->units, h, (size_t)p->units * sizeof *h);
+            step_f32(call, (const float *)call->in[LEDGE_LSTM_X]->data + row * p->in, h, c,
+                     call->scratch);
+            memcpy((float *)call->out[0]->data + row * p->hidden, h, (size_t)p->hidden * sizeof *h);
         }
     }
     return LEDGE_OK;

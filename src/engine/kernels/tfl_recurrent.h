@@ -30,16 +30,23 @@ enum {
     LEDGE_LSTM_B = 9,
     LEDGE_LSTM_H = 13,
     LEDGE_LSTM_C = 14,
-    LEDGE_LSTM_INPUTS = 15
+    LEDGE_LSTM_INPUTS = 15, /* of each; more of f32's: */
+    LEDGE_LSTM_PEEPHOLE = 15,
+    LEDGE_LSTM_PROJECTION = 18,
+    LEDGE_LSTM_MORE_INPUTS = 20
 };
 
 /* In: x [batch][steps][in] or [steps][batch][in]; for the gates input, forget, cell, output: four
  * w [units][in], four recurrent w [units][units], four biases [units]; h and c [batch][units].
- * Out: y as x with units, h, c. f32: scratch 4 units floats; i8 (h i8, c i16): 4 units i16. */
+ * Out: y as x with units, h, c. f32: scratch 5 units floats; i8 (h i8, c i16): 4 units i16.
+ *
+ * f32 may have more, each absent or not: w, r and b of the input gate missing (it is 1 - forget);
+ * peepholes of the input, forget and output gates [units]; a projection [hidden][units] and its
+ * bias [hidden], by which h and y, and the columns of r, are hidden and not units. */
 struct ledge_tfl_lstm_params {
-    int64_t batch, steps, in, units;
+    int64_t batch, steps, in, units, hidden;
     bool time_major;
-    float cell_clip; /* 0: none; f32 */
+    float cell_clip, projection_clip; /* 0: none; f32 */
     /* i8: */
     struct ledge_tfl_factor x_factor[4], h_factor[4], hidden_factor;
     const int32_t *x_bias[4]; /* bias minus zero point times the row's sum */

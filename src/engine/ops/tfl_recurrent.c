@@ -135,19 +135,43 @@ enum ledge_status ledge_tfl_prepare_svdf(struct ledge_op_prepare *prepare)
 
 /* -- SequenceLstm -- */
 
-static bool lstm_shape(const struct ledge_value *x, const struct ledge_value *h, bool time_major,
+static bool lstm_shape(const struct ledge_value *x, const struct ledge_value *h,
+                       const struct ledge_value *c, bool time_major,
                        struct ledge_tfl_lstm_params *p)
 {
-    if (x == NULL || h == NULL || x->rank != 3 || h->rank != 2) {
+    if (x == NULL || h == NULL || c == NULL || x->rank != 3 || h->rank != 2 || c->rank != 2) {
         return false;
     }
     *p = (struct ledge_tfl_lstm_params){.batch = x->dims[time_major ? 1 : 0],
                                         .steps = x->dims[time_major ? 0 : 1],
                                         .in = x->dims[2],
-                                        .units = h->dims[1],
+                                        .units = c->dims[1],
+                                        .hidden = h->dims[1],
                                         .time_major = time_major};
     return p->batch > 0 && p->steps > 0 && p->in > 0 && p->units > 0 && p->units <= 65536 &&
-           h->dims[0] == p->batch;
+           p->hidden > 0 && p->hidden <= 65536 && h->dims[0] == p->batch;
+}
+
+/* Input i may be absent, else it is f32 of this shape. */
+static enum ledge_status may_want(struct ledge_op_infer *infer, int32_t i, int32_t rank,
+                                  const int64_t *dims)
+{
+    return ledge_infer_in(infer, i) != NULL ? want(infer, i, LEDGE_F32, rank, dims) : LEDGE_OK;
+}
+
+/* What only f32 has: peepholes, projection. */
+static enum ledge_status lstm_more(struct ledge_op_infer *infer,
+                                   const struct ledge_tfl_lstm_params *p)
+{
+    for (int32_t i = 0; i < 3; i++) {
+        LEDGE_TRY(may_want(infer, LEDGE_LSTM_PEEPHOLE + i, 1, TFL_DIMS(p->units)));
+    }
+    const int32_t at = LEDGE_LSTM_PROJECTION;
+    LEDGE_TRY(may_want(infer, at, 2, TFL_DIMS(p->hidden, p->units)));
+    LEDGE_TRY(may_want(infer, at + 1, 1, TFL_DIMS(p->hidden)));
+    return ledge_infer_in(infer, at) != NULL || p->hidden == p->units
+               ? LEDGE_OK
+               : ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "states differ without a projection");
 }
 
 enum ledge_status ledge_tfl_infer_lstm(struct ledge_op_infer *infer)
@@ -155,24 +179,28 @@ enum ledge_status ledge_tfl_infer_lstm(struct ledge_op_infer *infer)
     const struct ledge_value *x = ledge_infer_in(infer, LEDGE_LSTM_X);
     bool time_major = ledge_node_int(infer->node, "time_major", 0) != 0;
     struct ledge_tfl_lstm_params p;
-    if (infer->node->n_in != LEDGE_LSTM_INPUTS ||
-        !lstm_shape(x, ledge_infer_in(infer, LEDGE_LSTM_H), time_major, &p) ||
+    bool more = infer->node->n_in == LEDGE_LSTM_MORE_INPUTS && x != NULL && x->dtype == LEDGE_F32;
+    if ((infer->node->n_in != LEDGE_LSTM_INPUTS && !more) ||
+        !lstm_shape(x, ledge_infer_in(infer, LEDGE_LSTM_H), ledge_infer_in(infer, LEDGE_LSTM_C),
+                    time_major, &p) ||
         (x->dtype != LEDGE_F32 && x->dtype != LEDGE_I8)) {
         return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "input and state do not fit");
     }
     LEDGE_TRY(want_outputs(infer, 3));
     bool is_float = x->dtype == LEDGE_F32;
-    for (int32_t g = 0; g < 4; g++) {
+    bool coupled = more && ledge_infer_in(infer, LEDGE_LSTM_W) == NULL;
+    LEDGE_TRY(lstm_more(infer, &p));
+    for (int32_t g = coupled; g < 4; g++) {
         LEDGE_TRY(want(infer, LEDGE_LSTM_W + g, x->dtype, 2, TFL_DIMS(p.units, p.in)));
-        LEDGE_TRY(want(infer, LEDGE_LSTM_R + g, x->dtype, 2, TFL_DIMS(p.units, p.units)));
+        LEDGE_TRY(want(infer, LEDGE_LSTM_R + g, x->dtype, 2, TFL_DIMS(p.units, p.hidden)));
         LEDGE_TRY(
             want(infer, LEDGE_LSTM_B + g, is_float ? LEDGE_F32 : LEDGE_I32, 1, TFL_DIMS(p.units)));
     }
     enum ledge_dtype cell = is_float ? LEDGE_F32 : LEDGE_I16;
-    LEDGE_TRY(want(infer, LEDGE_LSTM_H, x->dtype, 2, TFL_DIMS(p.batch, p.units)));
+    LEDGE_TRY(want(infer, LEDGE_LSTM_H, x->dtype, 2, TFL_DIMS(p.batch, p.hidden)));
     LEDGE_TRY(want(infer, LEDGE_LSTM_C, cell, 2, TFL_DIMS(p.batch, p.units)));
-    LEDGE_TRY(ledge_infer_out(infer, 0, x->dtype, 3, TFL_DIMS(x->dims[0], x->dims[1], p.units)));
-    LEDGE_TRY(ledge_infer_out(infer, 1, x->dtype, 2, TFL_DIMS(p.batch, p.units)));
+    LEDGE_TRY(ledge_infer_out(infer, 0, x->dtype, 3, TFL_DIMS(x->dims[0], x->dims[1], p.hidden)));
+    LEDGE_TRY(ledge_infer_out(infer, 1, x->dtype, 2, TFL_DIMS(p.batch, p.hidden)));
     return ledge_infer_out(infer, 2, cell, 2, TFL_DIMS(p.batch, p.units));
 }
 
@@ -256,9 +284,12 @@ enum ledge_status ledge_tfl_prepare_lstm(struct ledge_op_prepare *prepare)
         return LEDGE_ERR_NOMEM;
     }
     (void)lstm_shape(x, ledge_prepare_in(prepare, LEDGE_LSTM_H),
+                     ledge_prepare_in(prepare, LEDGE_LSTM_C),
                      ledge_node_int(prepare->node, "time_major", 0) != 0, p);
     float clip = ledge_node_float(prepare->node, "cell_clip", 0);
     p->cell_clip = clip > 0 ? clip : 0;
+    clip = ledge_node_float(prepare->node, "projection_clip", 0);
+    p->projection_clip = clip > 0 ? clip : 0;
     bool is_float = x->dtype == LEDGE_F32;
     if (!is_float) {
         LEDGE_TRY(lstm_integer(prepare, p));
@@ -266,7 +297,8 @@ enum ledge_status ledge_tfl_prepare_lstm(struct ledge_op_prepare *prepare)
     prepare->params = p;
     prepare->run = is_float ? ledge_tfl_lstm_f32_c : ledge_tfl_lstm_i8_c;
     prepare->kernel = is_float ? "tfl_lstm_f32_c" : "tfl_lstm_i8_c";
-    prepare->scratch_bytes = 4 * (size_t)p->units * (is_float ? sizeof(float) : sizeof(int16_t));
-    prepare->macs = 4 * p->batch * p->steps * p->units * (p->in + p->units);
+    prepare->scratch_bytes =
+        (size_t)p->units * (is_float ? 5 * sizeof(float) : 4 * sizeof(int16_t));
+    prepare->macs = 4 * p->batch * p->steps * p->units * (p->in + p->hidden);
     return LEDGE_OK;
 }

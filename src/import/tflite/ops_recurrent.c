@@ -57,13 +57,17 @@ static bool any(const struct ledge_tflite_op *op, int32_t from, int32_t to)
 /* What of the LSTM's many variants this one has; NULL: only what there is a kernel for. */
 static const char *variant(struct ledge_tflite *t, const struct ledge_tflite_op *op)
 {
+    bool is_float = ledge_tflite_in(t, op, X)->dtype == LEDGE_F32;
     for (int32_t i = 0; i < 4; i++) {
-        if (op->n_in <= C || op->in[W + i] < 0 || op->in[R + i] < 0 || op->in[B + i] < 0) {
+        bool coupled = is_float && i == 0 && op->n_in > C && !any(op, W, W + 1) &&
+                       !any(op, R, R + 1) && !any(op, B, B + 1) && !any(op, PEEPHOLE, PEEPHOLE + 1);
+        if (!coupled &&
+            (op->n_in <= C || op->in[W + i] < 0 || op->in[R + i] < 0 || op->in[B + i] < 0)) {
             return "coupled gates";
         }
     }
-    return any(op, PEEPHOLE, B)                                                      ? "peephole"
-           : any(op, PROJECTION, H)                                                  ? "projection"
+    return !is_float && any(op, PEEPHOLE, B)                                         ? "peephole"
+           : !is_float && any(op, PROJECTION, H)                                     ? "projection"
            : any(op, NORM, op->n_in)                                                 ? "layer norm"
            : ledge_fb_u8(&t->fb, op->options, LSTM_activation, 0) != TFLITE_ACT_TANH ? "activation"
            : ledge_fb_u8(&t->fb, op->options, LSTM_diagonal, 0) != 0                 ? "diagonal"
@@ -90,12 +94,17 @@ enum ledge_status ledge_tflite_lstm(struct ledge_tflite *t, const struct ledge_t
     if (odd != NULL) {
         return ledge_tflite_unsupported(t, op, odd);
     }
-    int32_t in[LEDGE_LSTM_INPUTS], out[3];
+    int32_t in[LEDGE_LSTM_MORE_INPUTS], out[3];
+    bool is_float = ledge_tflite_in(t, op, X)->dtype == LEDGE_F32;
     LEDGE_TRY(operand(t, op, X, &in[LEDGE_LSTM_X]));
     for (int32_t i = 0; i < 4; i++) {
         LEDGE_TRY(operand(t, op, W + i, &in[LEDGE_LSTM_W + i]));
         LEDGE_TRY(operand(t, op, R + i, &in[LEDGE_LSTM_R + i]));
         LEDGE_TRY(operand(t, op, B + i, &in[LEDGE_LSTM_B + i]));
+    }
+    for (int32_t i = 0; is_float && i < LEDGE_LSTM_MORE_INPUTS - LEDGE_LSTM_PEEPHOLE; i++) {
+        LEDGE_TRY(operand(t, op, i < 3 ? PEEPHOLE + i : PROJECTION + i - 3,
+                          &in[LEDGE_LSTM_PEEPHOLE + i]));
     }
     LEDGE_TRY(ledge_tflite_state(t, op, H, &in[LEDGE_LSTM_H], &out[1]));
     LEDGE_TRY(ledge_tflite_state(t, op, C, &in[LEDGE_LSTM_C], &out[2]));
@@ -104,11 +113,14 @@ enum ledge_status ledge_tflite_lstm(struct ledge_tflite *t, const struct ledge_t
     }
     out[0] = ledge_tflite_out_value(t, op, 0);
     LEDGE_TRY(ledge_tflite_done(t, out[0] >= 0));
-    int32_t node = ledge_tflite_node(t, "tfl", "SequenceLstm", in, LEDGE_LSTM_INPUTS, out, 3);
+    int32_t node = ledge_tflite_node(t, "tfl", "SequenceLstm", in,
+                                     is_float ? LEDGE_LSTM_MORE_INPUTS : LEDGE_LSTM_INPUTS, out, 3);
     return ledge_tflite_done(
         t, node >= 0 && set_hidden(t, op, node) &&
                ledge_graph_set_float(t->graph, node, "cell_clip",
                                      ledge_fb_f32(&t->fb, op->options, LSTM_cell_clip, 0)) &&
+               ledge_graph_set_float(t->graph, node, "projection_clip",
+                                     ledge_fb_f32(&t->fb, op->options, LSTM_proj_clip, 0)) &&
                ledge_graph_set_int(t->graph, node, "time_major",
                                    ledge_fb_u8(&t->fb, op->options, LSTM_time_major, 0)));
 }
