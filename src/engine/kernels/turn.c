@@ -6,7 +6,7 @@
 #include <string.h>
 
 #if defined(__x86_64__)
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 static void turn_some(const uint8_t *const *rows, int64_t lanes, int64_t from, int64_t end,
