@@ -83,21 +83,6 @@ INLINE void finish_tile(const struct ledge_blocked_tile *t, vec acc[TILE_ROWS][T
     }
 }
 
-/* The same with an addend, of sums that wait in the output: once for all tiles, since unrolled in
- * each it would be a quarter of them, and few layers have one. */
-static void finish_added(const struct ledge_blocked_tile *t)
-{
-    vec low = v_set1(t->low), high = v_set1(t->high);
-    for (int32_t v = 0; v < t->blocks; v++) {
-        float *y = t->y + v * t->y_block;
-        const float *add = t->add + v * t->y_block;
-        for (int32_t p = 0; p < t->pixels; p++) {
-            vec sum = v_add(v_load(y + p * LANES), v_load(add + p * LANES));
-            v_store(y + p * LANES, v_clamp(sum, low, high));
-        }
-    }
-}
-
 INLINE void tile(const struct ledge_blocked_tile *t, const int pixels, const int blocks,
                  const int step)
 {
@@ -108,13 +93,14 @@ INLINE void tile(const struct ledge_blocked_tile *t, const int pixels, const int
                        .ahead = t->ahead,
                        .ahead_step = t->ahead_step,
                        .first = t->w};
+    const float *before = t->begin ? t->add : t->y;
     UNROLL
     for (int v = 0; v < blocks; v++) {
-        const float *y = t->y + v * t->y_block;
-        vec bias = t->bias != NULL ? v_load(t->bias + v * LANES) : v_set1(0);
+        const float *from = before != NULL ? before + v * t->y_block : NULL;
+        vec bias = t->begin && t->bias != NULL ? v_load(t->bias + v * LANES) : v_set1(0);
         UNROLL
         for (int p = 0; p < pixels; p++) {
-            acc[p][v] = t->begin ? bias : v_load(y + p * LANES);
+            acc[p][v] = from != NULL ? v_add(v_load(from + p * LANES), bias) : bias;
         }
     }
     for (int64_t left = t->channels; left > 0; left -= step) {
@@ -124,7 +110,7 @@ INLINE void tile(const struct ledge_blocked_tile *t, const int pixels, const int
         }
         x += t->x_block;
     }
-    if (t->end && t->add == NULL) {
+    if (t->end) {
         finish_tile(t, acc, pixels, blocks);
         return;
     }
@@ -135,9 +121,6 @@ INLINE void tile(const struct ledge_blocked_tile *t, const int pixels, const int
         for (int p = 0; p < pixels; p++) {
             v_store(y + p * LANES, acc[p][v]);
         }
-    }
-    if (t->end) {
-        finish_added(t);
     }
 }
 
