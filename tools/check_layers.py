@@ -11,7 +11,7 @@ import sys
 C_HEADERS = set("""assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg
 stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype""".split())
 POSIX = re.compile(r"^(sys|linux|netinet|arpa|net)/|^(unistd|fcntl|pthread|dirent|poll|sched|termios|getopt|argp|netdb|fnmatch|"
-                   r"glob|pwd|dlfcn|semaphore|syslog|endian|ifaddrs|err|spawn|ftw|libgen|ucontext|cpuid|immintrin|x86intrin|arm_neon|strings)\.h$")
+                   r"glob|pwd|dlfcn|semaphore|syslog|endian|ifaddrs|err|spawn|ftw|libgen|ucontext|cpuid|emmintrin|immintrin|x86intrin|arm_neon|strings)\.h$")
 EVERYWHERE = {"jansson.h", "cmocka.h"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^">]+)[">]')
 
