@@ -160,7 +160,7 @@ INLINE void finish_fixed(const struct ledge_finish_i8 *f, const int vectors, con
 
 /* Sums that are too large for the vectors' way: the zero point is added modulo 2^32, as in tfl.h.
  */
-static void finish_wide(const struct ledge_finish_i8 *f)
+static inline void finish_wide(const struct ledge_finish_i8 *f)
 {
     const int vectors = f->vectors;
     const struct ledge_epilogue_i8 *e = f->epilogue;
