@@ -51,7 +51,7 @@ typedef enum ledge_status (*ledge_ops_library_fn)(const struct ledge_ops_host *h
                                                   struct ledge_ops_library *library);
 
 /* The host's side: the struct to call such a function with. */
-LEDGE_API const struct ledge_ops_host *ledge_ops_host(void);
+LEDGE_API const struct ledge_ops_host *ledge_ops_host_get(void);
 
 #ifdef __cplusplus
 }

@@ -16,7 +16,7 @@ static struct {
 static enum ledge_status load(const char *path, struct ledge_error *err)
 {
     struct ledge_ops_library library;
-    LEDGE_TRY(sys_ops_library_load(path, ledge_ops_host(), &library, err));
+    LEDGE_TRY(sys_ops_library_load(path, ledge_ops_host_get(), &library, err));
     if (library.n_ops > MAX_OPS - loaded.n) {
         return ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "operator library %.300s: more than %d", path,
                           MAX_OPS);

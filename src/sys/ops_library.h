@@ -10,7 +10,7 @@
 #include "ledge/ops_library.h"
 
 /* Load path (a bare name is looked up as the dynamic linker does) and ask it for its operators.
- *   host     ledge_ops_host()
+ *   host     ledge_ops_host_get()
  *   library  FILLED, BORROWED for ever
  * Errors: ERR_IO (cannot be loaded), ERR_UNSUPPORTED (no such symbol: made for another version, or
  * no library of operators), whatever its function says. err names the path. */

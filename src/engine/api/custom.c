@@ -385,7 +385,7 @@ enum ledge_status ledge_custom_fail(const struct ledge_custom_call *call, enum l
     return status;
 }
 
-const struct ledge_ops_host *ledge_ops_host(void)
+const struct ledge_ops_host *ledge_ops_host_get(void)
 {
     static const struct ledge_ops_host host = {.bytes = sizeof host,
                                                .get_int = ledge_custom_int,
