@@ -503,6 +503,22 @@ static enum ledge_status settle_empty(struct ledge_graph *graph, const struct le
     return LEDGE_OK;
 }
 
+/* A constant of a type that is not read here has bytes, but nobody knows how many elements. */
+static enum ledge_status check_known(const struct ledge_graph *graph, const struct ledge_node *node,
+                                     struct ledge_error *err)
+{
+    for (int32_t k = 0; k < node->n_in; k++) {
+        const struct ledge_value *in = node->in[k] >= 0 ? &graph->values[node->in[k]] : NULL;
+        if (in != NULL && in->data != NULL && in->dtype == LEDGE_DTYPE_NONE) {
+            return ledge_fail(err, LEDGE_ERR_UNSUPPORTED,
+                              "node %.60s (%s): constant %.60s has an element type that is not "
+                              "supported",
+                              node->name, node->op, in->name);
+        }
+    }
+    return LEDGE_OK;
+}
+
 /* Shapes of node number at; fold it when it can be. */
 static enum ledge_status visit(const struct pass *pass, int32_t at)
 {
@@ -516,6 +532,7 @@ static enum ledge_status visit(const struct pass *pass, int32_t at)
     if (op == NULL) { /* the graph was looked through as it stands */
         return ledge_fail(pass->err, LEDGE_ERR_INTERNAL, "no kernel for %s", node->op);
     }
+    LEDGE_TRY(check_known(graph, node, pass->err));
     if (op->infer == NULL || reads_late(graph, node)) {
         if (ledge_plan_has_branches(node)) {
             graph->values[node->in[0]].awaited = true;
