@@ -16,6 +16,9 @@ import subprocess
 import sys
 import zlib
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
+import testenv  # noqa: E402
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODEL = "models/onnx/super_resolution_with_pre_post_opset18.onnx"
 EXTENSIONS = "com.microsoft.extensions"
@@ -135,13 +138,8 @@ def check_model(numpy, ledge, library, model, photographs):
 
 def main():
     program, built, library = sys.argv[1:4]
-    data, env = pathlib.Path(sys.argv[4]), pathlib.Path(sys.argv[5])
-    python = env / "bin/python"
-    if pathlib.Path(sys.prefix).resolve() != env.resolve():
-        if not python.exists():
-            print("skipped: build/testenv is not there (scripts/testenv)")
-            return 77
-        os.execv(python, [str(python), __file__, *sys.argv[1:]])
+    data, env = pathlib.Path(sys.argv[4]), sys.argv[5]
+    testenv.enter(env)
     os.environ["LEDGE_LIBRARY"] = built
     sys.path.insert(0, str(ROOT / "sdk/python"))
     import ledge

@@ -9,11 +9,13 @@ names each missing operator.
 """
 import gzip
 import json
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
+import testenv  # noqa: E402
 
 # Shapes of inputs that a model leaves free, where 1 makes no sense.
 SHAPES = {"ppocr_en_number_v2_rec": {"x": [1, 3, 32, 96]}, "ppocr_en_v3_det": {"x": [1, 3, 96, 96]},
@@ -96,12 +98,7 @@ def main():
     if not (data / "models/onnx").is_dir():
         print(f"skipped: {data}/models/onnx is not here")
         return 77
-    python = env / "bin/python"
-    if pathlib.Path(sys.prefix).resolve() != env.resolve():
-        if not python.exists():
-            print("skipped: build/testenv is not there (scripts/testenv)")
-            return 77
-        os.execv(python, [str(python), __file__, *sys.argv[1:]])
+    testenv.enter(env)
     import numpy
     import onnxruntime
     models = sorted((data / "models/onnx").glob("*.onnx")) + sorted((data / "models/onnx").glob("*/model.onnx"))

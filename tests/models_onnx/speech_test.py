@@ -12,6 +12,9 @@ import pathlib
 import sys
 import wave
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
+import testenv  # noqa: E402
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FRAME, BEFORE, RATE = 512, 64, 16000  # new samples of a frame, samples kept of the frame before, samples a second
 SILENCE = 2 * RATE
@@ -50,12 +53,8 @@ def main():
     if not sound.exists():
         print(f"skipped: {sound} is not here")
         return 77
-    if pathlib.Path(sys.prefix).resolve() != env.resolve():
-        if not (env / "bin/python").exists():
-            print("skipped: build/testenv is not there (scripts/testenv)")
-            return 77
-        os.environ["LEDGE_LIBRARY"] = str(library)
-        os.execv(env / "bin/python", [str(env / "bin/python"), __file__, *sys.argv[1:]])
+    testenv.enter(env)
+    os.environ["LEDGE_LIBRARY"] = str(library)
     import numpy
     import onnxruntime
     sys.path.insert(0, str(ROOT / "sdk/python"))

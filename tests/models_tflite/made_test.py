@@ -9,6 +9,9 @@ import os
 import pathlib
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
+import testenv  # noqa: E402
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -258,13 +261,8 @@ def check_refusal(ledge, schema, numpy):
 
 
 def main():
-    built, env = sys.argv[1], pathlib.Path(sys.argv[2])
-    python = env / "bin/python"
-    if pathlib.Path(sys.prefix).resolve() != env.resolve():
-        if not python.exists():
-            print("skipped: build/testenv is not there (scripts/testenv)")
-            return 77
-        os.execv(python, [str(python), __file__, *sys.argv[1:]])
+    built, env = sys.argv[1:3]
+    testenv.enter(env)
     os.environ["LEDGE_LIBRARY"] = built
     sys.path.insert(0, str(ROOT / "sdk/python"))
     import ledge
