@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gradient_rules.c -- one rule an operator, most of them a formula.
  *
- * A formula is read from left to right on a stack (reverse Polish), one letter a step:
+ * A formula is read from left to right on a stack (reverse Polish), one letter a step. Pushed:
  *
- *   a b c   inputs of the node        0 1 2    that number in the type of y
- *   y       its output                k        2 / sqrt(pi)
- *   g       gradient of y             A        attribute alpha, or what the operator says it is
- *   + - * / ^ > = < ?   two (?: three) off the stack, the operator's result on: Where(a, b, c) is
- * abc? n l E S Z C N       Neg Log Exp Sigmoid Sign Cos Sin of the top ~                   the top
- * in the type of input a R                   the top summed over the operator's axis, dimension
- * kept
+ *   a b c   inputs of the node
+ *   y g     its output, and the gradient of that
+ *   0 1 2   that number, in the type of y
+ *   k       2 / sqrt(pi)
+ *   A       attribute alpha, or what the operator says it is
+ *
+ * Taken off the stack, with the result put on:
+ *
+ *   + - * / ^ > = <   the top two
+ *   ?                 the top three: Where, condition lowest
+ *   n l E S Z C N     the top: Neg Log Exp Sigmoid Sign Cos Sin
+ *   ~                 the top, in the type of input a
+ *   R                 the top, summed over the operator's axis, which is kept
  *
  * Its result is the gradient of one input, summed over the dimensions by which that input was
  * broadcast. Shapes are known only when a session is opened, so such sums, and the rules for
@@ -225,12 +231,16 @@ static enum ledge_status by_formula(const struct ledge_gradient *g, const struct
 {
     bool softmax = strstr(g->node.op, "Softmax") != NULL;
     bool clip = strcmp(g->node.op, "Clip") == 0;
+    bool dropout = strcmp(g->node.op, "Dropout") == 0;
     bool two = strcmp(g->node.op, "Max") == 0 || strcmp(g->node.op, "Min") == 0;
     if (softmax && g->node.opset < 13) {
         return refuse(g, "before opset 13");
     }
     if (two && g->node.n_in != 2) {
         return refuse(g, "it has not 2 inputs");
+    }
+    if (dropout && input(g, 2) >= 0) {
+        return refuse(g, "it may drop values (training_mode is given)");
     }
     for (int32_t i = 0; i < 3; i++) {
         if (needs(g, i) && formula->parts[i][0] != '\0') {

@@ -292,14 +292,15 @@ static void test_second_order(void **state)
     test_done(&net);
 }
 
-static void refused(const char *op, const char *y, const char *word)
+/* A Gradient of `y` by the input of a node with n_in inputs, all the same, is refused. */
+static void refused(const char *op, int n_in, const char *y, const char *word)
 {
     const struct shape shape = {2, {2, 2}};
     const double a[4] = {1, 2, 3, 4};
     struct test_net net;
     test_init(&net);
     int32_t x = named(&net, "a", &shape, a);
-    add(&net, "", op, &x, 1, (const char *[]){"z"}, 1);
+    add(&net, "", op, (int32_t[]){x, x, x}, n_in, (const char *[]){"z"}, 1);
     add_gradient(&net, y, &x, 1, (const char *[]){"da"});
     test_output(&net, find(&net, "da"));
     assert_int_equal(ledge_graph_sort(&net.graph, &net.err), LEDGE_OK);
@@ -313,9 +314,10 @@ static void refused(const char *op, const char *y, const char *word)
 static void test_refusals(void **state)
 {
     (void)state;
-    refused("Det", "z", "Det");
-    refused("Sin", "nowhere", "nowhere");
-    refused("Sin", "da", "wait");
+    refused("Det", 1, "z", "Det");
+    refused("Dropout", 3, "z", "training_mode");
+    refused("Sin", 1, "nowhere", "nowhere");
+    refused("Sin", 1, "da", "wait");
 }
 
 int main(void)
