@@ -36,10 +36,10 @@ static double normal(struct pair p)
 
 static void store(const struct ledge_view *out, int64_t i, double value)
 {
-    int64_t whole = (int64_t)value;
     if (ledge_is_real(out->dtype)) {
         ledge_store_real(&value, 1, out->data, out->dtype, i);
     } else {
+        int64_t whole = (int64_t)value; /* of a class or a coin: it fits */
         ledge_store_whole(&whole, 1, out->data, out->dtype, i);
     }
 }
