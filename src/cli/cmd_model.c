@@ -11,7 +11,11 @@
 #include "sys/json.h"
 #include "sys/table.h"
 
-enum { FILE_BYTES = 512 << 20, REPORT_BYTES = 4 << 20, PROBE_BYTES = 64 << 20 };
+enum {
+    FILE_BYTES = 256 << 20, /* what a hub takes (HUB_MAX_BLOB) */
+    REPORT_BYTES = 4 << 20,
+    PROBE_BYTES = 64 << 20,
+};
 
 struct push {
     struct cli_rest_options rest;
