@@ -22,6 +22,9 @@ Nodes that vanish when a model is opened (constants, a batch norm or activation 
 operator that has an integer form) need no operator at all. How numbers are computed in each type: [numerics](numerics.md). A type or shape that an
 operator does not take is refused by a line that names the node.
 
+Values are tensors, sequences of them and optionals; maps are not among them. So ZipMap gives its scores as the tensor that they are (columns in the
+order of its labels), and a file whose inputs are maps (CastMap and DictVectorizer take nothing else) is refused by the name of the input.
+
 Gradient (`ai.onnx.preview.training`) needs no kernel: when a file is read its nodes become those that compute the derivative, of any order and with
 any values in place of `xs` and `zs`. Rules: Abs, Add, Cast, CastLike, Clip, Concat, Cos, Div, Dropout, Elu, Erf, Exp, Expand, Flatten, Gemm, Identity,
 LeakyRelu, Log, LogSoftmax, MatMul, Max and Min of two, Mean, Mul, Neg, Pow, Reciprocal, ReduceMean, ReduceSum, ReduceSumSquare, Relu, Reshape, Sigmoid,

@@ -27,8 +27,8 @@ static const char *domain_text(const struct ledge_op *op)
 
 int check_print_operators(bool json)
 {
-    static const struct ledge_op_table *const tables[] = {&ledge_ops_core, &ledge_ops_onnx,
-                                                          &ledge_ops_tfl};
+    static const struct ledge_op_table *const tables[] = {
+        &ledge_ops_core, &ledge_ops_onnx, &ledge_ops_late, &ledge_ops_ml, &ledge_ops_tfl};
     const char *heads[] = {"domain", "operator"};
     struct sys_table *table = sys_table_create(heads, CLI_COUNT(heads));
     json_t *list = json_array();

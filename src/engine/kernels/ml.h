@@ -29,6 +29,15 @@ struct ledge_ml_labels {
     int64_t n;
 };
 
+/* The label of class `number` for a row into output 0, n scores of a row into `out` (NULL: not
+ * wanted), where the greatest score stands, and 1 / (1 + exp(-x)). */
+void ledge_ml_put_label(const struct ledge_kernel_call *call, const struct ledge_ml_labels *labels,
+                        int64_t row, int64_t number);
+void ledge_ml_put_scores(const struct ledge_view *out, int64_t row, const double *scores,
+                         int64_t n);
+int64_t ledge_ml_greatest(const double *row, int64_t n);
+double ledge_ml_logistic(double x);
+
 /* y = x w + b. Classifier: output 0 is the label of the greatest, output 1 the scores; one row of
  * weights for two classes gives 1 - s, s. */
 struct ledge_ml_linear {
@@ -123,12 +132,21 @@ enum ledge_ml_kernel_type { LEDGE_ML_LINEAR, LEDGE_ML_POLY, LEDGE_ML_RBF, LEDGE_
 struct ledge_ml_svm {
     int64_t n, c, supports;
     const float *vectors;      /* [supports][c] */
-    const float *coefficients; /* [supports] */
+    const float *coefficients; /* [supports]; of a classifier [classes - 1][supports] */
     float rho, gamma, coef0, degree;
     enum ledge_ml_kernel_type kernel;
     enum ledge_ml_post post;
     bool one_class;
+    /* classifier */
+    struct ledge_ml_labels labels;
+    const int64_t *per_class; /* support vectors of each class; their sum is supports */
+    const float *rhos;        /* of each pair of classes; with supports 0 one for all */
+    const float *a, *b;       /* of each pair, or NULL: no probabilities */
+    bool positive;            /* no coefficient is below 0 */
 };
 enum ledge_status ledge_ml_svm_c(const struct ledge_kernel_call *call);
+/* Pairs of classes vote (libsvm), or without support vectors each class has a row of coefficients
+ * (liblinear). */
+enum ledge_status ledge_ml_svc_c(const struct ledge_kernel_call *call);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ml_score.c -- linear models, support vector regression and trees. Sources: ai.onnx.ml version 5;
+/* ml_score.c -- linear models and trees. Sources: ai.onnx.ml version 5;
  * what one column of scores says of two classes is as ONNX Runtime has it. */
 #include <math.h>
 
@@ -17,7 +17,7 @@ static double probit(double p)
     return 1.41421356 * (x < 0 ? -y : y);
 }
 
-static double logistic(double x)
+double ledge_ml_logistic(double x)
 {
     return 1 / (1 + ledge_exp(-x));
 }
@@ -45,13 +45,13 @@ void ledge_ml_post_transform(double *row, int64_t n, enum ledge_ml_post post)
         return;
     }
     for (int64_t i = 0; i < n; i++) {
-        row[i] = post == LEDGE_ML_LOGISTIC ? logistic(row[i])
+        row[i] = post == LEDGE_ML_LOGISTIC ? ledge_ml_logistic(row[i])
                  : post == LEDGE_ML_PROBIT ? probit(row[i])
                                            : row[i];
     }
 }
 
-static int64_t greatest(const double *row, int64_t n)
+int64_t ledge_ml_greatest(const double *row, int64_t n)
 {
     int64_t at = 0;
     for (int64_t i = 1; i < n; i++) {
@@ -60,8 +60,8 @@ static int64_t greatest(const double *row, int64_t n)
     return at;
 }
 
-static void put_label(const struct ledge_kernel_call *call, const struct ledge_ml_labels *labels,
-                      int64_t row, int64_t number)
+void ledge_ml_put_label(const struct ledge_kernel_call *call, const struct ledge_ml_labels *labels,
+                        int64_t row, int64_t number)
 {
     if (call->out[0] == NULL) {
         return;
@@ -73,7 +73,7 @@ static void put_label(const struct ledge_kernel_call *call, const struct ledge_m
     }
 }
 
-static void put_scores(const struct ledge_view *out, int64_t row, const double *scores, int64_t n)
+void ledge_ml_put_scores(const struct ledge_view *out, int64_t row, const double *scores, int64_t n)
 {
     for (int64_t i = 0; out != NULL && i < n; i++) {
         ledge_store_real(&scores[i], 1, out->data, out->dtype, row * n + i);
@@ -86,8 +86,8 @@ static int64_t of_two(double *row, enum ledge_ml_post post, bool complement, dou
 {
     double s = row[0];
     bool turn = post == LEDGE_ML_LOGISTIC;
-    row[0] = turn ? logistic(-s) : complement ? 1 - s : -s;
-    row[1] = turn ? logistic(s) : s;
+    row[0] = turn ? ledge_ml_logistic(-s) : complement ? 1 - s : -s;
+    row[1] = turn ? ledge_ml_logistic(s) : s;
     return s > limit;
 }
 
@@ -106,61 +106,15 @@ enum ledge_status ledge_ml_linear_c(const struct ledge_kernel_call *call)
         }
         if (p->labels.n == 0) {
             ledge_ml_post_transform(row, p->t, p->post);
-            put_scores(call->out[0], i, row, p->t);
+            ledge_ml_put_scores(call->out[0], i, row, p->t);
             continue;
         }
-        int64_t label = two ? of_two(row, p->post, true, 0) : greatest(row, p->t);
+        int64_t label = two ? of_two(row, p->post, true, 0) : ledge_ml_greatest(row, p->t);
         if (!two) {
             ledge_ml_post_transform(row, p->t, p->post);
         }
-        put_label(call, &p->labels, i, label);
-        put_scores(call->n_out > 1 ? call->out[1] : NULL, i, row, two ? 2 : p->t);
-    }
-    return LEDGE_OK;
-}
-
-/* -- support vectors
- * -------------------------------------------------------------------------------------------------
- */
-
-static double svm_kernel(const struct ledge_ml_svm *p, const double *x, const float *v)
-{
-    double sum = 0;
-    for (int64_t k = 0; k < p->c; k++) {
-        double d = x[k] - (double)v[k];
-        sum += p->kernel == LEDGE_ML_RBF ? d * d : x[k] * (double)v[k];
-    }
-    switch (p->kernel) {
-    case LEDGE_ML_POLY:
-        return ledge_pow((double)p->gamma * sum + (double)p->coef0, (double)p->degree);
-    case LEDGE_ML_RBF:
-        return ledge_exp(-(double)p->gamma * sum);
-    case LEDGE_ML_SIGMOID:
-        return ledge_tanh((double)p->gamma * sum + (double)p->coef0);
-    default:
-        return sum;
-    }
-}
-
-enum ledge_status ledge_ml_svm_c(const struct ledge_kernel_call *call)
-{
-    const struct ledge_ml_svm *p = call->params;
-    double *x = call->scratch;
-    for (int64_t i = 0; i < p->n; i++) {
-        ledge_load_real(call->in[0]->data, call->in[0]->dtype, i * p->c, p->c, x);
-        double y = (double)p->rho;
-        for (int64_t s = 0; s < p->supports; s++) {
-            y += (double)p->coefficients[s] * svm_kernel(p, x, p->vectors + s * p->c);
-        }
-        if (p->supports == 0) {
-            y += svm_kernel(p, x, p->coefficients);
-        }
-        if (p->one_class) {
-            y = y > 0 ? 1 : -1;
-        } else {
-            ledge_ml_post_transform(&y, 1, p->post);
-        }
-        put_scores(call->out[0], i, &y, 1);
+        ledge_ml_put_label(call, &p->labels, i, label);
+        ledge_ml_put_scores(call->n_out > 1 ? call->out[1] : NULL, i, row, two ? 2 : p->t);
     }
     return LEDGE_OK;
 }
@@ -238,7 +192,7 @@ static void finish(const struct ledge_kernel_call *call, const struct ledge_ml_t
     }
     if (p->labels.n == 0) {
         ledge_ml_post_transform(row, p->targets, p->post);
-        put_scores(call->out[0], i, row, p->targets);
+        ledge_ml_put_scores(call->out[0], i, row, p->targets);
         return;
     }
     int64_t label;
@@ -246,11 +200,11 @@ static void finish(const struct ledge_kernel_call *call, const struct ledge_ml_t
         row[0] = row[1]; /* votes are for class 1 */
         label = of_two(row, p->post, p->positive, p->positive ? 0.5 : 0);
     } else {
-        label = greatest(row, p->targets);
+        label = ledge_ml_greatest(row, p->targets);
         ledge_ml_post_transform(row, p->targets, p->post);
     }
-    put_label(call, &p->labels, i, label);
-    put_scores(call->n_out > 1 ? call->out[1] : NULL, i, row, p->targets);
+    ledge_ml_put_label(call, &p->labels, i, label);
+    ledge_ml_put_scores(call->n_out > 1 ? call->out[1] : NULL, i, row, p->targets);
 }
 
 enum ledge_status ledge_ml_trees_c(const struct ledge_kernel_call *call)

@@ -17,6 +17,7 @@
     X("ai.onnx.ml", LinearClassifier, linear) X("ai.onnx.ml", LinearRegressor, linear)             \
     X("ai.onnx.ml", TreeEnsemble, trees) X("ai.onnx.ml", TreeEnsembleClassifier, trees)            \
     X("ai.onnx.ml", TreeEnsembleRegressor, trees) X("ai.onnx.ml", SVMRegressor, svm)               \
+    X("ai.onnx.ml", SVMClassifier, svm)                                                            \
     X("ai.onnx.ml", Normalizer, rows) X("ai.onnx.ml", Scaler, rows)                                \
     X("ai.onnx.ml", Binarizer, rows) X("ai.onnx.ml", Imputer, rows)                                \
     X("ai.onnx.ml", ArrayFeatureExtractor, extract) X("ai.onnx.ml", FeatureVectorizer, vectorize)  \

@@ -107,12 +107,45 @@ static void labels_by_key(void **state)
     test_done(&net);
 }
 
+/* Three classes of one support vector each: the middle one wins both of its pairs, x being near. */
+static enum ledge_status run_svc(struct test_net *net, int64_t last, size_t n_rho)
+{
+    static const float x[2] = {0, 1}, vectors[3] = {-1, 0, 1}, rho[3] = {0, 0, 0};
+    static const float coefficients[6] = {1, -2, -1, 1, 2, -1}, params[3] = {1, 0, 0};
+    test_init(net);
+    int32_t in = test_input(net, LEDGE_F32, TEST_SHAPE(1, 1), x);
+    test_output(net, test_node(net, "ai.onnx.ml", "SVMClassifier", 1, &in));
+    test_ints(net, "classlabels_ints", 3, TEST_DIMS(5, 6, 7));
+    ints(net, "vectors_per_class", 1, 1, last);
+    assert_true(ledge_graph_set_floats(&net->graph, 0, "support_vectors", vectors, 3) &&
+                ledge_graph_set_floats(&net->graph, 0, "coefficients", coefficients, 6) &&
+                ledge_graph_set_floats(&net->graph, 0, "kernel_params", params, 3) &&
+                ledge_graph_set_floats(&net->graph, 0, "rho", rho, n_rho) &&
+                ledge_graph_set_string(&net->graph, 0, "kernel_type", "RBF"));
+    return test_try(net, LEDGE_RUNG_C, 1);
+}
+
+static void votes_of_pairs(void **state)
+{
+    (void)state;
+    struct test_net net;
+    assert_int_equal(run_svc(&net, 1, 3), LEDGE_OK);
+    assert_int_equal(*(const int64_t *)test_result(&net, 0, TEST_SHAPE(1)), 6);
+    test_done(&net);
+    const int64_t wrong[] = {2, -1, INT64_MAX, 1};
+    for (int i = 0; i < 4; i++) { /* too many, too few vectors; too few thresholds */
+        assert_int_equal(run_svc(&net, wrong[i], i < 3 ? 3 : 2), LEDGE_ERR_FORMAT);
+        test_done(&net);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trees),
         cmocka_unit_test(two_classes_of_one_score),
         cmocka_unit_test(labels_by_key),
+        cmocka_unit_test(votes_of_pairs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
