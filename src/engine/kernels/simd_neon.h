@@ -66,13 +66,14 @@ static inline vec v_larger(vec a, vec b)
     return vbslq_f32(vcgtq_f32(a, b), a, b);
 }
 
-static inline void v_prefetch(const float *p, uintptr_t ahead)
+/* Always inline: see simd_avx512.h. */
+static inline __attribute__((always_inline)) void v_prefetch(const float *p, uintptr_t ahead)
 {
     __builtin_prefetch((const void *)((uintptr_t)p + ahead * sizeof *p));
 }
 
 /* The same, not so soon: into the cache behind the first. */
-static inline void v_prefetch_far(const float *p, uintptr_t ahead)
+static inline __attribute__((always_inline)) void v_prefetch_far(const float *p, uintptr_t ahead)
 {
     __builtin_prefetch((const void *)((uintptr_t)p + ahead * sizeof *p), 0, 2);
 }
