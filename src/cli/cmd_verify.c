@@ -2,6 +2,7 @@
 /* cmd_verify.c -- `ledge verify`: walk folders of models with known answers, count what is right.
  */
 #include <dirent.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,11 +42,11 @@ static void check(struct walk *w, const char *folder, verify_fn verify)
     w->given += result.verdict == CLI_PASS && result.given;
     const char *why = result.verdict == CLI_PASS ? "" : result.why.text;
     if (w->cases != NULL) {
-        json_array_append_new(w->cases,
-                              json_pack("{s:s, s:s, s:i, s:f, s:b, s:s}", "path", folder, "verdict",
-                                        verdicts[result.verdict], "sets", (int)result.sets,
-                                        "max_abs_error", result.worst, "inputs_as_constants",
-                                        (int)result.given, "why", why));
+        json_t *worst = isfinite(result.worst) ? json_real(result.worst) : json_null();
+        json_array_append_new(
+            w->cases, json_pack("{s:s, s:s, s:i, s:o, s:b, s:s}", "path", folder, "verdict",
+                                verdicts[result.verdict], "sets", (int)result.sets, "max_abs_error",
+                                worst, "inputs_as_constants", (int)result.given, "why", why));
     } else if (w->verbose || result.verdict == CLI_WRONG || result.verdict == CLI_BROKEN) {
         printf("%-11s  %s  %s%.3g%s%s\n", verdicts[result.verdict], folder, "max |a-b| ",
                result.worst, why[0] != '\0' ? "  " : "", why);

@@ -24,6 +24,22 @@ def need(testenv):
         os.execv(python, [str(python), *sys.argv])
 
 
+def tensor(value):
+    """A TensorProto of an array, also of the types of ml_dtypes, which not every version of onnx takes."""
+    import numpy
+    import onnx
+    names = {"bfloat16": "BFLOAT16", "float8_e4m3fn": "FLOAT8E4M3FN", "float8_e4m3fnuz": "FLOAT8E4M3FNUZ", "float8_e5m2": "FLOAT8E5M2",
+             "float8_e5m2fnuz": "FLOAT8E5M2FNUZ", "int4": "INT4", "uint4": "UINT4", "float4_e2m1fn": "FLOAT4E2M1", "float8_e8m0fnu": "FLOAT8E8M0"}
+    value = numpy.asarray(value)
+    if value.dtype.name not in names:
+        return onnx.numpy_helper.from_array(value)
+    data = value.reshape(-1).view(numpy.uint16 if value.dtype.itemsize == 2 else numpy.uint8)
+    if value.dtype.name in ("int4", "uint4", "float4_e2m1fn"):
+        data = numpy.append(data, numpy.zeros(data.size % 2, numpy.uint8)) & 15
+        data = data[0::2] | data[1::2] << 4
+    return onnx.TensorProto(dims=value.shape, data_type=getattr(onnx.TensorProto, names[value.dtype.name]), raw_data=data.tobytes())
+
+
 class Cases:
     """A folder of cases; use as a context."""
 
@@ -47,8 +63,8 @@ class Cases:
         (case / "model.onnx").write_bytes(model.SerializeToString())
         for kind, list_ in (("input", inputs), ("output", outputs)):
             for i, value in enumerate(list_):
-                tensor = value if isinstance(value, onnx.TensorProto) else onnx.numpy_helper.from_array(value)
-                (case / "test_data_set_0" / f"{kind}_{i}.pb").write_bytes(tensor.SerializeToString())
+                proto = value if isinstance(value, onnx.TensorProto) else tensor(value)
+                (case / "test_data_set_0" / f"{kind}_{i}.pb").write_bytes(proto.SerializeToString())
         limits = {key: value for key, value in (("rtol", rtol), ("atol", atol)) if value is not None}
         if limits:
             (case / "data.json").write_text(json.dumps(limits))

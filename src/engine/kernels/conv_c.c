@@ -4,19 +4,19 @@
 
 struct job {
     const struct ledge_conv_params *params;
-    const float *x;
-    const float *w;
-    const float *bias;
-    float *y;
+    const void *x;
+    const void *w;
+    const void *bias;
+    void *y;
+    bool wide; /* f64, not f32 */
 };
 
-/* Weights of output channel o and input channel c of its group: offset of tap 0, and the step
- * between taps. */
-static int64_t tap_at(const struct ledge_geometry *g, int64_t o, int64_t c)
+/* Weights of output channel o and the first input channel of its group: where tap 0 stands. */
+static int64_t tap_at(const struct ledge_geometry *g, int64_t o)
 {
     int64_t per_group = g->in_channels / g->groups;
     int64_t taps = ledge_volume(g->kernel);
-    return g->layout == LEDGE_NCHW ? (o * per_group + c) * taps : o * taps * per_group + c;
+    return o * per_group * taps;
 }
 
 /* Input position under tap k of output position out, or -1 in the padding. */
@@ -33,7 +33,43 @@ static int64_t under(const struct ledge_geometry *g, const int64_t out[3], const
     return at;
 }
 
-static float sum(const struct job *job, int64_t n, int64_t o, const int64_t out[3])
+/* total plus n products, x_step and w_step elements apart, in the precision of the tensors. */
+static double add_products(const struct job *job, double total, int64_t x, int64_t x_step,
+                           int64_t w, int64_t w_step, int64_t n)
+{
+    if (job->wide) {
+        for (int64_t c = 0; c < n; c++) {
+            total +=
+                ((const double *)job->x)[x + c * x_step] * ((const double *)job->w)[w + c * w_step];
+        }
+        return total;
+    }
+    float sum = (float)total;
+    for (int64_t c = 0; c < n; c++) {
+        sum += ((const float *)job->x)[x + c * x_step] * ((const float *)job->w)[w + c * w_step];
+    }
+    return (double)sum;
+}
+
+static double bias_of(const struct job *job, int64_t o)
+{
+    return job->bias == NULL ? 0
+           : job->wide       ? ((const double *)job->bias)[o]
+                             : (double)((const float *)job->bias)[o];
+}
+
+static void put(const struct job *job, int64_t at, double v)
+{
+    struct ledge_clamp clamp = job->params->clamp;
+    if (job->wide) {
+        v = v < (double)clamp.low ? (double)clamp.low : v;
+        ((double *)job->y)[at] = v > (double)clamp.high ? (double)clamp.high : v;
+    } else {
+        ((float *)job->y)[at] = ledge_clamp_f32((float)v, clamp);
+    }
+}
+
+static double sum(const struct job *job, int64_t n, int64_t o, const int64_t out[3])
 {
     const struct ledge_geometry *g = &job->params->g;
     int64_t per_group = g->in_channels / g->groups;
@@ -41,7 +77,7 @@ static float sum(const struct job *job, int64_t n, int64_t o, const int64_t out[
     int64_t taps = ledge_volume(g->kernel);
     int64_t step = ledge_plane_step(g->layout, g->in_channels);
     int64_t tap_step = g->layout == LEDGE_NCHW ? 1 : per_group;
-    float total = job->bias != NULL ? job->bias[o] : 0.0f;
+    double total = bias_of(job, o);
     for (int64_t t = 0; t < taps; t++) {
         int64_t k[3];
         ledge_unravel(t, g->kernel, k);
@@ -49,11 +85,11 @@ static float sum(const struct job *job, int64_t n, int64_t o, const int64_t out[
         if (at < 0) {
             continue;
         }
-        for (int64_t c = 0; c < per_group; c++) {
-            int64_t plane =
-                ledge_plane_at(g->layout, n, first + c, g->in_channels, ledge_volume(g->in));
-            total += job->x[plane + at * step] * job->w[tap_at(g, o, c) + t * tap_step];
-        }
+        int64_t volume = ledge_volume(g->in);
+        int64_t x = ledge_plane_at(g->layout, n, first, g->in_channels, volume) + at * step;
+        total = add_products(job, total, x, g->layout == LEDGE_NCHW ? volume : 1,
+                             tap_at(g, o) + t * tap_step, g->layout == LEDGE_NCHW ? taps : 1,
+                             per_group);
     }
     return total;
 }
@@ -67,11 +103,11 @@ static void conv_plane(void *arg, int32_t index, int32_t worker)
     int64_t o = index % g->out_channels;
     int64_t volume = ledge_volume(g->out);
     int64_t step = ledge_plane_step(g->layout, g->out_channels);
-    float *y = job->y + ledge_plane_at(g->layout, n, o, g->out_channels, volume);
+    int64_t y = ledge_plane_at(g->layout, n, o, g->out_channels, volume);
     for (int64_t at = 0; at < volume; at++) {
         int64_t out[3];
         ledge_unravel(at, g->out, out);
-        y[at * step] = ledge_clamp_f32(sum(job, n, o, out), job->params->clamp);
+        put(job, y + at * step, sum(job, n, o, out));
     }
 }
 
@@ -89,7 +125,7 @@ static int64_t reaches(const struct ledge_geometry *g, const int64_t out[3], con
     return at;
 }
 
-static float sum_transposed(const struct job *job, int64_t n, int64_t o, const int64_t out[3])
+static double sum_transposed(const struct job *job, int64_t n, int64_t o, const int64_t out[3])
 {
     const struct ledge_geometry *g = &job->params->g;
     int64_t in_group = g->in_channels / g->groups;
@@ -97,7 +133,7 @@ static float sum_transposed(const struct job *job, int64_t n, int64_t o, const i
     int64_t first = o / out_group * in_group;
     int64_t taps = ledge_volume(g->kernel);
     int64_t step = ledge_plane_step(g->layout, g->in_channels);
-    float total = job->bias != NULL ? job->bias[o] : 0.0f;
+    double total = bias_of(job, o);
     for (int64_t t = 0; t < taps; t++) {
         int64_t k[3];
         ledge_unravel(t, g->kernel, k);
@@ -105,14 +141,13 @@ static float sum_transposed(const struct job *job, int64_t n, int64_t o, const i
         if (at < 0) {
             continue;
         }
-        for (int64_t c = 0; c < in_group; c++) {
-            int64_t plane =
-                ledge_plane_at(g->layout, n, first + c, g->in_channels, ledge_volume(g->in));
-            int64_t w = g->layout == LEDGE_NCHW
-                            ? ((first + c) * out_group + o % out_group) * taps + t
-                            : (o * taps + t) * in_group + c;
-            total += job->x[plane + at * step] * job->w[w];
-        }
+        int64_t volume = ledge_volume(g->in);
+        bool nchw = g->layout == LEDGE_NCHW;
+        int64_t x = ledge_plane_at(g->layout, n, first, g->in_channels, volume) + at * step;
+        int64_t w =
+            nchw ? (first * out_group + o % out_group) * taps + t : (o * taps + t) * in_group;
+        total = add_products(job, total, x, nchw ? volume : 1, w, nchw ? out_group * taps : 1,
+                             in_group);
     }
     return total;
 }
@@ -126,11 +161,11 @@ static void transposed_plane(void *arg, int32_t index, int32_t worker)
     int64_t o = index % g->out_channels;
     int64_t volume = ledge_volume(g->out);
     int64_t step = ledge_plane_step(g->layout, g->out_channels);
-    float *y = job->y + ledge_plane_at(g->layout, n, o, g->out_channels, volume);
+    int64_t y = ledge_plane_at(g->layout, n, o, g->out_channels, volume);
     for (int64_t at = 0; at < volume; at++) {
         int64_t out[3];
         ledge_unravel(at, g->out, out);
-        y[at * step] = ledge_clamp_f32(sum_transposed(job, n, o, out), job->params->clamp);
+        put(job, y + at * step, sum_transposed(job, n, o, out));
     }
 }
 
@@ -142,7 +177,8 @@ static enum ledge_status run(const struct ledge_kernel_call *call,
                       .x = call->in[0]->data,
                       .w = call->in[1]->data,
                       .bias = call->n_in > 2 && call->in[2] != NULL ? call->in[2]->data : NULL,
-                      .y = call->out[0]->data};
+                      .y = call->out[0]->data,
+                      .wide = call->out[0]->dtype == LEDGE_F64};
     ledge_pool_run(call->pool, (int32_t)(params->g.batch * params->g.out_channels), task, &job);
     return LEDGE_OK;
 }

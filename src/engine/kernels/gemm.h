@@ -32,6 +32,8 @@ void ledge_matmul_at(const struct ledge_matmul_shape *shape, int64_t i, int64_t 
 
 /* The judge: one task per row of y. */
 enum ledge_status ledge_gemm_f32_c(const struct ledge_kernel_call *call);
+/* f64, and whole numbers of 32 and 64 bits, whose sums wrap. */
+enum ledge_status ledge_gemm_wide_c(const struct ledge_kernel_call *call);
 
 /* -- fast path
  * -------------------------------------------------------------------------------------- */

@@ -38,6 +38,7 @@ static double sum_real(const struct ledge_kernel_call *call, const struct ledge_
                        const int64_t *start, int64_t outer, int64_t inner)
 {
     double total = 0;
+    bool wide = call->out[0]->dtype == LEDGE_F64;
     int64_t last = p->n > p->n_out ? p->n - 1 : 0; /* no sum: inner is 1, its stride counts for 0 */
     for (int64_t s = 0; s < outer; s++) {
         int64_t place[LEDGE_EINSUM_INPUTS];
@@ -48,8 +49,9 @@ static double sum_real(const struct ledge_kernel_call *call, const struct ledge_
         for (int64_t i = 0; i < inner; i++) {
             double product = 1;
             for (int32_t k = 0; k < p->n_in; k++) {
-                const float *x = call->in[k]->data;
-                product *= (double)x[place[k] + i * p->strides[k][last]];
+                int64_t at = place[k] + i * p->strides[k][last];
+                product *= wide ? ((const double *)call->in[k]->data)[at]
+                                : (double)((const float *)call->in[k]->data)[at];
             }
             total += product;
         }
@@ -88,8 +90,9 @@ enum ledge_status ledge_einsum_c(const struct ledge_kernel_call *call)
     for (int64_t at = 0; at < total; at++) {
         int64_t start[LEDGE_EINSUM_INPUTS] = {0};
         places(p, 0, p->n_out, at, start);
-        if (out->dtype == LEDGE_F32) {
-            ((float *)out->data)[at] = (float)sum_real(call, p, start, outer, inner);
+        if (ledge_is_real(out->dtype)) {
+            double v = sum_real(call, p, start, outer, inner);
+            ledge_store_real(&v, 1, out->data, out->dtype, at);
         } else {
             int64_t v = sum_whole(call, p, start, outer, inner);
             ledge_store_whole(&v, 1, out->data, out->dtype, at);

@@ -14,7 +14,7 @@ struct ledge_einsum {
     int64_t dims[LEDGE_EINSUM_RANK];
     int64_t strides[LEDGE_EINSUM_INPUTS][LEDGE_EINSUM_RANK];
 };
-/* f32 and whole numbers, which wrap. */
+/* f32, f64 and whole numbers, which wrap. */
 enum ledge_status ledge_einsum_c(const struct ledge_kernel_call *call);
 
 /* x [batch][n][n] f32; scratch n * n doubles. params: struct ledge_axis, outer and n. */

@@ -2,6 +2,8 @@
 /* onnx_generic.c -- Cast, Clip, Pow, Range, EyeLike: every element type through a small buffer of
  * numbers. */
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/banned.h"
@@ -24,10 +26,58 @@ static void store_cast(const struct ledge_cast *p, const double *v, int64_t n,
     }
 }
 
+/* A text as strtod() wants it: ended, and with the decimal point of the process's locale. */
+static bool to_number(const struct ledge_string *text, bool real, double *number, int64_t *whole)
+{
+    char copy[64], point[8], *end = copy;
+    if (text->bytes == 0 || text->bytes >= sizeof copy) {
+        return false;
+    }
+    (void)snprintf(point, sizeof point, "%.1f", 0.5);
+    for (size_t i = 0; i < text->bytes; i++) {
+        copy[i] = text->text[i] == '.' ? point[1] : text->text[i];
+    }
+    copy[text->bytes] = '\0';
+    if (real) {
+        *number = strtod(copy, &end);
+    } else {
+        *whole = strtoll(copy, &end, 10);
+        if (*whole == INT64_MAX) { /* or more: u64 has room */
+            *whole = (int64_t)strtoull(copy, &end, 10);
+        }
+    }
+    return end != copy;
+}
+
+static enum ledge_status cast_texts(const struct ledge_kernel_call *call)
+{
+    const struct ledge_view *out = call->out[0];
+    const struct ledge_string *texts = call->in[0]->data;
+    bool real = ledge_is_real(out->dtype);
+    int64_t total = ledge_view_count(out), whole = 0;
+    double number = 0;
+    for (int64_t i = 0; i < total; i++) {
+        if (!to_number(&texts[i], real, &number, &whole)) {
+            return ledge_fail(call->err, LEDGE_ERR_RANGE, "Cast: '%.*s' is no number",
+                              (int)(texts[i].bytes < 40 ? texts[i].bytes : 40),
+                              texts[i].bytes > 0 ? texts[i].text : "");
+        }
+        if (real) {
+            store_cast(call->params, &number, 1, out, i);
+        } else {
+            ledge_store_whole(&whole, 1, out->data, out->dtype, i);
+        }
+    }
+    return LEDGE_OK;
+}
+
 enum ledge_status ledge_cast_c(const struct ledge_kernel_call *call)
 {
     const struct ledge_view *in = call->in[0], *out = call->out[0];
-    bool real = ledge_is_real(in->dtype);
+    bool real = ledge_is_real(in->dtype) || (in->dtype == LEDGE_U64 && ledge_is_real(out->dtype));
+    if (in->dtype == LEDGE_STRING) {
+        return cast_texts(call);
+    }
     int64_t total = ledge_view_count(out);
     for (int64_t at = 0; at < total; at += CHUNK) {
         int64_t n = total - at < CHUNK ? total - at : CHUNK;

@@ -36,6 +36,9 @@ static bool is_tiny_whole(enum ledge_dtype dtype)
 
 static double load_tiny(const void *data, enum ledge_dtype dtype, int64_t at)
 {
+    if (dtype == LEDGE_STRING) { /* not zero unless it is empty */
+        return ((const struct ledge_string *)data)[at].bytes > 0;
+    }
     uint8_t bits = ((const uint8_t *)data)[at];
     return is_tiny_whole(dtype)        ? (double)ledge_tiny_whole(bits, dtype)
            : ledge_is_tiny_real(dtype) ? ledge_tiny_decode(bits, dtype)

@@ -12,7 +12,28 @@ struct job {
     void *y;
     int64_t *indices;
     void (*plane)(const struct job *job, int64_t n, int64_t c);
+    bool wide; /* f64, not f32 */
 };
+
+static double load(const struct job *job, int64_t at)
+{
+    return job->wide ? ((const double *)job->x)[at] : (double)((const float *)job->x)[at];
+}
+
+static double clamp_f64(double v, struct ledge_clamp clamp)
+{
+    v = v < (double)clamp.low ? (double)clamp.low : v;
+    return v > (double)clamp.high ? (double)clamp.high : v;
+}
+
+static void store(const struct job *job, int64_t at, double v)
+{
+    if (job->wide) {
+        ((double *)job->y)[at] = clamp_f64(v, job->params->clamp);
+    } else {
+        ((float *)job->y)[at] = ledge_clamp_f32((float)v, job->params->clamp);
+    }
+}
 
 /* First and last + 1 tap of each dimension that lies on the picture, and where the first one lies.
  */
@@ -94,9 +115,11 @@ static int64_t index_of(const struct ledge_pool_params *params, int64_t n, int64
     }
 
 #define FINISH_f32(v) ledge_clamp_f32((v), job->params->clamp)
+#define FINISH_f64(v) clamp_f64((v), job->params->clamp)
 #define FINISH_u8(v)  (v)
 #define FINISH_i8(v)  (v)
 MAX_PLANE(float, f32, -INFINITY)
+MAX_PLANE(double, f64, -INFINITY)
 MAX_PLANE(uint8_t, u8, 0)
 MAX_PLANE(int8_t, i8, INT8_MIN)
 
@@ -117,57 +140,49 @@ static int64_t divisor(const struct ledge_pool_params *params, const struct wind
     return count > 0 ? count : 1;
 }
 
-static void average(const struct job *job, int64_t n, int64_t c)
-{
-    const struct ledge_geometry *g = &job->params->g;
-    int64_t volume = ledge_volume(g->out);
-    int64_t step = ledge_plane_step(g->layout, g->in_channels);
-    const float *x = (const float *)job->x +
-                     ledge_plane_at(g->layout, n, c, g->in_channels, ledge_volume(g->in));
-    float *y = (float *)job->y + ledge_plane_at(g->layout, n, c, g->in_channels, volume);
-    for (int64_t at = 0; at < volume; at++) {
-        struct window w = clip(g, at);
-        float total = 0;
-        for (int64_t kd = w.first[0]; kd < w.last[0]; kd++) {
-            for (int64_t kh = w.first[1]; kh < w.last[1]; kh++) {
-                for (int64_t kw = w.first[2]; kw < w.last[2]; kw++) {
-                    total += x[position(g, &w, kd, kh, kw) * step];
-                }
-            }
-        }
-        y[at * step] = ledge_clamp_f32(total / (float)divisor(job->params, &w), job->params->clamp);
-    }
-}
-
 static double power_of(double v, int32_t power)
 {
     return power == 1 ? fabs(v) : power == 2 ? v * v : ledge_pow(fabs(v), (double)power);
 }
 
-static void lp(const struct job *job, int64_t n, int64_t c)
+static double root_of(double total, int32_t power)
+{
+    return power == 1 ? total : power == 2 ? sqrt(total) : ledge_pow(total, 1 / (double)power);
+}
+
+/* Averages, or roots of sums of powers. */
+static void sum_up(const struct job *job, int64_t n, int64_t c, bool lp)
 {
     const struct ledge_geometry *g = &job->params->g;
     int32_t power = job->params->power;
     int64_t volume = ledge_volume(g->out);
     int64_t step = ledge_plane_step(g->layout, g->in_channels);
-    const float *x = (const float *)job->x +
-                     ledge_plane_at(g->layout, n, c, g->in_channels, ledge_volume(g->in));
-    float *y = (float *)job->y + ledge_plane_at(g->layout, n, c, g->in_channels, volume);
+    int64_t x = ledge_plane_at(g->layout, n, c, g->in_channels, ledge_volume(g->in));
+    int64_t y = ledge_plane_at(g->layout, n, c, g->in_channels, volume);
     for (int64_t at = 0; at < volume; at++) {
         struct window w = clip(g, at);
         double total = 0;
         for (int64_t kd = w.first[0]; kd < w.last[0]; kd++) {
             for (int64_t kh = w.first[1]; kh < w.last[1]; kh++) {
                 for (int64_t kw = w.first[2]; kw < w.last[2]; kw++) {
-                    total += power_of((double)x[position(g, &w, kd, kh, kw) * step], power);
+                    double v = load(job, x + position(g, &w, kd, kh, kw) * step);
+                    total += lp ? power_of(v, power) : v;
                 }
             }
         }
-        double root = power == 1   ? total
-                      : power == 2 ? sqrt(total)
-                                   : ledge_pow(total, 1 / (double)power);
-        y[at * step] = ledge_clamp_f32((float)root, job->params->clamp);
+        total = lp ? root_of(total, power) : total / (double)divisor(job->params, &w);
+        store(job, y + at * step, total);
     }
+}
+
+static void average(const struct job *job, int64_t n, int64_t c)
+{
+    sum_up(job, n, c, false);
+}
+
+static void lp(const struct job *job, int64_t n, int64_t c)
+{
+    sum_up(job, n, c, true);
 }
 
 /* Sixteen running sums: independent of the vector width, and more exact than one. */
@@ -180,6 +195,14 @@ static void global_average(const struct job *job, int64_t n, int64_t c)
         (const float *)job->x + ledge_plane_at(g->layout, n, c, g->in_channels, volume);
     float sums[16] = {0};
     int64_t at = 0;
+    if (job->wide) {
+        double total = 0;
+        for (; at < volume; at++) {
+            total += load(job, ledge_plane_at(g->layout, n, c, g->in_channels, volume) + at * step);
+        }
+        store(job, n * g->in_channels + c, total / (double)volume);
+        return;
+    }
     for (; at + 16 <= volume; at += 16) {
         for (int i = 0; i < 16; i++) {
             sums[i] += x[(at + i) * step];
@@ -214,14 +237,15 @@ static enum ledge_status run(const struct ledge_kernel_call *call,
                       .y = call->out[0]->data,
                       .indices =
                           call->n_out > 1 && call->out[1] != NULL ? call->out[1]->data : NULL,
-                      .plane = plane};
+                      .plane = plane,
+                      .wide = call->out[0]->dtype == LEDGE_F64};
     ledge_pool_run(call->pool, (int32_t)(params->g.batch * params->g.in_channels), one_plane, &job);
     return LEDGE_OK;
 }
 
 enum ledge_status ledge_max_pool_f32_c(const struct ledge_kernel_call *call)
 {
-    return run(call, max_f32);
+    return run(call, call->out[0]->dtype == LEDGE_F64 ? max_f64 : max_f32);
 }
 
 enum ledge_status ledge_max_pool_u8_c(const struct ledge_kernel_call *call)

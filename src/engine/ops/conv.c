@@ -52,13 +52,16 @@ int64_t ledge_conv_macs(const struct ledge_geometry *g)
            (g->in_channels / g->groups);
 }
 
-static enum ledge_status need_f32(const struct ledge_op_infer *infer)
+/* All of f32, or all of f64. */
+static enum ledge_status one_type(const struct ledge_op_infer *infer)
 {
+    const struct ledge_value *x = ledge_infer_in(infer, 0);
+    enum ledge_dtype dtype = x != NULL && x->dtype == LEDGE_F64 ? LEDGE_F64 : LEDGE_F32;
     for (int32_t i = 0; i < 3; i++) {
         const struct ledge_value *value = ledge_infer_in(infer, i);
-        if (value != NULL && value->dtype != LEDGE_F32) {
-            return ledge_infer_fail(infer, LEDGE_ERR_DTYPE, "input %s is %s, not f32", value->name,
-                                    ledge_dtype_text(value->dtype));
+        if (value != NULL && value->dtype != dtype) {
+            return ledge_infer_fail(infer, LEDGE_ERR_DTYPE, "input %s is %s, not %s", value->name,
+                                    ledge_dtype_text(value->dtype), ledge_dtype_text(dtype));
         }
     }
     return LEDGE_OK;
@@ -69,11 +72,11 @@ enum ledge_status ledge_conv_infer(struct ledge_op_infer *infer)
     struct ledge_geometry g;
     int64_t dims[LEDGE_MAX_RANK];
     const struct ledge_value *x = ledge_infer_in(infer, 0);
-    LEDGE_TRY(need_f32(infer));
+    LEDGE_TRY(one_type(infer));
     LEDGE_TRY(ledge_conv_geometry(infer->node, x, ledge_infer_in(infer, 1),
                                   ledge_infer_in(infer, 2), &g, infer->err));
     ledge_spatial_dims(&g, x->rank, dims);
-    return ledge_infer_out(infer, 0, LEDGE_F32, x->rank, dims);
+    return ledge_infer_out(infer, 0, x->dtype, x->rank, dims);
 }
 
 static bool is_constant(const struct ledge_value *value)
@@ -121,11 +124,12 @@ enum ledge_status ledge_conv_prepare(struct ledge_op_prepare *prepare)
     params->clamp = ledge_node_clamp(prepare->node);
     prepare->params = fast;
     prepare->macs = ledge_conv_macs(&params->g);
-    if (ledge_conv_f32_is_fast(&params->g)) {
+    bool wide = ledge_prepare_in(prepare, 0)->dtype == LEDGE_F64;
+    if (!wide && ledge_conv_f32_is_fast(&params->g)) {
         return choose_fast(prepare, fast);
     }
     prepare->run = ledge_conv_f32_c;
-    prepare->kernel = "conv_f32_direct";
+    prepare->kernel = wide ? "conv_f64_c" : "conv_f32_direct";
     return LEDGE_OK;
 }
 
@@ -172,11 +176,11 @@ enum ledge_status ledge_conv_transpose_infer(struct ledge_op_infer *infer)
     struct ledge_geometry g;
     int64_t dims[LEDGE_MAX_RANK];
     const struct ledge_value *x = ledge_infer_in(infer, 0);
-    LEDGE_TRY(need_f32(infer));
+    LEDGE_TRY(one_type(infer));
     LEDGE_TRY(transpose_geometry(infer->node, x, ledge_infer_in(infer, 1), ledge_infer_in(infer, 2),
                                  &g, infer->err));
     ledge_spatial_dims(&g, x->rank, dims);
-    return ledge_infer_out(infer, 0, LEDGE_F32, x->rank, dims);
+    return ledge_infer_out(infer, 0, x->dtype, x->rank, dims);
 }
 
 enum ledge_status ledge_conv_transpose_prepare(struct ledge_op_prepare *prepare)
@@ -193,6 +197,7 @@ enum ledge_status ledge_conv_transpose_prepare(struct ledge_op_prepare *prepare)
     prepare->macs = params->g.batch * params->g.in_channels * ledge_volume(params->g.in) *
                     ledge_volume(params->g.kernel) * (params->g.out_channels / params->g.groups);
     prepare->run = ledge_conv_transpose_f32_c;
-    prepare->kernel = "conv_transpose_f32_c";
+    prepare->kernel = ledge_prepare_in(prepare, 0)->dtype == LEDGE_F64 ? "conv_transpose_f64_c"
+                                                                       : "conv_transpose_f32_c";
     return LEDGE_OK;
 }

@@ -117,13 +117,19 @@ enum ledge_status ledge_gemm_bias_read(const struct ledge_node *node, const stru
     return LEDGE_OK;
 }
 
-static enum ledge_status need_f32(const struct ledge_op_infer *infer)
+/* All of f32, or of one of the types that ledge_gemm_wide_c knows. FILLED: which. */
+static enum ledge_status one_type(const struct ledge_op_infer *infer, enum ledge_dtype *dtype)
 {
+    const struct ledge_value *a = ledge_infer_in(infer, 0);
+    *dtype = a != NULL ? a->dtype : LEDGE_F32;
+    bool wide = *dtype == LEDGE_F64 || *dtype == LEDGE_I32 || *dtype == LEDGE_U32 ||
+                *dtype == LEDGE_I64 || *dtype == LEDGE_U64;
     for (int32_t i = 0; i < infer->node->n_in; i++) {
         const struct ledge_value *value = ledge_infer_in(infer, i);
-        if (value != NULL && value->dtype != LEDGE_F32) {
-            return ledge_infer_fail(infer, LEDGE_ERR_DTYPE, "input %s is %s, not f32", value->name,
-                                    ledge_dtype_text(value->dtype));
+        if (value != NULL && value->dtype != (wide ? *dtype : LEDGE_F32)) {
+            return ledge_infer_fail(infer, LEDGE_ERR_DTYPE, "input %s is %s, not %s", value->name,
+                                    ledge_dtype_text(value->dtype),
+                                    ledge_dtype_text(wide ? *dtype : LEDGE_F32));
         }
     }
     return LEDGE_OK;
@@ -133,13 +139,14 @@ enum ledge_status ledge_gemm_infer(struct ledge_op_infer *infer)
 {
     struct ledge_matmul_shape s;
     int64_t row, col;
-    LEDGE_TRY(need_f32(infer));
+    enum ledge_dtype dtype;
+    LEDGE_TRY(one_type(infer, &dtype));
     LEDGE_TRY(ledge_gemm_shape_read(infer->node, ledge_infer_in(infer, 0), ledge_infer_in(infer, 1),
                                     &s, infer->err));
     LEDGE_TRY(
         ledge_gemm_bias_read(infer->node, ledge_infer_in(infer, 2), &s, &row, &col, infer->err));
     int64_t dims[2] = {s.m, s.n};
-    return ledge_infer_out(infer, 0, LEDGE_F32, 2, dims);
+    return ledge_infer_out(infer, 0, dtype, 2, dims);
 }
 
 static void pack(const struct ledge_op_prepare *prepare, void *packed)
@@ -154,6 +161,11 @@ static enum ledge_status choose(struct ledge_op_prepare *prepare, struct ledge_g
     const struct ledge_value *b = ledge_prepare_in(prepare, 1);
     prepare->params = fast;
     prepare->macs = ledge_matmul_count(s) * s->m * s->n * s->k;
+    if (b->dtype != LEDGE_F32) {
+        prepare->run = ledge_gemm_wide_c;
+        prepare->kernel = "gemm_wide_c";
+        return LEDGE_OK;
+    }
     if (!ledge_gemm_f32_is_fast(s)) {
         prepare->run = ledge_gemm_f32_c;
         prepare->kernel = "gemm_f32_direct";
@@ -196,10 +208,11 @@ enum ledge_status ledge_matmul_infer(struct ledge_op_infer *infer)
     struct ledge_matmul_shape s;
     int32_t rank;
     int64_t dims[LEDGE_MAX_RANK];
-    LEDGE_TRY(need_f32(infer));
+    enum ledge_dtype dtype;
+    LEDGE_TRY(one_type(infer, &dtype));
     LEDGE_TRY(ledge_matmul_shape_read(infer->node, ledge_infer_in(infer, 0),
                                       ledge_infer_in(infer, 1), &s, &rank, dims, infer->err));
-    return ledge_infer_out(infer, 0, LEDGE_F32, rank, dims);
+    return ledge_infer_out(infer, 0, dtype, rank, dims);
 }
 
 enum ledge_status ledge_matmul_prepare(struct ledge_op_prepare *prepare)

@@ -173,8 +173,8 @@ static enum ledge_status parse_einsum(const struct ledge_op_infer *infer, struct
         LEDGE_TRY(ledge_onnx_same_dtype(infer, 0, i));
     }
     enum ledge_dtype dtype = ledge_infer_in(infer, 0)->dtype;
-    if (dtype == LEDGE_F16 || dtype == LEDGE_BF16 || dtype == LEDGE_F64 ||
-        ledge_is_tiny_real(dtype) || dtype == LEDGE_BOOL) {
+    if (dtype == LEDGE_F16 || dtype == LEDGE_BF16 || ledge_is_tiny_real(dtype) ||
+        dtype == LEDGE_BOOL) {
         return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED, "not done for %s",
                                 ledge_dtype_text(dtype));
     }

@@ -94,7 +94,8 @@ static enum ledge_status reduction_of(const struct ledge_op_infer *infer, int32_
     static const char *const names[] = {"none", "add", "mul", "max", "min"};
     const char *name = ledge_node_string(infer->node, "reduction", "none");
     for (int32_t i = 0; i < 5; i++) {
-        if (strcmp(name, names[i]) == 0) {
+        if (strcmp(name, names[i]) == 0 &&
+            (i == 0 || ledge_infer_in(infer, 0)->dtype != LEDGE_STRING)) {
             *reduction = i;
             return LEDGE_OK;
         }

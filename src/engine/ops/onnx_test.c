@@ -313,6 +313,47 @@ static void test_cast(void **state)
     test_done(&net);
 }
 
+/* Numbers to texts and back; what is no number ends the run. */
+static void test_cast_texts(void **state)
+{
+    (void)state;
+    struct test_net net;
+    const float x[4] = {0.5f, -1e10f, NAN, -INFINITY};
+    const struct ledge_string texts[3] = {{"1.5e2x", 5}, {" -7", 3}, {"18446744073709551615", 20}};
+    const char *const want[4] = {"0.5", "-1e+10", "NaN", "-INF"};
+    test_init(&net);
+    int32_t in = real_input(&net, TEST_SHAPE(4), x);
+    test_output(&net, test_node(&net, "", "Cast", 1, &in));
+    test_int(&net, "to", LEDGE_STRING);
+    int32_t text = test_input(&net, LEDGE_STRING, TEST_SHAPE(3), texts);
+    const int64_t types[2] = {LEDGE_F64, LEDGE_U64};
+    for (int i = 0; i < 2; i++) {
+        test_output(&net, test_node(&net, "", "Cast", 1, &text));
+        test_int(&net, "to", types[i]);
+    }
+    test_run(&net, LEDGE_RUNG_C, 1);
+    const struct ledge_string *made = test_result(&net, 0, TEST_SHAPE(4));
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(made[i].bytes, strlen(want[i]));
+        assert_memory_equal(made[i].text, want[i], made[i].bytes);
+    }
+    const double *real = test_result(&net, 1, TEST_SHAPE(3));
+    assert_true(real[0] == 150 && real[1] == -7 && real[2] == 0x1p64);
+    const uint64_t *whole = test_result(&net, 2, TEST_SHAPE(3));
+    assert_true(whole[0] == 1 && whole[1] == (uint64_t)-7 && whole[2] == UINT64_MAX);
+    test_done(&net);
+    const struct ledge_string wrong[2] = {{"two", 3}, {NULL, 0}};
+    for (int i = 0; i < 2; i++) {
+        test_init(&net);
+        in = test_input(&net, LEDGE_STRING, TEST_SHAPE(1), &wrong[i]);
+        test_output(&net, test_node(&net, "", "Cast", 1, &in));
+        test_int(&net, "to", LEDGE_F32);
+        assert_int_equal(test_try(&net, LEDGE_RUNG_C, 1), LEDGE_ERR_RANGE);
+        assert_non_null(strstr(net.err.text, "is no number"));
+        test_done(&net);
+    }
+}
+
 static void test_resize(void **state)
 {
     (void)state;
@@ -440,7 +481,7 @@ int main(void)
         cmocka_unit_test(test_cast),          cmocka_unit_test(test_resize),
         cmocka_unit_test(test_layer_norm),    cmocka_unit_test(test_lstm),
         cmocka_unit_test(test_quantize),      cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_resize_bytes),
+        cmocka_unit_test(test_resize_bytes),  cmocka_unit_test(test_cast_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

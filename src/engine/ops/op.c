@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* op.c -- looking an operator up, and the help that infer and prepare functions share. */
 #include "engine/ops/op.h"
+#include "engine/ops/late.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,9 +32,14 @@ const struct ledge_op *ledge_op_find(const struct ledge_graph *graph, const stru
         &ledge_ops_core, &ledge_ops_onnx, &ledge_ops_tfl,
         &ledge_ops_ml,   &ledge_ops_late, LEDGE_KEEP(LEDGE_OP_BlockedConv)(&ledge_ops_blocked, )};
     const char *domain = strcmp(node->domain, "ai.onnx") == 0 ? "" : node->domain;
-    const struct ledge_op *op = look_in(graph->extra_ops, domain, node->op);
+    const char *name = node->op;
+    if (ledge_late_is_text_cast(node)) {
+        domain = "ledge";
+        name = "CastToString";
+    }
+    const struct ledge_op *op = look_in(graph->extra_ops, domain, name);
     for (size_t i = 0; op == NULL && i < sizeof built_in / sizeof built_in[0]; i++) {
-        op = look_in(built_in[i], domain, node->op);
+        op = look_in(built_in[i], domain, name);
     }
     return op;
 }
@@ -63,9 +69,12 @@ const struct ledge_value *ledge_prepare_out(const struct ledge_op_prepare *prepa
 static bool may_give_strings(const struct ledge_node *node)
 {
     static const char *const movers[] = {
-        "Concat",  "Constant", "ConstantOfShape", "Expand",    "Flatten",
-        "Gather",  "Identity", "Reshape",         "Slice",     "Split",
-        "Squeeze", "Tile",     "Transpose",       "Unsqueeze", "Where",
+        "CenterCropPad",   "Compress",        "Concat",        "Constant", "ConstantOfShape",
+        "DepthToSpace",    "Expand",          "Flatten",       "Gather",   "GatherElements",
+        "GatherND",        "Identity",        "OneHot",        "Pad",      "Reshape",
+        "ReverseSequence", "ScatterElements", "ScatterND",     "Slice",    "SpaceToDepth",
+        "Split",           "Squeeze",         "TensorScatter", "Tile",     "Transpose",
+        "Trilu",           "Unsqueeze",       "Where",
     };
     bool may = strcmp(node->domain, "ai.onnx.ml") == 0; /* labels */
     for (size_t i = 0; !may && i < sizeof movers / sizeof movers[0]; i++) {

@@ -65,7 +65,8 @@ static enum ledge_status infer_pool(struct ledge_op_infer *infer, bool global, b
     const struct ledge_value *x = ledge_infer_in(infer, 0);
     LEDGE_TRY(global ? whole(infer->node, x, &g, infer->err)
                      : window(infer->node, x, &g, infer->err));
-    if (x->dtype != LEDGE_F32 && !(integers && (x->dtype == LEDGE_U8 || x->dtype == LEDGE_I8))) {
+    if (x->dtype != LEDGE_F32 && x->dtype != LEDGE_F64 &&
+        !(integers && (x->dtype == LEDGE_U8 || x->dtype == LEDGE_I8))) {
         return ledge_infer_fail(infer, LEDGE_ERR_DTYPE, "input is %s", ledge_dtype_text(x->dtype));
     }
     ledge_spatial_dims(&g, x->rank, dims);
@@ -107,7 +108,8 @@ static enum ledge_status prepare_max(struct ledge_op_prepare *prepare, bool glob
         status = prepare_pool(prepare, global, ledge_max_pool_f32_c, "max_pool_f32_c");
         break;
     }
-    if (status == LEDGE_OK && ledge_prepare_out(prepare, 1) == NULL) {
+    if (status == LEDGE_OK && ledge_prepare_out(prepare, 1) == NULL &&
+        ledge_prepare_in(prepare, 0)->dtype != LEDGE_F64) {
         const struct ledge_pool_params *params = prepare->params;
         if (ledge_max_pool_is_fast(&params->g)) {
             prepare->run = ledge_max_pool_fast;

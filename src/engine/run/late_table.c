@@ -18,8 +18,10 @@ ledge_late_fn ledge_late_find(const struct ledge_node *node)
         LEDGE_LATE_LIST(ENTRY){NULL, NULL, NULL}
 #undef ENTRY
     };
+    bool text = ledge_late_is_text_cast(node);
+    const char *op = text ? "CastToString" : node->op, *domain = text ? "ledge" : node->domain;
     for (size_t i = 0; table[i].op != NULL; i++) {
-        if (strcmp(table[i].op, node->op) == 0 && strcmp(table[i].domain, node->domain) == 0) {
+        if (strcmp(table[i].op, op) == 0 && strcmp(table[i].domain, domain) == 0) {
             return table[i].run;
         }
     }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* strings.c -- operators that make strings: StringConcat, StringSplit, StringNormalizer. They run
- * late because the texts they make need memory of a size known only then. Case is that of ASCII;
- * other characters stay as they are. Source: ONNX operators of these names, version 20. */
+/* strings.c -- operators that make strings: Cast, StringConcat, StringSplit, StringNormalizer. They
+ * run late because the texts they make need memory of a size known only then. Case is that of
+ * ASCII; other characters stay as they are. Source: ONNX operators of these names, version 20. */
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/banned.h"
 #include "base/checked.h"
 #include "base/status.h"
+#include "engine/kernels/onnx_number.h"
 #include "engine/run/late_ops.h"
 
 static enum ledge_status no_memory(const struct ledge_late_call *call)
@@ -22,6 +25,61 @@ static enum ledge_status strings_of(const struct ledge_late_call *call, int32_t 
                ? LEDGE_OK
                : ledge_late_fail(call, LEDGE_ERR_DTYPE, "input %d is %s, not string", (int)i,
                                  ledge_dtype_text((*view)->dtype));
+}
+
+/* -- Cast to strings: real numbers with 8 digits, as ONNX Runtime writes them
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+enum { NUMBER_TEXT = 32 };
+
+static void write_number(const struct ledge_view *x, int64_t i, char *text)
+{
+    double real = 0;
+    int64_t whole = 0;
+    if (!ledge_is_real(x->dtype)) {
+        ledge_load_whole(x->data, x->dtype, i, 1, &whole);
+        if (x->dtype == LEDGE_U64) {
+            (void)snprintf(text, NUMBER_TEXT, "%llu", (unsigned long long)whole);
+        } else {
+            (void)snprintf(text, NUMBER_TEXT, "%lld", (long long)whole);
+        }
+        return;
+    }
+    ledge_load_real(x->data, x->dtype, i, 1, &real);
+    if (!isfinite(real)) {
+        (void)snprintf(text, NUMBER_TEXT, "%s", isnan(real) ? "NaN" : real < 0 ? "-INF" : "INF");
+        return;
+    }
+    (void)snprintf(text, NUMBER_TEXT, "%.8g", real);
+    char *comma = strchr(text, ','); /* of the process's locale */
+    if (comma != NULL) {
+        *comma = '.';
+    }
+}
+
+enum ledge_status ledge_late_cast_to_string(const struct ledge_late_call *call)
+{
+    const struct ledge_view *x = NULL;
+    void *data;
+    LEDGE_TRY(ledge_late_tensor(call, 0, &x));
+    LEDGE_TRY(ledge_late_make(call, 0, LEDGE_STRING, x->rank, x->dims, &data));
+    int64_t n = ledge_view_count(x);
+    struct ledge_string *texts = data;
+    for (int64_t i = 0; i < n; i++) {
+        char number[NUMBER_TEXT];
+        if (x->dtype == LEDGE_STRING) {
+            texts[i] = ((const struct ledge_string *)x->data)[i];
+            continue;
+        }
+        write_number(x, i, number);
+        texts[i].bytes = strlen(number);
+        texts[i].text = ledge_arena_text(call->memory, number, texts[i].bytes);
+        if (texts[i].text == NULL) {
+            return no_memory(call);
+        }
+    }
+    return LEDGE_OK;
 }
 
 /* -- StringConcat
