@@ -57,7 +57,7 @@ INLINE void turn_8(__m256i *r)
 }
 
 /* A unit of 32 rows, 8 in a vector: four vectors of one byte of each. */
-INLINE void part_bytes(const __m256i *from, uint8_t *to, int64_t ld)
+INLINE void part_bytes(const __m256i *from, uint8_t *to)
 {
     const __m256i order = _mm256_broadcastsi128_si256(
         _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
@@ -69,14 +69,14 @@ INLINE void part_bytes(const __m256i *from, uint8_t *to, int64_t ld)
     __m256i a = _mm256_unpacklo_epi32(x[0], x[1]), b = _mm256_unpacklo_epi32(x[2], x[3]);
     __m256i c = _mm256_unpackhi_epi32(x[0], x[1]), d = _mm256_unpackhi_epi32(x[2], x[3]);
     store(to, _mm256_unpacklo_epi64(a, b));
-    store(to + ld, _mm256_unpackhi_epi64(a, b));
-    store(to + 2 * ld, _mm256_unpacklo_epi64(c, d));
-    store(to + 3 * ld, _mm256_unpackhi_epi64(c, d));
+    store(to + BLOCK, _mm256_unpackhi_epi64(a, b));
+    store(to + 2 * BLOCK, _mm256_unpacklo_epi64(c, d));
+    store(to + 3 * BLOCK, _mm256_unpackhi_epi64(c, d));
 }
 
 /* Eight units of 32 rows. What works within 128 bits wants rows 4j .. 4j + 3 and 16 + 4j .. of them
  * together. */
-INLINE void turn_units(const uint8_t *const *x, int64_t u, uint8_t *to, int64_t ld)
+INLINE void turn_units(const uint8_t *const *x, int64_t u, uint8_t *to)
 {
     __m256i r[4][LANES];
     for (int j = 0; j < 4; j++) {
@@ -87,7 +87,7 @@ INLINE void turn_units(const uint8_t *const *x, int64_t u, uint8_t *to, int64_t 
         turn_8(r[j]);
     }
     for (int i = 0; i < LANES; i++) {
-        part_bytes(&r[0][i], to + 4 * (u + i) * ld, ld);
+        part_bytes(&r[0][i], to + 4 * (u + i) * BLOCK);
     }
 }
 
@@ -101,28 +101,23 @@ void ledge_turn_avx2(const struct ledge_bytes_i8 *b, uint8_t *turned)
                 int64_t row = at + i < b->rows ? at + i : b->rows - 1;
                 x[i] = b->x[row * b->taps + tap];
             }
-            uint8_t *to = turned + tap * b->units * 4 * b->ld + at;
+            uint8_t *to = turned + (at * b->taps + tap * BLOCK) * b->units * 4;
             for (int64_t u = 0; u < b->units; u += LANES) {
                 /* the last eight may have been done in part */
-                turn_units(x, u + LANES <= b->units ? u : b->units - LANES, to, b->ld);
+                turn_units(x, u + LANES <= b->units ? u : b->units - LANES, to);
             }
         }
     }
 }
 
-/* Half of a list's products with 32 rows, as i16: 0 .. 7 and 16 .. 23, the others. */
-INLINE void half_of(const struct ledge_bytes_i8 *b, const struct ledge_rest_i8 *rest,
-                    const int half, int64_t at, __m256i *sums)
+/* A list's products with 32 rows of `turned`, as i16: 0 .. 7 and 16 .. 23, the others. */
+INLINE void list_of(const uint8_t *turned, const struct ledge_rest_i8 *rest, __m256i *sums)
 {
-    const int64_t k = 4 * b->taps * b->units;
     UNROLL
-    for (int i = 0; i < LEDGE_REST_HALF_I8; i += 2) {
-        /* whatever a file says, it is one of them */
-        int64_t first = rest->k[half][i] < k ? rest->k[half][i] : 0;
-        int64_t second = rest->k[half][i + 1] < k ? rest->k[half][i + 1] : 0;
-        __m256i x = load(b->turned + first * b->ld + at);
-        __m256i y = load(b->turned + second * b->ld + at);
-        __m256i w = spread(&rest->w[half][i / 2]);
+    for (int i = 0; i < LEDGE_REST_I8; i += 2) {
+        __m256i x = load(turned + (int64_t)rest->k[i] * BLOCK);
+        __m256i y = load(turned + (int64_t)rest->k[i + 1] * BLOCK);
+        __m256i w = spread(&rest->w[i / 2]);
         __m256i low = _mm256_maddubs_epi16(_mm256_unpacklo_epi8(x, y), w);
         __m256i high = _mm256_maddubs_epi16(_mm256_unpackhi_epi8(x, y), w);
         sums[0] = i == 0 ? low : _mm256_add_epi16(sums[0], low);
@@ -130,28 +125,53 @@ INLINE void half_of(const struct ledge_bytes_i8 *b, const struct ledge_rest_i8 *
     }
 }
 
+/* Whatever a file says: are all elements in the lists there? */
+INLINE bool are_there(const struct ledge_rest_i8 *rest, uint32_t count, int64_t k)
+{
+    __m128i most = _mm_setzero_si128();
+    for (uint32_t g = 0; g < count; g++) {
+        most = _mm_max_epu16(most, _mm_loadu_si128((const __m128i *)(const void *)rest[g].k));
+    }
+    most = _mm_subs_epu16(most, _mm_set1_epi16((int16_t)(k - 1)));
+    return _mm_testz_si128(most, _mm_setr_epi32(-1, -1, -1, 0)) != 0;
+}
+
+INLINE void add_lists(const __m256i *left, const __m256i *right, __m256i *acc)
+{
+    const __m256i ones = _mm256_set1_epi16(1);
+    UNROLL
+    for (int i = 0; i < 2; i++) {
+        __m256i low = _mm256_unpacklo_epi16(left[i], right[i]);
+        __m256i high = _mm256_unpackhi_epi16(left[i], right[i]);
+        acc[2 * i] = _mm256_add_epi32(acc[2 * i], _mm256_madd_epi16(low, ones));
+        acc[2 * i + 1] = _mm256_add_epi32(acc[2 * i + 1], _mm256_madd_epi16(high, ones));
+    }
+}
+
 /* What a channel's sums over 32 rows from number at on begin with. acc[v] are rows 4v .. 4v + 3 and
  * 16 + 4v .. of them. */
 INLINE void rest_of(const struct ledge_bytes_i8 *b, int64_t position, int64_t at, __m256i *acc)
 {
-    const uint32_t count = b->counts[position] < b->room ? b->counts[position] : b->room;
+    const int64_t k = 4 * b->taps * b->units;
+    const uint8_t *turned = b->turned + at * k;
     const struct ledge_rest_i8 *rest = b->rest + position * b->room;
-    const __m256i ones = _mm256_set1_epi16(1);
+    uint32_t count = b->counts[position] < b->room ? b->counts[position] : b->room;
+    count = are_there(rest, count, k) ? count : 0;
+    __m256i left[2], right[2];
+    _mm_prefetch((const char *)(rest + b->room), _MM_HINT_T0); /* the next channel's */
     UNROLL
     for (int v = 0; v < 4; v++) {
         acc[v] = _mm256_set1_epi32(b->offset[position]);
     }
-    for (uint32_t g = 0; g < count; g++, rest++) {
-        __m256i left[2], right[2];
-        half_of(b, rest, 0, at, left);
-        half_of(b, rest, 1, at, right);
-        UNROLL
-        for (int i = 0; i < 2; i++) {
-            __m256i low = _mm256_unpacklo_epi16(left[i], right[i]);
-            __m256i high = _mm256_unpackhi_epi16(left[i], right[i]);
-            acc[2 * i] = _mm256_add_epi32(acc[2 * i], _mm256_madd_epi16(low, ones));
-            acc[2 * i + 1] = _mm256_add_epi32(acc[2 * i + 1], _mm256_madd_epi16(high, ones));
-        }
+    for (uint32_t g = 0; g + 1 < count; g += 2, rest += 2) {
+        list_of(turned, rest, left);
+        list_of(turned, rest + 1, right);
+        add_lists(left, right, acc);
+    }
+    if (count % 2 != 0) {
+        list_of(turned, rest, left);
+        right[0] = right[1] = _mm256_setzero_si256();
+        add_lists(left, right, acc);
     }
 }
 

@@ -199,7 +199,7 @@ void ledge_conv_i8_use_bytes(struct ledge_conv_i8 *conv)
     int64_t k = ledge_volume(conv->g.kernel) * conv->g.in_channels;
     conv->group = 4;
     conv->bytes = true;
-    conv->room = (uint32_t)(k / 48 + 1);
+    conv->room = (uint32_t)(k / 24 + 3);
     lay_out(conv);
     conv->worker_bytes = worker > conv->worker_bytes ? worker : conv->worker_bytes;
 }
@@ -572,7 +572,6 @@ static struct ledge_bytes_i8 bytes_of(const struct ledge_conv_i8 *conv, const st
                                    .units = conv->units,
                                    .rows = c->n,
                                    .turned = c->turned,
-                                   .ld = turned_rows(conv),
                                    .room = conv->room,
                                    .sums = c->sums};
 }

@@ -121,9 +121,9 @@ struct ledge_depthwise_i8 {
     struct ledge_epilogue_i8 epilogue;
     int64_t taps; /* rounded up to whole groups */
     int64_t blocks;
-    int32_t parts;      /* of a weight: ledge_taps_i8 */
-    bool columns, wide; /* likewise */
-    int64_t merged;     /* neighbouring pixels in one block, where channels are few */
+    int32_t parts;              /* of a weight: ledge_taps_i8 */
+    bool columns, wide, zipped; /* likewise */
+    int64_t merged;             /* neighbouring pixels in one block, where channels are few */
 };
 
 bool ledge_depthwise_i8_is_fast(const struct ledge_geometry *g);

@@ -256,12 +256,12 @@ struct rest {
     uint32_t count, room;
 };
 
-/* A place for one more weight in half of a list, if its sum allows; -1: none. */
-static int32_t place_in(const struct ledge_rest_i8 *rest, int32_t half, int32_t w)
+/* A place for one more weight in a list, if its sum allows; -1: none. */
+static int32_t place_in(const struct ledge_rest_i8 *rest, int32_t w)
 {
     int32_t place = -1, sum = w < 0 ? -w : w;
-    for (int32_t i = LEDGE_REST_HALF_I8 - 1; i >= 0; i--) {
-        int32_t other = (int8_t)(uint8_t)(rest->w[half][i / 2] >> (8 * (i % 2)));
+    for (int32_t i = LEDGE_REST_I8 - 1; i >= 0; i--) {
+        int32_t other = (int8_t)(uint8_t)(rest->w[i / 2] >> (8 * (i % 2)));
         place = other == 0 ? i : place;
         if ((other < 0) == (w < 0)) {
             sum += other < 0 ? -other : other;
@@ -273,13 +273,13 @@ static int32_t place_in(const struct ledge_rest_i8 *rest, int32_t half, int32_t 
 /* False when the room is used up. */
 static bool add_rest(struct rest *rest, int64_t k, int32_t w)
 {
-    for (uint32_t at = 0; at < 2 * rest->room; at++) {
-        struct ledge_rest_i8 *to = &rest->to[at / 2];
-        int32_t half = (int32_t)(at % 2), place = place_in(to, half, w);
+    for (uint32_t at = 0; at < rest->room; at++) {
+        struct ledge_rest_i8 *to = &rest->to[at];
+        int32_t place = place_in(to, w);
         if (place >= 0) {
-            to->k[half][place] = (uint16_t)k;
-            to->w[half][place / 2] |= (uint32_t)(uint8_t)w * 0x10001U << (8 * (place % 2));
-            rest->count = at / 2 < rest->count ? rest->count : at / 2 + 1;
+            to->k[place] = (uint16_t)k;
+            to->w[place / 2] |= (uint32_t)(uint8_t)w * 0x10001U << (8 * (place % 2));
+            rest->count = at < rest->count ? rest->count : at + 1;
             return true;
         }
     }
@@ -353,7 +353,7 @@ static bool cut(const struct packing *p, int64_t position, int64_t step, uint32_
 static bool pays(const struct packing *p, uint64_t lists)
 {
     const uint64_t outputs = (uint64_t)p->conv->position, k = 4 * (uint64_t)p->units;
-    return 60 * lists + 32 * outputs < outputs * k * 3 / 2;
+    return 27 * lists + 32 * outputs < outputs * k * 3 / 2;
 }
 
 static bool pack_as_bytes(const struct packing *p, void *packed, const struct ledge_lists_i8 *lists)

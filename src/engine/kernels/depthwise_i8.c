@@ -60,9 +60,14 @@ void ledge_depthwise_i8_plan(struct ledge_depthwise_i8 *dw, const struct ledge_w
     bool square = g->kernel[H] == g->kernel[W] && g->dilation[W] == 1;
     dw->wide = dw->isa->wide_columns && square && g->kernel[W] == 5 && dw->parts == 1 &&
                g->stride[W] <= 4 && dw->merged <= 4;
-    dw->columns = dw->wide || (dw->isa->columns && square && g->kernel[W] == 3 && dw->parts < 3);
-    dw->taps = dw->columns ? column_places(dw) * g->kernel[W]
-                           : ceil_div(ledge_volume(g->kernel), dw->isa->group) * dw->isa->group;
+    dw->zipped = dw->isa->zipped && square && (g->kernel[W] == 3 || g->kernel[W] == 5) &&
+                 g->stride[W] <= 4 && dw->merged <= 4;
+    dw->wide = dw->wide || (dw->zipped && g->kernel[W] == 5);
+    dw->columns = dw->wide || dw->zipped ||
+                  (dw->isa->columns && square && g->kernel[W] == 3 && dw->parts < 3);
+    dw->taps = dw->zipped    ? g->kernel[W] * g->kernel[W] + 1
+               : dw->columns ? column_places(dw) * g->kernel[W]
+                             : ceil_div(ledge_volume(g->kernel), dw->isa->group) * dw->isa->group;
     dw->blocks = ceil_div(g->in_channels, block_channels(dw));
 }
 
@@ -85,6 +90,9 @@ static int64_t channel_of(const struct ledge_depthwise_i8 *dw, int64_t position)
 static int64_t place_of(const struct ledge_depthwise_i8 *dw, int64_t tap)
 {
     int64_t wide = dw->g.kernel[W];
+    if (dw->zipped) {
+        return tap / wide + 1 < wide ? tap % wide * (wide - 1) + tap / wide : tap;
+    }
     return dw->columns ? tap % wide * column_places(dw) + tap / wide : tap;
 }
 
@@ -314,6 +322,10 @@ static void choose(const struct ledge_depthwise_i8 *dw, int64_t ox, struct targe
         n = g->out[W] - ox;
     }
     int64_t most = dw->wide ? LEDGE_I8_WIDE_PIXELS : PIXELS;
+    if (dw->zipped) {
+        most = (LEDGE_I8_ZIPPED - g->kernel[W]) / (to->merged * g->stride[W]) + 1;
+        most = most < PIXELS ? most : PIXELS;
+    }
     to->n = (int32_t)(n < most ? n : most);
 }
 

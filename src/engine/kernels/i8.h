@@ -33,7 +33,7 @@ struct ledge_units_i8 {
  * sub * vectors * (d / sub) + sub * j + d % sub (ledge_i8_channel_at()): packing sums to bytes
  * within 128 bits then leaves them in the channels' own order. */
 
-enum { LEDGE_I8_VECTORS = 4, LEDGE_I8_ROWS = 12, LEDGE_I8_WIDE_PIXELS = 8 };
+enum { LEDGE_I8_VECTORS = 4, LEDGE_I8_ROWS = 12, LEDGE_I8_WIDE_PIXELS = 8, LEDGE_I8_ZIPPED = 37 };
 
 /* What turns sums into bytes. Lists are by position. */
 struct ledge_epilogue_i8 {
@@ -76,28 +76,27 @@ struct ledge_finish_i8 {
  * (channels 8i + 2j, 8i + 2j + 1 and both + 4), neither the positive nor the negative ones add up
  * to more than 128: 255 * 128 fits. What was cut off is the rest, in lists by channel. */
 
-/* So many products of single elements. Each half of them fits i16 likewise: of its weights, neither
- * the positive nor the negative ones add up to more than 128. */
-enum { LEDGE_REST_HALF_I8 = 6 };
+/* So many products of single elements, which fit i16 likewise: of their weights, neither the
+ * positive nor the negative ones add up to more than 128. */
+enum { LEDGE_REST_I8 = 6 };
 
 struct ledge_rest_i8 {
-    uint16_t k[2][LEDGE_REST_HALF_I8];
-    uint32_t w[2][LEDGE_REST_HALF_I8 / 2]; /* two weights as bytes, twice */
+    uint16_t k[LEDGE_REST_I8];
+    uint32_t w[LEDGE_REST_I8 / 2]; /* two weights as bytes, twice */
 };
 
 struct ledge_bytes_i8 {
     const uint8_t *const *x; /* as in ledge_rows_i8; units are even, at least 8 */
     int64_t taps, units;
     int64_t rows;
-    const uint8_t *turned;            /* [taps * units * 4][ld]: the rows' elements side by side */
-    int64_t ld;                       /* at least rows, a multiple of 32 */
+    const uint8_t *turned;            /* [rows / 32][taps * units * 4][32]: turned, 32 rows each */
     const uint32_t *w;                /* [taps][units][vectors][lanes] */
     const int32_t *offset;            /* [vectors][lanes] */
     const uint32_t *counts;           /* of rest, [vectors][lanes] */
     const struct ledge_rest_i8 *rest; /* [vectors][lanes][room] */
     uint32_t room;
     int32_t vectors; /* 1, 2 */
-    int32_t *sums;   /* FILLED: [ld][vectors][lanes] */
+    int32_t *sums;   /* FILLED: [rows, as 32s][vectors][lanes] */
 };
 
 /* Sums of one block of taps_vectors * lanes channels over a window, each channel for itself. */
@@ -116,7 +115,9 @@ struct ledge_taps_i8 {
      * outputs are `advance` columns apart, the first one's window starts at column `first`. Columns
      * beyond the picture's `width` read `padding`. Weights are as for taps 4 * column + row.
      * With wide_columns also 5 x 5 of one part, LEDGE_I8_WIDE_PIXELS and advance 4 at most;
-     * weights are as for taps 8 * column + row. */
+     * weights are as for taps 8 * column + row. With zipped: both, of one part, in all
+     * LEDGE_I8_ZIPPED columns at most; weights are those of a column's rows but the last one, then
+     * of the next column, in the end those of the last row, and 0. */
     int32_t advance;
     bool wide; /* 5 x 5 */
     int64_t first, width, side[5];
@@ -177,7 +178,7 @@ struct ledge_i8_kernels {
     /* n neighbours along k of one activation row */
     void (*row)(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, void *to);
     int32_t sub, taps_vectors;
-    bool columns, wide_columns;
+    bool columns, wide_columns, zipped;
     int32_t rows_max[LEDGE_I8_VECTORS + 1]; /* by vectors; 0: not so many */
     void (*rows)(const struct ledge_rows_i8 *rows);
     void (*finish)(const struct ledge_finish_i8 *finish);

@@ -136,6 +136,7 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     .row_sums = ROW_SUMS,                          \
                                                     .columns = HAS_COLUMNS,                        \
                                                     .wide_columns = HAS_WIDE_COLUMNS,              \
+                                                    .zipped = HAS_ZIPPED,                          \
                                                     .binary = run_binary,                          \
                                                     LEDGE_KEEP(LEDGE_PART_FIXED)(.fixed_binary = run_fixed_binary, )  \
                                                     .quantize = run_quantize,                      \

@@ -156,9 +156,7 @@ static inline ivec iv_fixed(ivec x, const fixed_vec *f)
 enum { PACKED = 4 };
 #define VECTORS_TABLE(F) F(1) F(2)
 #define ROW_SUMS         NULL
-#define COLUMNS
-#define HAS_COLUMNS true
-enum { COLUMN_UNITS = 2 };
+#define PAIRS
 
 static inline void store_some(uint8_t *y, int32_t n, __m128i bytes)
 {
@@ -222,6 +220,11 @@ static inline ivec widen(const uint8_t *x, int32_t n, uint8_t flip)
     return _mm256_cvtepu8_epi16(_mm_xor_si128(bytes, _mm_set1_epi8((char)flip)));
 }
 
+static inline ivec widen_all(const uint8_t *x)
+{
+    return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)x));
+}
+
 static inline ivec zip_low(ivec a, ivec b)
 {
     return _mm256_unpacklo_epi16(a, b);
@@ -231,8 +234,6 @@ static inline ivec zip_high(ivec a, ivec b)
 {
     return _mm256_unpackhi_epi16(a, b);
 }
-
-#include "engine/kernels/i8_pairs.tmpl.h"
 
 /* Half of a table as tables of 16 bytes, each but the first combined (xor) with the one before. A
  * shuffle gives 0 for indices below 0, as which a saturating subtraction keeps those that are lower

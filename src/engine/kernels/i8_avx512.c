@@ -6,9 +6,7 @@
 #define I8_GROUP 2
 enum { TAPS_VECTORS = 2 };
 #define ROW_SUMS NULL
-#define COLUMNS
-#define HAS_COLUMNS true
-enum { COLUMN_UNITS = 2 };
+#define PAIRS
 
 static inline ivec iv_dot(ivec acc, ivec a, ivec b)
 {
@@ -21,6 +19,11 @@ static inline ivec widen(const uint8_t *x, int32_t n, uint8_t flip)
     return _mm512_cvtepu8_epi16(_mm256_xor_si256(bytes, _mm256_set1_epi8((char)flip)));
 }
 
+static inline ivec widen_all(const uint8_t *x)
+{
+    return _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)x));
+}
+
 static inline ivec zip_low(ivec a, ivec b)
 {
     return _mm512_unpacklo_epi16(a, b);
@@ -30,8 +33,6 @@ static inline ivec zip_high(ivec a, ivec b)
 {
     return _mm512_unpackhi_epi16(a, b);
 }
-
-#include "engine/kernels/i8_pairs.tmpl.h"
 
 #define LOOKUP lookup_16
 

@@ -11,7 +11,6 @@
 enum { TAPS_VECTORS = 4 };
 #define COLUMNS
 enum { COLUMN_UNITS = 1 };
-#define HAS_COLUMNS true
 #define WIDE_COLUMNS
 #define ROW_SUMS row_sums
 

@@ -215,7 +215,6 @@ static inline ivec iv_fixed(ivec x, const fixed_vec *f)
 enum { PACKED = 1 };
 #define VECTORS_TABLE(F) F(1) F(2)
 #define ROW_SUMS         NULL
-#define HAS_COLUMNS      false
 
 static inline void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec *r,
                               const int vectors, const bool plain)

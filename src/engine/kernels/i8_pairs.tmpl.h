@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* i8_pairs.tmpl.h (template) -- how rungs that multiply pairs of i16 lay bytes side by side.
  *
- * Included by a rung's file, which defines ivec, widen() (n bytes as i16, each xor flip), zip_low()
+ * Part of i8_rows.tmpl.h for rungs that say PAIRS and define widen() (n bytes as i16, each xor
+ * flip), widen_all() (as many as a vector of i16 holds, as they are), zip_low()
  * and zip_high() (the i16 of two vectors in turn, low or high half of each part of 128 bits).
  */
 
@@ -14,16 +15,84 @@ static inline void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec 
     q[1] = zip_high(a, b);
 }
 
-/* The column `at` of three rows: pairs of two of them, of the third and 0. */
-static inline void column_quads(const struct ledge_taps_i8 *t, int64_t at, ivec *q)
+/* Windows of 3 x 3 or 5 x 5 whose columns lie side by side. All columns are zipped first: rows by
+ * twos, of the last row two neighbouring columns. Then one vector's weights after the other stay in
+ * registers. whole: x holds all bytes of a vector of i16, to be read as they are. */
+INLINE void zip_columns(const struct ledge_taps_i8 *t, const int side, const bool whole)
 {
-    bool inside = at >= 0 && at < t->width;
-    ivec row[3], zero = {0};
-    for (int i = 0; i < 3; i++) {
-        row[i] = widen(inside ? t->x[i] + at * t->side[i] : t->padding, t->channels, t->flip);
+    const int twos = side / 2, units = side * twos + twos + 1;
+    const int32_t columns = (t->pixels - 1) * t->advance + side;
+    ivec q[LEDGE_I8_ZIPPED + 1][3][TAPS_VECTORS];
+    ivec last = {0};
+    for (int32_t c = 0; c < columns; c++) {
+        const int64_t at = t->first + c;
+        const bool inside = at >= 0 && at < t->width;
+        ivec row[5];
+        UNROLL
+        for (int i = 0; i < side; i++) {
+            const uint8_t *x = inside ? t->x[i] + at * t->side[i] : t->padding;
+            row[i] = whole ? widen_all(x) : widen(x, t->channels, t->flip);
+        }
+        UNROLL
+        for (int i = 0; i < twos; i++) {
+            q[c + 1][i][0] = zip_low(row[2 * i], row[2 * i + 1]);
+            q[c + 1][i][1] = zip_high(row[2 * i], row[2 * i + 1]);
+        }
+        q[c][twos][0] = zip_low(last, row[side - 1]);
+        q[c][twos][1] = zip_high(last, row[side - 1]);
+        last = row[side - 1];
     }
-    q[0] = zip_low(row[0], row[1]);
-    q[1] = zip_high(row[0], row[1]);
-    q[2] = zip_low(row[2], zero);
-    q[3] = zip_high(row[2], zero);
+    q[columns][twos][0] = zip_low(last, last); /* the second one's weight is 0 */
+    q[columns][twos][1] = zip_high(last, last);
+    for (int v = 0; v < TAPS_VECTORS; v++) {
+        ivec w[5 * 2 + 3];
+        UNROLL
+        for (int i = 0; i < units; i++) {
+            w[i] = iv_load(t->w + (i * TAPS_VECTORS + v) * LANES);
+        }
+        const ivec start = iv_load(t->offset + v * LANES);
+        for (int32_t p = 0; p < t->pixels; p++) {
+            ivec(*from)[3][TAPS_VECTORS] = q + p * t->advance + 1;
+            ivec acc = start;
+            UNROLL
+            for (int i = 0; i < side * twos; i++) {
+                acc = iv_dot(acc, from[i / twos][i % twos][v], w[i]);
+            }
+            UNROLL
+            for (int i = 0; i <= twos; i++) {
+                acc = iv_dot(acc, from[2 * i][twos][v], w[side * twos + i]);
+            }
+            iv_store(t->sums + (p * TAPS_VECTORS + v) * LANES, acc);
+        }
+    }
+}
+
+static void zipped_3(const struct ledge_taps_i8 *t)
+{
+    zip_columns(t, 3, false);
+}
+
+static void zipped_3_whole(const struct ledge_taps_i8 *t)
+{
+    zip_columns(t, 3, true);
+}
+
+static void zipped_5(const struct ledge_taps_i8 *t)
+{
+    zip_columns(t, 5, false);
+}
+
+static void zipped_5_whole(const struct ledge_taps_i8 *t)
+{
+    zip_columns(t, 5, true);
+}
+
+static void run_zipped(const struct ledge_taps_i8 *t)
+{
+    bool whole = t->channels == TAPS_VECTORS * LANES && t->flip == 0;
+    if (t->wide) {
+        (whole ? zipped_5_whole : zipped_5)(t);
+    } else {
+        (whole ? zipped_3_whole : zipped_3)(t);
+    }
 }

@@ -241,6 +241,13 @@ LEDGE_KEEP(LEDGE_PART_FIXED)(VECTORS_TABLE(FIXED_FUNCTIONS))
 
 /* -- depthwise -- */
 
+#ifdef PAIRS
+#include "engine/kernels/i8_pairs.tmpl.h"
+#define HAS_ZIPPED true
+#else
+#define HAS_ZIPPED false
+#endif
+
 INLINE void taps_block(const struct ledge_taps_i8 *t, const bool whole, const int parts)
 {
     const int64_t groups = t->taps / I8_GROUP;
@@ -278,6 +285,8 @@ INLINE void taps_block(const struct ledge_taps_i8 *t, const bool whole, const in
 }
 
 #ifdef COLUMNS
+#define HAS_COLUMNS true
+
 /* Windows of 3 x 3 whose columns lie side by side: quads of a column serve up to three outputs.
  * advance: columns from one output to the next; 3: more than two. */
 INLINE void taps_columns(const struct ledge_taps_i8 *t, const int advance, const int parts)
@@ -327,6 +336,8 @@ INLINE void taps_columns(const struct ledge_taps_i8 *t, const int advance, const
 #define COLUMNS_TABLE(F)              F(1, 1) F(1, 2) F(2, 1) F(2, 2) F(3, 1) F(3, 2)
 
 COLUMNS_TABLE(COLUMNS_FUNCTION)
+#else
+#define HAS_COLUMNS false
 #endif
 
 #ifdef WIDE_COLUMNS
@@ -366,6 +377,12 @@ static void wide_columns(const struct ledge_taps_i8 *t)
 
 static void run_taps(const struct ledge_taps_i8 *t)
 {
+#ifdef PAIRS
+    if (t->advance > 0) {
+        run_zipped(t);
+        return;
+    }
+#endif
 #ifdef WIDE_COLUMNS
     if (t->wide) {
         wide_columns(t);

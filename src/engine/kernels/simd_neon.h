@@ -262,7 +262,6 @@ static inline bool v_unsure(vec x, ivec rounded, float limit)
 
 enum { PACKED = 1 };
 #define VECTORS_TABLE(F) F(1) F(2) F(4)
-#define HAS_COLUMNS      false
 
 static inline void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec *r,
                               const int vectors, const bool plain)
