@@ -263,9 +263,10 @@ static enum ledge_status parse_slice(const struct ledge_op_infer *infer, struct 
         if (n_axes >= 0) {
             LEDGE_TRY(ledge_onnx_axis(infer, axes[i], x->rank, &axis));
         }
-        if (step == 0 || step == INT64_MIN) {
+        if (step == 0) {
             return ledge_infer_fail(infer, LEDGE_ERR_RANGE, "step %d is 0", (int)i);
         }
+        step = step == INT64_MIN ? -INT64_MAX : step; /* its opposite is a number, too */
         slice_axis(s, axis, x->dims[axis], starts[i], ends[i], step);
     }
     return LEDGE_OK;
@@ -437,7 +438,7 @@ enum ledge_status ledge_onnx_depth_space_prepare(struct ledge_op_prepare *prepar
  */
 
 struct pads {
-    int64_t before[LEDGE_MAX_RANK], dims[LEDGE_MAX_RANK];
+    int64_t before[LEDGE_MAX_RANK], after[LEDGE_MAX_RANK], dims[LEDGE_MAX_RANK];
 };
 
 static enum ledge_status parse_pads(const struct ledge_op_infer *infer, struct pads *pads)
@@ -453,7 +454,7 @@ static enum ledge_status parse_pads(const struct ledge_op_infer *infer, struct p
         return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "%d pads for %d axes", (int)n, (int)padded);
     }
     for (int32_t i = 0; i < x->rank; i++) {
-        pads->before[i] = 0;
+        pads->before[i] = pads->after[i] = 0;
         pads->dims[i] = x->dims[i];
     }
     for (int32_t i = 0; i < padded; i++) {
@@ -469,6 +470,7 @@ static enum ledge_status parse_pads(const struct ledge_op_infer *infer, struct p
                                     (long long)low, (long long)high, (int)axis);
         }
         pads->before[axis] = low;
+        pads->after[axis] = high;
         pads->dims[axis] = x->dims[axis] + low + high;
     }
     return LEDGE_OK;
@@ -564,11 +566,18 @@ enum ledge_status ledge_onnx_pad_prepare(struct ledge_op_prepare *prepare)
     ledge_onnx_strides(x->dims, x->rank, params.stride);
     for (int32_t i = 0; i < x->rank; i++) {
         int64_t *table = LEDGE_NEW_ARRAY(prepare->memory, int64_t, (size_t)pads.dims[i]);
+        /* What pads below 0 cut off is not repeated. */
+        int64_t cut = pads.before[i] < 0 ? -pads.before[i] : 0, after = pads.after[i];
+        int64_t n = x->dims[i] - cut + (after < 0 ? after : 0);
+        if (n < 1 && pads.dims[i] > 0) {
+            return ledge_prepare_fail(prepare, LEDGE_ERR_SHAPE, "nothing to repeat on axis %d",
+                                      (int)i);
+        }
         if (table == NULL) {
             return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
         }
         for (int64_t k = 0; k < pads.dims[i]; k++) {
-            table[k] = mirror(k - pads.before[i], x->dims[i], mode);
+            table[k] = cut + mirror(k - (pads.before[i] + cut), n, mode);
         }
         params.dims[i] = pads.dims[i];
         params.table[i] = table;

@@ -259,10 +259,12 @@ static enum ledge_status range_count(const struct ledge_op_infer *infer, int64_t
         ledge_load_whole(in[i]->data, in[i]->dtype, 0, 1, &whole[i]);
     }
     double count = ceil((real[1] - real[0]) / real[2]);
-    if (!ledge_is_real(in[0]->dtype) && whole[2] != 0 && fabs(real[0]) < 0x1p52 &&
-        fabs(real[1]) < 0x1p52) {
-        int64_t span = whole[1] - whole[0];
-        count = (double)(span / whole[2] + (span % whole[2] != 0 && (span < 0) == (whole[2] < 0)));
+    if (!ledge_is_real(in[0]->dtype) && whole[2] != 0) {
+        bool up = whole[2] > 0;
+        uint64_t from = (uint64_t)whole[up ? 0 : 1], to = (uint64_t)whole[up ? 1 : 0];
+        uint64_t step = up ? (uint64_t)whole[2] : 0 - (uint64_t)whole[2], span = to - from;
+        bool any = up ? whole[0] < whole[1] : whole[1] < whole[0];
+        count = any ? (double)(span / step + (span % step != 0)) : 0;
     }
     if (isnan(count) || count > 0x1p40) {
         return ledge_infer_fail(infer, LEDGE_ERR_RANGE, "from %g to %g by %g", real[0], real[1],
