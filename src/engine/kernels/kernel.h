@@ -12,6 +12,13 @@
 #include "engine/port/rung.h"
 #include "engine/tensor/view.h"
 
+/* Of functions in a file of fast loops that run once for each model, or for rare types: small. */
+#if defined(__GNUC__)
+#define LEDGE_COLD __attribute__((cold))
+#else
+#define LEDGE_COLD
+#endif
+
 /* A node may name fewer inputs and outputs than its operator knows: the lists of a call have at
  * least so many entries, NULL behind the node's own. */
 enum { LEDGE_CALL_ENTRIES = 16 };

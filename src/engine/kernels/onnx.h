@@ -66,23 +66,20 @@ enum ledge_status ledge_lookup_c(const struct ledge_kernel_call *call);
 /* -- element by element
  * -------------------------------------------------------------------------------------------- */
 
-typedef void (*ledge_unary_fn)(const void *in, void *out, int64_t n, const float *p);
-
 struct ledge_unary {
-    ledge_unary_fn fn;
+    int32_t op; /* of the entry */
     float p[2];
 };
 
-/* Row of the table: operator on elements of one type. */
+/* What does an operator on elements of one type. */
 struct ledge_unary_entry {
-    const char *op;
     const char *kernel;
-    enum ledge_dtype in, out;
-    ledge_unary_fn fn;
+    enum ledge_dtype out;
+    int32_t op;
 };
 
-/* NULL when there is none. */
-const struct ledge_unary_entry *ledge_unary_find(const char *op, enum ledge_dtype in);
+/* False when there is none. */
+bool ledge_unary_find(const char *op, enum ledge_dtype in, struct ledge_unary_entry *entry);
 enum ledge_status ledge_unary_c(const struct ledge_kernel_call *call);
 
 /* sa, sb: 1 for a run of elements, 0 for one that is repeated. */

@@ -28,33 +28,36 @@ static const struct {
     {"ThresholdedRelu", {"alpha", NULL}, {1.0f, 0}},
 };
 
-static const struct ledge_unary_entry *unary_entry(const struct ledge_op_infer *infer)
+static bool unary_entry(const struct ledge_op_infer *infer, struct ledge_unary_entry *entry)
 {
     const char *op = infer->node->op;
     if (strcmp(op, "Gelu") == 0 &&
         strcmp(ledge_node_string(infer->node, "approximate", "none"), "tanh") == 0) {
         op = "GeluTanh";
     }
-    return ledge_unary_find(op, ledge_infer_in(infer, 0)->dtype);
+    return ledge_unary_find(op, ledge_infer_in(infer, 0)->dtype, entry);
 }
 
 enum ledge_status ledge_onnx_unary_infer(struct ledge_op_infer *infer)
 {
     LEDGE_TRY(ledge_onnx_need(infer, 1));
     const struct ledge_value *x = ledge_infer_in(infer, 0);
-    const struct ledge_unary_entry *entry = unary_entry(infer);
-    if (entry == NULL) {
+    struct ledge_unary_entry entry;
+    if (!unary_entry(infer, &entry)) {
         return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED, "not done for %s",
                                 ledge_dtype_text(x->dtype));
     }
-    return ledge_infer_out(infer, 0, entry->out, x->rank, x->dims);
+    return ledge_infer_out(infer, 0, entry.out, x->rank, x->dims);
 }
 
 enum ledge_status ledge_onnx_unary_prepare(struct ledge_op_prepare *prepare)
 {
     struct ledge_op_infer infer = ledge_onnx_as_infer(prepare);
-    const struct ledge_unary_entry *entry = unary_entry(&infer);
-    struct ledge_unary params = {.fn = entry->fn};
+    struct ledge_unary_entry entry;
+    if (!unary_entry(&infer, &entry)) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_UNSUPPORTED, "not done for this type");
+    }
+    struct ledge_unary params = {.op = entry.op};
     for (size_t i = 0; i < sizeof unary_attrs / sizeof unary_attrs[0]; i++) {
         for (int k = 0; k < 2 && strcmp(unary_attrs[i].op, prepare->node->op) == 0; k++) {
             if (unary_attrs[i].name[k] != NULL) {
@@ -67,8 +70,8 @@ enum ledge_status ledge_onnx_unary_prepare(struct ledge_op_prepare *prepare)
         params.p[0] = (float)ledge_node_int(prepare->node, "detect_negative", 1);
         params.p[1] = (float)ledge_node_int(prepare->node, "detect_positive", 1);
     }
-    prepare->in_place = entry->in == entry->out ? 0 : -1;
-    return ledge_onnx_ready(prepare, ledge_unary_c, entry->kernel, &params, sizeof params);
+    prepare->in_place = ledge_prepare_in(prepare, 0)->dtype == entry.out ? 0 : -1;
+    return ledge_onnx_ready(prepare, ledge_unary_c, entry.kernel, &params, sizeof params);
 }
 
 /* -- binary
