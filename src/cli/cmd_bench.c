@@ -274,6 +274,7 @@ int cli_cmd_bench(int argc, char **argv)
     };
     struct cli_args args;
     int code = cli_parse(&command, argc, argv, &args);
+    code = code < 0 ? cli_session_check(&c.session) : code;
     code = code < 0 ? cli_ops_load(&c.session.ops_libraries) : code;
     if (code < 0) {
         c.path = args.items[0];

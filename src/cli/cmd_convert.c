@@ -84,9 +84,15 @@ static int convert(const char *from, const char *to, const struct cli_list *name
                                      : write_onnx(&file.graph, to, &size, &err);
     char a[CLI_TEXT_BYTES], b[CLI_TEXT_BYTES];
     if (status == LEDGE_OK) {
+        char note[64] = "";
+        if (ledge && targets.n > 0 && packed == 0) {
+            (void)snprintf(note, sizeof note, ", no packed weights");
+        } else if (ledge && packed < targets.n) {
+            (void)snprintf(note, sizeof note, ", weights packed for %d of %d targets", (int)packed,
+                           (int)targets.n);
+        }
         printf("%s (%s) -> %s (%s)%s\n", from, cli_text_bytes((double)file.map.size, a), to,
-               cli_text_bytes((double)size, b),
-               ledge && targets.n > packed ? ", not packed for every target" : "");
+               cli_text_bytes((double)size, b), note);
     }
     cli_file_close(&file);
     return status == LEDGE_OK ? CLI_OK : cli_fail(&err);

@@ -108,18 +108,24 @@ static enum ledge_status wanted_shapes(const struct ledge_model *model,
     return LEDGE_OK;
 }
 
+int cli_session_check(const struct cli_session_options *options)
+{
+    const char *precision = options->precision;
+    if (options->max_bytes < 0 || options->threads < 0 || options->threads > 4096 ||
+        options->batch < 0 || options->batch > INT32_MAX) {
+        return cli_failf(CLI_USAGE, "--threads, --batch or --max-bytes is out of range");
+    }
+    if (precision != NULL && strcmp(precision, "f32") != 0 && strcmp(precision, "bf16") != 0) {
+        return cli_failf(CLI_USAGE, "--precision %.20s: f32 or bf16", precision);
+    }
+    return -1;
+}
+
 enum ledge_status cli_session_open(const char *path, const struct cli_session_options *options,
                                    const struct cli_tensors *inputs, struct ledge_model **model,
                                    struct ledge_session **session, struct ledge_error *err)
 {
-    if (options->max_bytes < 0 || options->threads < 0 || options->threads > 4096 ||
-        options->batch < 0 || options->batch > INT32_MAX) {
-        return ledge_fail(err, LEDGE_ERR_ARG, "--threads, --batch or --max-bytes is out of range");
-    }
     bool bf16 = options->precision != NULL && strcmp(options->precision, "bf16") == 0;
-    if (options->precision != NULL && !bf16 && strcmp(options->precision, "f32") != 0) {
-        return ledge_fail(err, LEDGE_ERR_ARG, "--precision %.20s: f32 or bf16", options->precision);
-    }
     bool opened = *model == NULL;
     if (opened) {
         const struct ledge_model_options how = cli_model_options(0);

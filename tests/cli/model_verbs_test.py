@@ -149,6 +149,15 @@ class ModelVerbs(unittest.TestCase):
                 converted += 1
         self.assertGreater(converted, 8)
         ledge("convert", MODELS / "conv.onnx", "-o", self.path / "model.txt", code=2)
+        packed = ledge("convert", MODELS / "conv.onnx", "-o", self.path / "m.ledge", "--target", "c").stdout
+        self.assertNotIn("packed", packed)
+        nothing = ledge("convert", self.write("r.onnx", model(b"Relu")), "-o", self.path / "m.ledge", "--target", "c").stdout
+        self.assertIn("no packed weights", nothing)
+
+    def test_session_options(self):
+        for verb in ("run", "bench", "check", "inspect"):
+            for wrong in (("--precision", "f8"), ("--threads", "5000"), ("--batch", "-1")):
+                self.assertIn(wrong[0], ledge(verb, MODELS / "conv.onnx", *wrong, code=2).stderr)
 
     def test_bench(self):
         report = as_json("bench", MODELS / "conv.onnx", "--runs", 20, "--profile", "--threads", 2)
