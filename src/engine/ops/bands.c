@@ -180,6 +180,15 @@ static struct ledge_blocked_rows *new_rows(const struct part *part, const struct
     return zeros != NULL ? rows : NULL;
 }
 
+/* Units are what threads share: of nine one does five. They stay as they are where a unit would
+ * have less than three blocks, whose tiles are as fast as those of four. */
+static void even_units(struct ledge_blocked_conv *expand)
+{
+    if (expand->out_blocks >= 3 * (expand->units + 1)) {
+        expand->units += expand->units % 2;
+    }
+}
+
 /* NULL: no memory. pays is set. */
 static struct ledge_bands *new_bands(const struct part parts[LEDGE_BANDS_PARTS],
                                      const struct setting *s, bool *pays)
@@ -193,6 +202,9 @@ static struct ledge_bands *new_bands(const struct part parts[LEDGE_BANDS_PARTS],
     if (bands == NULL || depth == NULL || (expand == NULL && parts[EXPAND].w != NULL) ||
         (project == NULL && parts[PROJECT].w != NULL)) {
         return NULL;
+    }
+    if (expand != NULL && expand->direct && expand->vector == NULL) {
+        even_units(expand);
     }
     bands->expand = expand;
     bands->depth = depth;
