@@ -115,6 +115,30 @@ static enum ledge_status specialise(struct ledge_plan *plan,
     return status;
 }
 
+/* What threads share nothing of was joined and cut for them all the same, if it multiplies. */
+static bool is_cut_in_vain(const struct ledge_plan *plan)
+{
+    bool multiplies = false, shared = plan->threads == 1;
+    for (int32_t s = 0; s < plan->n_steps; s++) {
+        multiplies = multiplies || plan->steps[s].ready.macs > 0;
+        shared = shared || plan->steps[s].shared;
+    }
+    return multiplies && !shared;
+}
+
+/* The plan of one thread, for a pool of options->threads. */
+static enum ledge_status create_alone(const struct ledge_graph *graph,
+                                      const struct ledge_plan_options *options,
+                                      const struct ledge_allocator *allocator,
+                                      struct ledge_plan **plan, struct ledge_error *err)
+{
+    struct ledge_plan_options alone = *options;
+    alone.threads = 1;
+    LEDGE_TRY(ledge_plan_create(graph, &alone, allocator, plan, err));
+    (*plan)->threads = options->threads;
+    return LEDGE_OK;
+}
+
 enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
                                     const struct ledge_plan_options *options,
                                     const struct ledge_allocator *allocator,
@@ -148,6 +172,10 @@ enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
     }
     if (status == LEDGE_OK) {
         status = prepare_steps(made, options, err);
+    }
+    if (status == LEDGE_OK && is_cut_in_vain(made)) {
+        ledge_plan_free(made);
+        return create_alone(graph, options, allocator, plan, err);
     }
     if (status == LEDGE_OK) {
         status = ledge_plan_pack(made, options, err);
