@@ -189,7 +189,7 @@ static bool may_be_bytes(const struct ledge_conv_i8 *conv)
     const struct ledge_geometry *g = &conv->g;
     int64_t k = ledge_volume(g->kernel) * g->in_channels;
     return conv->isa->bytes != NULL && conv->flip == 0 && !conv->planes && g->groups == 1 &&
-           g->in_channels % 8 == 0 && g->in_channels >= 32 && k >= 96 && k <= UINT16_MAX &&
+           g->in_channels % 8 == 0 && k >= 64 && k <= UINT16_MAX &&
            g->kernel[H] * g->kernel[W] <= 64 && ledge_volume(g->out) >= 16;
 }
 
@@ -219,7 +219,11 @@ void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung rung, int32_
     conv->group = conv->isa->group;
     conv->threads = threads > 1 ? threads : 1;
     lay_out(conv);
-    conv->may_be_bytes = may_be_bytes(conv);
+    if (may_be_bytes(conv)) {
+        struct ledge_conv_i8 other = *conv;
+        ledge_conv_i8_use_bytes(&other);
+        conv->may_be_bytes = other.units >= 8 && other.units % 2 == 0;
+    }
     size_t padding = padding_bytes(conv);
     size_t weights = conv->group_units * (size_t)conv->g.groups * sizeof(uint32_t);
     if (conv->may_be_bytes) {

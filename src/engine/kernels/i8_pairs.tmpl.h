@@ -18,20 +18,28 @@ static inline void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec 
 /* Windows of 3 x 3 or 5 x 5 whose columns lie side by side. All columns are zipped first: rows by
  * twos, of the last row two neighbouring columns. Then one vector's weights after the other stay in
  * registers. whole: x holds all bytes of a vector of i16, to be read as they are. */
-INLINE void zip_columns(const struct ledge_taps_i8 *t, const int side, const bool whole)
+INLINE void zip_columns(const struct ledge_taps_i8 *params, const int side, const bool whole)
 {
+    const struct ledge_taps_i8 t = *params; /* what is stored might be it */
     const int twos = side / 2, units = side * twos + twos + 1;
-    const int32_t columns = (t->pixels - 1) * t->advance + side;
+    const int32_t columns = (t.pixels - 1) * t.advance + side;
     ivec q[LEDGE_I8_ZIPPED + 1][3][TAPS_VECTORS];
     ivec last = {0};
+    const uint8_t *x[5];
+    int64_t at[5];
+    UNROLL
+    for (int i = 0; i < side; i++) {
+        x[i] = t.x[i];
+        at[i] = t.first * t.side[i];
+    }
     for (int32_t c = 0; c < columns; c++) {
-        const int64_t at = t->first + c;
-        const bool inside = at >= 0 && at < t->width;
+        const bool inside = t.first + c >= 0 && t.first + c < t.width;
         ivec row[5];
         UNROLL
         for (int i = 0; i < side; i++) {
-            const uint8_t *x = inside ? t->x[i] + at * t->side[i] : t->padding;
-            row[i] = whole ? widen_all(x) : widen(x, t->channels, t->flip);
+            const uint8_t *from = inside ? x[i] + at[i] : t.padding;
+            row[i] = whole ? widen_all(from) : widen(from, t.channels, t.flip);
+            at[i] += t.side[i];
         }
         UNROLL
         for (int i = 0; i < twos; i++) {
@@ -48,11 +56,12 @@ INLINE void zip_columns(const struct ledge_taps_i8 *t, const int side, const boo
         ivec w[5 * 2 + 3];
         UNROLL
         for (int i = 0; i < units; i++) {
-            w[i] = iv_load(t->w + (i * TAPS_VECTORS + v) * LANES);
+            w[i] = iv_load(t.w + (i * TAPS_VECTORS + v) * LANES);
         }
-        const ivec start = iv_load(t->offset + v * LANES);
-        for (int32_t p = 0; p < t->pixels; p++) {
-            ivec(*from)[3][TAPS_VECTORS] = q + p * t->advance + 1;
+        const ivec start = iv_load(t.offset + v * LANES);
+        ivec(*from)[3][TAPS_VECTORS] = q + 1;
+        int32_t *to = t.sums + v * LANES;
+        for (int32_t p = 0; p < t.pixels; p++, from += t.advance, to += TAPS_VECTORS * LANES) {
             ivec acc = start;
             UNROLL
             for (int i = 0; i < side * twos; i++) {
@@ -62,7 +71,7 @@ INLINE void zip_columns(const struct ledge_taps_i8 *t, const int side, const boo
             for (int i = 0; i <= twos; i++) {
                 acc = iv_dot(acc, from[2 * i][twos][v], w[side * twos + i]);
             }
-            iv_store(t->sums + (p * TAPS_VECTORS + v) * LANES, acc);
+            iv_store(to, acc);
         }
     }
 }

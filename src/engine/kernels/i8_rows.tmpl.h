@@ -105,10 +105,13 @@ static void run_rows(const struct ledge_rows_i8 *t)
  * nothing but saturation is asked for. */
 #define ROWS_PACKED(vectors) ((PACKED) > (vectors) ? (PACKED) / (vectors) : 1)
 
-INLINE void finish_float(const struct ledge_finish_i8 *f, const int vectors, const bool less,
+/* Parameters are copied where vectors are stored between their uses: these might be they. */
+INLINE void finish_float(const struct ledge_finish_i8 *params, const int vectors, const bool less,
                          const bool plain)
 {
-    const struct ledge_epilogue_i8 *e = f->epilogue;
+    const struct ledge_epilogue_i8 copy = *params->epilogue, *const e = &copy;
+    struct ledge_finish_i8 own = *params, *const f = &own;
+    own.epilogue = e;
     const int together = ROWS_PACKED(vectors);
     vec low = v_set1((float)(e->low - e->zero));
     vec high = v_set1((float)(e->high - e->zero));
@@ -248,8 +251,9 @@ LEDGE_KEEP(LEDGE_PART_FIXED)(VECTORS_TABLE(FIXED_FUNCTIONS))
 #define HAS_ZIPPED false
 #endif
 
-INLINE void taps_block(const struct ledge_taps_i8 *t, const bool whole, const int parts)
+INLINE void taps_block(const struct ledge_taps_i8 *params, const bool whole, const int parts)
 {
+    const struct ledge_taps_i8 own = *params, *const t = &own;
     const int64_t groups = t->taps / I8_GROUP;
     const int32_t n = whole ? TAPS_VECTORS * LANES : t->channels;
     for (int32_t p = 0; p < t->pixels; p++) {
@@ -289,8 +293,9 @@ INLINE void taps_block(const struct ledge_taps_i8 *t, const bool whole, const in
 
 /* Windows of 3 x 3 whose columns lie side by side: quads of a column serve up to three outputs.
  * advance: columns from one output to the next; 3: more than two. */
-INLINE void taps_columns(const struct ledge_taps_i8 *t, const int advance, const int parts)
+INLINE void taps_columns(const struct ledge_taps_i8 *params, const int advance, const int parts)
 {
+    const struct ledge_taps_i8 own = *params, *const t = &own;
     ivec q[3][COLUMN_UNITS * TAPS_VECTORS];
     int64_t at = t->first;
     column_quads(t, at, q[0]);
@@ -345,8 +350,9 @@ COLUMNS_TABLE(COLUMNS_FUNCTION)
 
 /* Windows of 5 x 5: all columns become quads first, two units of rows each, then one vector's
  * weights after the other stay in registers. */
-static void wide_columns(const struct ledge_taps_i8 *t)
+static void wide_columns(const struct ledge_taps_i8 *params)
 {
+    const struct ledge_taps_i8 own = *params, *const t = &own;
     enum { UNITS = 2, SIDE = 5, MOST = (LEDGE_I8_WIDE_PIXELS - 1) * 4 + SIDE };
     ivec q[MOST][UNITS * TAPS_VECTORS];
     const int32_t columns = (t->pixels - 1) * t->advance + SIDE;
