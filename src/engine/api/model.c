@@ -114,6 +114,7 @@ static enum ledge_status load_original(struct ledge_model *model, struct ledge_e
         ledge_graph_done(&model->original);
         return status;
     }
+    model->original.random_runs = &model->random_runs;
     model->has_original = true;
     return LEDGE_OK;
 }
@@ -160,6 +161,7 @@ static enum ledge_status create(struct ledge_map map, const void *bytes, size_t 
         destroy(made);
         return status;
     }
+    made->graph.random_runs = &made->random_runs;
     *model = made;
     return LEDGE_OK;
 }

@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 
+#include "engine/kernels/onnx_random.h"
 #include "engine/plan/plan.h"
 #include "engine/port/port.h"
 
@@ -35,8 +36,9 @@ struct ledge_model {
     struct ledge_map zeros; /* of graph's absent constants */
     struct ledge_packed packed;
     struct ledge_graph original;
-    struct ledge_tensor_info *inputs;  /* as declared in the file, in the graph's arena */
-    struct ledge_tensor_info *outputs; /* likewise */
+    struct ledge_random_runs random_runs; /* of nodes in any plan */
+    struct ledge_tensor_info *inputs;     /* as declared in the file, in the graph's arena */
+    struct ledge_tensor_info *outputs;    /* likewise */
     struct ledge_lock lock;
     uint64_t clock;
     struct ledge_cached_plan plans[LEDGE_PLAN_CACHE];

@@ -126,6 +126,7 @@ static bool copy_border(const struct ledge_graph *from, struct ledge_graph *to)
 enum ledge_status ledge_graph_copy(const struct ledge_graph *from, struct ledge_graph *to,
                                    struct ledge_error *err)
 {
+    to->random_runs = from->random_runs != NULL ? from->random_runs : to->random_runs;
     if (!copy_values(from, to) || !copy_nodes(from, to) || !copy_border(from, to)) {
         return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory to copy a graph of %d nodes",
                           (int)from->n_nodes);

@@ -37,6 +37,7 @@ struct ledge_graph *ledge_graph_sub(struct ledge_graph *graph)
         ledge_graph_init(sub, &graph->arena.allocator);
         sub->depth = graph->depth + 1;
         sub->extra_ops = graph->extra_ops;
+        sub->random_runs = graph->random_runs;
         sub->next = graph->subs;
         graph->subs = sub;
     }

@@ -105,7 +105,8 @@ struct ledge_state {
     int32_t init; /* constant of a fresh or reset run; -1: zeros */
 };
 
-struct ledge_op_table; /* ops/op.h */
+struct ledge_op_table;    /* ops/op.h */
+struct ledge_random_runs; /* kernels/onnx_random.h */
 
 /* A sub-graph (LEDGE_ATTR_GRAPH) is a graph of its own. What it reads of the graphs around it are
  * its last n_captures inputs, and the node lists those values after its own inputs, the captures of
@@ -131,7 +132,10 @@ struct ledge_graph {
     struct ledge_metadata *metadata;
     int32_t n_metadata, cap_metadata;
     const struct ledge_op_table
-        *extra_ops;      /* looked up before the built-in table; NULL for inference */
+        *extra_ops; /* looked up before the built-in table; NULL for inference */
+    /* Counts of random nodes (kernels/onnx_random.h), handed on to copies and sub-graphs; NULL:
+     * each plan counts from 0. BORROWED. */
+    struct ledge_random_runs *random_runs;
     bool allow_loose;    /* importers may leave large weights of Conv, Gemm, MatMul loose */
     int32_t *name_slots; /* hash index of value names: value index + 1, 0 free */
     int32_t n_name_slots;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* onnx_random.h -- numbers that look random. A counter-based generator: element i of run r of a
  * node is a function of (seed, r, i) alone, so the numbers are the same on every processor and for
- * any number of threads, and a plan just made begins again at r = 0. docs/numerics.md says it to
- * users. Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", Philox4x32-10;
- * normal numbers: Box and Muller 1958. */
+ * any number of threads. A model counts the runs of each node, whatever plan it stands in.
+ * docs/numerics.md says it to users. Source: Salmon et al. 2011, "Parallel random numbers: as easy
+ * as 1, 2, 3", Philox4x32-10; normal numbers: Box and Muller 1958. */
 #ifndef LEDGE_ENGINE_KERNELS_ONNX_RANDOM_H
 #define LEDGE_ENGINE_KERNELS_ONNX_RANDOM_H
 
@@ -24,7 +24,17 @@ struct ledge_random {
     uint64_t key;
     double a, b;
     int64_t classes, samples; /* of a row */
-    atomic_uint *runs;        /* of this plan so far */
+    atomic_uint *runs;        /* so far */
+};
+
+/* Runs of the nodes of a model, so that a node which is planned again goes on. All zeros: none yet;
+ * used by any thread. A node's name, as a number that is not 0, finds its place; where all are
+ * taken, a plan counts by itself. */
+struct ledge_random_runs {
+    struct {
+        atomic_ullong name;
+        atomic_uint runs;
+    } nodes[64];
 };
 enum ledge_status ledge_random_c(const struct ledge_kernel_call *call);
 

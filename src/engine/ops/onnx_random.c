@@ -25,6 +25,31 @@ bool ledge_onnx_is_random(const struct ledge_node *node)
             is(node, "Multinomial") || is(node, "Dropout"));
 }
 
+static uint64_t hash(const char *text)
+{
+    uint64_t key = 0xcbf29ce484222325u; /* FNV-1a */
+    for (; *text != '\0'; text++) {
+        key = (key ^ (uint8_t)*text) * 0x100000001b3u;
+    }
+    return key;
+}
+
+/* Where a node's runs are counted; NULL: nowhere yet, and there is no place. */
+static atomic_uint *runs_of(struct ledge_random_runs *all, const struct ledge_node *node)
+{
+    enum { PLACES = sizeof all->nodes / sizeof all->nodes[0] };
+    unsigned long long name = hash(node->name) | 1;
+    for (uint64_t i = 0; all != NULL && i < PLACES; i++) {
+        unsigned long long found = 0;
+        uint64_t place = (name / 2 + i) % PLACES;
+        if (atomic_compare_exchange_strong(&all->nodes[place].name, &found, name) ||
+            found == name) {
+            return &all->nodes[place].runs;
+        }
+    }
+    return NULL;
+}
+
 static enum ledge_status ready(struct ledge_op_prepare *prepare, struct ledge_random params)
 {
     const struct ledge_node *node = prepare->node;
@@ -36,16 +61,16 @@ static enum ledge_status ready(struct ledge_op_prepare *prepare, struct ledge_ra
     } else if (seed != NULL && seed->type == LEDGE_ATTR_INT) { /* Dropout's */
         params.key = (uint64_t)2 << 32 ^ (uint64_t)seed->i;
     } else {
-        params.key = 0xcbf29ce484222325u; /* FNV-1a */
-        for (const char *at = node->name; *at != '\0'; at++) {
-            params.key = (params.key ^ (uint8_t)*at) * 0x100000001b3u;
-        }
+        params.key = hash(node->name);
     }
-    params.runs = LEDGE_NEW(prepare->memory, atomic_uint);
+    params.runs = runs_of(prepare->graph->random_runs, node);
     if (params.runs == NULL) {
-        return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
+        params.runs = LEDGE_NEW(prepare->memory, atomic_uint);
+        if (params.runs == NULL) {
+            return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
+        }
+        atomic_init(params.runs, 0);
     }
-    atomic_init(params.runs, 0);
     return ledge_onnx_ready(prepare, ledge_random_c, "Random_c", &params, sizeof params);
 }
 

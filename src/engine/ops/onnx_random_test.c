@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "engine/kernels/onnx_random.h"
 #include "engine/run/testing.h"
 
 enum { N = 20000 };
@@ -54,6 +55,33 @@ static void test_runs_and_seeds(void **state)
         assert_memory_not_equal(test_result(&net, 2, TEST_SHAPE(N)), first[2], sizeof first[2]);
         test_stop(&net);
     }
+    test_done(&net);
+}
+
+/* A node that is planned again goes on where the other plan stopped, if the graph keeps counts. */
+static void test_planned_again(void **state)
+{
+    (void)state;
+    static float drawn[4][N];
+    static struct ledge_random_runs runs;
+    struct test_net net;
+    test_init(&net);
+    test_output(&net, source(&net, "RandomUniform", 3));
+    for (int i = 0; i < 4; i++) { /* two runs of one plan; with counts: one each of two plans */
+        net.graph.random_runs = i < 2 ? NULL : &runs;
+        if (i == 1) {
+            assert_int_equal(ledge_run_once(net.run, &net.err), LEDGE_OK);
+        } else {
+            test_run(&net, LEDGE_RUNG_C, 1);
+        }
+        memcpy(drawn[i], test_result(&net, 0, TEST_SHAPE(N)), sizeof drawn[i]);
+        if (i > 0) {
+            test_stop(&net);
+        }
+    }
+    assert_memory_not_equal(drawn[0], drawn[1], sizeof drawn[0]);
+    assert_memory_equal(drawn[0], drawn[2], sizeof drawn[0]);
+    assert_memory_equal(drawn[1], drawn[3], sizeof drawn[0]);
     test_done(&net);
 }
 
@@ -134,6 +162,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_runs_and_seeds),
+        cmocka_unit_test(test_planned_again),
         cmocka_unit_test(test_moments),
         cmocka_unit_test(test_choices),
     };

@@ -149,6 +149,7 @@ static bool build_alone(struct ledge_late *late, struct step *step)
     ledge_graph_done(graph);
     ledge_graph_init(graph, &late->memory.allocator);
     graph->extra_ops = late->plan->graph.extra_ops;
+    graph->random_runs = late->plan->graph.random_runs;
     int32_t *in = LEDGE_NEW_ARRAY(&graph->arena, int32_t, (size_t)node->n_in);
     int32_t *out = LEDGE_NEW_ARRAY(&graph->arena, int32_t, (size_t)node->n_out);
     bool good = in != NULL && out != NULL;

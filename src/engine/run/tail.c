@@ -98,6 +98,7 @@ enum ledge_status ledge_tail_build(struct ledge_tail *tail, const struct ledge_p
     const struct ledge_graph *from = &plan->graph;
     ledge_graph_init(&tail->graph, allocator);
     tail->graph.extra_ops = from->extra_ops;
+    tail->graph.random_runs = from->random_runs;
     struct building building = {
         .tail = tail,
         .from = from,
