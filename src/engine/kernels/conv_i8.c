@@ -286,6 +286,8 @@ struct job {
     uint8_t *scratch;
     const uint8_t *table;
     int64_t pixels, chunk, parts;
+    int64_t first; /* pixel that y begins with */
+    int64_t top;   /* row of the padded picture that a copy begins with */
 };
 
 /* n pixels as units; bytes from one channel to the next, from one pixel to the next. */
@@ -346,7 +348,7 @@ static void copy_row(void *arg, int32_t index, int32_t worker)
     const struct ledge_conv_i8 *conv = job->conv;
     const struct ledge_geometry *g = &conv->g;
     int64_t y = index - g->pad[H];
-    uint8_t *to = job->copy + index * conv->columns * conv->pixel_bytes;
+    uint8_t *to = job->copy + (index - job->top) * conv->columns * conv->pixel_bytes;
     if (y < 0 || y >= g->in[H]) {
         pad_pixels(job, to, conv->columns);
         return;
@@ -378,7 +380,7 @@ static void point_tap(const struct job *job, int64_t y, int64_t x, int64_t n, co
     }
     int64_t left = x < conv->columns ? ceil_div(conv->columns - x, step) : 0;
     int64_t end = n - i < left ? n : i + left;
-    int64_t from = (y * conv->columns + x) * conv->pixel_bytes;
+    int64_t from = ((y - job->top) * conv->columns + x) * conv->pixel_bytes;
     for (; i < end; i++, from += move) {
         table[i * taps] = job->source + from;
     }
@@ -539,7 +541,7 @@ static void finish_rows(const struct job *job, struct ledge_finish_i8 *f, int64_
         store_single(job, f, pixel, channel);
         return;
     }
-    f->y = job->y + pixel * f->ldy + channel;
+    f->y = job->y + (pixel - job->first) * f->ldy + channel;
     conv->isa->finish(f);
     if (job->table != NULL) {
         conv->isa->lookup(job->table, f->y, f->y, f->rows, f->n, f->ldy);
@@ -726,19 +728,76 @@ static void divide(struct job *job)
     job->parts = job->parts < conv->panels ? job->parts : conv->panels;
 }
 
+static struct job job_of(const struct ledge_kernel_call *call)
+{
+    const struct ledge_conv_i8 *conv = call->params;
+    return (struct job){.conv = conv,
+                        .call = call,
+                        .padding = (const uint8_t *)call->packed + conv->padding_at,
+                        .table = conv->table > 0 ? call->in[conv->table]->data : NULL,
+                        .pixels = ledge_volume(conv->g.out)};
+}
+
+bool ledge_conv_i8_is_flat(const struct ledge_conv_i8 *conv)
+{
+    const struct ledge_geometry *g = &conv->g;
+    return g->batch == 1 && g->in[H] == 1 && g->in[W] == g->out[W] && ledge_volume(g->kernel) == 1;
+}
+
+/* Rows of the padded picture under so many rows of outputs. */
+static int64_t rows_under(const struct ledge_geometry *g, int64_t rows)
+{
+    return (rows - 1) * g->stride[H] + (g->kernel[H] - 1) * g->dilation[H] + 1;
+}
+
+size_t ledge_conv_i8_part_scratch(const struct ledge_conv_i8 *conv, int64_t rows, int64_t width)
+{
+    int64_t pixels =
+        ledge_conv_i8_is_flat(conv) ? rows * width : rows_under(&conv->g, rows) * conv->columns;
+    return conv->worker_bytes + (conv->copy ? align((size_t)(pixels * conv->pixel_bytes)) : 0);
+}
+
+void ledge_conv_i8_pixels(const struct ledge_kernel_call *call, const uint8_t *x, int64_t at,
+                          int64_t n, uint8_t *y, uint8_t *scratch)
+{
+    const struct ledge_conv_i8 *conv = call->params;
+    const struct ledge_geometry *g = &conv->g;
+    struct job job = job_of(call);
+    job.x = job.source = x;
+    job.y = y;
+    job.copy = scratch + conv->worker_bytes;
+    bool flat = ledge_conv_i8_is_flat(conv);
+    if (flat) {
+        at = 0;
+    }
+    job.first = at;
+    if (conv->copy) {
+        job.source = job.copy;
+        if (flat) {
+            copy_pixels(&job, x, n, job.copy);
+        } else {
+            int64_t rows = (at + n - 1) / g->out[W] - at / g->out[W] + 1;
+            job.top = at / g->out[W] * g->stride[H];
+            for (int64_t i = 0; i < rows_under(g, rows); i++) {
+                copy_row(&job, (int32_t)(job.top + i), 0);
+            }
+        }
+    }
+    for (int64_t end = at + n, some; at < end; at += some) {
+        some = end - at < conv->chunk ? end - at : conv->chunk;
+        run_chunk(&job, at, some, 0, 0, conv->panels, scratch);
+    }
+}
+
 enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
 {
     const struct ledge_conv_i8 *conv = call->params;
     const struct ledge_geometry *g = &conv->g;
-    struct job job = {.conv = conv,
-                      .call = call,
-                      .x = call->in[conv->input]->data,
-                      .padding = (const uint8_t *)call->packed + conv->padding_at,
-                      .y = call->out[0]->data,
-                      .table = conv->table > 0 ? call->in[conv->table]->data : NULL,
-                      .copy = call->scratch,
-                      .scratch = (uint8_t *)call->scratch + conv->copy_bytes,
-                      .pixels = ledge_volume(g->out)};
+    struct job job = job_of(call);
+    job.x = call->in[conv->input]->data;
+    job.y = call->out[0]->data;
+    job.copy = call->scratch;
+    job.scratch = (uint8_t *)call->scratch + conv->copy_bytes;
     int64_t element = (int64_t)ledge_dtype_size(call->out[0]->dtype);
     divide(&job);
     int64_t tasks = ceil_div(job.pixels, job.chunk) * g->groups * job.parts;

@@ -107,6 +107,16 @@ struct ledge_rest_i8 *ledge_conv_i8_rest(const struct ledge_conv_i8 *conv, const
 
 enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call);
 
+/* A part of that, for kernels that join convolutions (bands_i8.h). call: params, packed and the
+ * list of inputs are read. Of one group, its results are bytes of an NHWC picture. */
+bool ledge_conv_i8_is_flat(const struct ledge_conv_i8 *conv); /* pixel by pixel */
+/* Bytes of scratch for `rows` rows of outputs of that width. */
+size_t ledge_conv_i8_part_scratch(const struct ledge_conv_i8 *conv, int64_t rows, int64_t width);
+/* n pixels of outputs, from number at on, whose first one goes to y. x: the picture; where pixels
+ * are all there is, its pixel number `at`. */
+void ledge_conv_i8_pixels(const struct ledge_kernel_call *call, const uint8_t *x, int64_t at,
+                          int64_t n, uint8_t *y, uint8_t *scratch);
+
 /* -- depthwise: as many outputs as inputs, each channel for itself -- */
 
 struct ledge_depthwise_i8 {
@@ -136,6 +146,11 @@ void ledge_depthwise_i8_pack(const struct ledge_depthwise_i8 *dw,
                              const struct ledge_weights_i8 *weights, void *packed,
                              const struct ledge_lists_i8 *lists);
 enum ledge_status ledge_depthwise_i8(const struct ledge_kernel_call *call);
+
+/* Rows r0 .. r1 - 1 of one picture's outputs to y, for kernels that join convolutions; row r of
+ * inputs stands at row r % ring of x. call: params, packed and the list of inputs are read. */
+void ledge_depthwise_i8_rows(const struct ledge_kernel_call *call, const uint8_t *x, int64_t ring,
+                             int64_t r0, int64_t r1, uint8_t *y);
 
 /* Weight without its zero point, -255 .. 255. */
 static inline int32_t ledge_weight_i8(const struct ledge_weights_i8 *w, int64_t channel,

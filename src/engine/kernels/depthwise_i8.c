@@ -193,8 +193,22 @@ struct job {
     const struct ledge_kernel_call *call;
     const uint8_t *x;
     uint8_t *y;
+    int64_t ring;  /* rows that x has room for: row r stands at r % ring */
+    int64_t first; /* number of the row that y begins with */
     int64_t parts; /* of the channels, for threads */
 };
+
+/* Row iy of a picture; NULL: it lies outside. */
+static const uint8_t *row_at(const struct job *job, int64_t picture, int64_t iy)
+{
+    const struct ledge_geometry *g = &job->dw->g;
+    if (iy < 0 || iy >= g->in[H]) {
+        return NULL;
+    }
+    int64_t row = picture * g->in[H] + iy;
+    row = row < job->ring ? row : row % job->ring;
+    return job->x + row * g->in[W] * g->in_channels;
+}
 
 /* Pointers of the pixel at column ox of a row, and how they move on. */
 static void point(const struct job *job, int64_t picture, int64_t oy, int64_t ox, int64_t merged,
@@ -208,13 +222,13 @@ static void point(const struct job *job, int64_t picture, int64_t oy, int64_t ox
         step[t] = 0;
     }
     for (int64_t ky = 0; ky < g->kernel[H]; ky++) {
-        int64_t iy = oy * g->stride[H] - g->pad[H] + ky * g->dilation[H];
+        const uint8_t *row =
+            row_at(job, picture, oy * g->stride[H] - g->pad[H] + ky * g->dilation[H]);
         for (int64_t kx = 0; kx < g->kernel[W]; kx++) {
             int64_t t = place_of(dw, ky * g->kernel[W] + kx);
             int64_t ix = ox * g->stride[W] - g->pad[W] + kx * g->dilation[W];
-            bool inside = iy >= 0 && iy < g->in[H] && ix >= 0 && ix < g->in[W];
-            int64_t at = ((picture * g->in[H] + iy) * g->in[W] + ix) * g->in_channels;
-            x[t] = inside ? job->x + at : padding;
+            bool inside = row != NULL && ix >= 0 && ix < g->in[W];
+            x[t] = inside ? row + ix * g->in_channels : padding;
             step[t] = inside ? merged * g->stride[W] * g->in_channels : 0;
         }
     }
@@ -246,8 +260,8 @@ static void run_blocks(const struct job *job, const struct target *to, struct le
                                      .rows = to->n,
                                      .vectors = dw->isa->taps_vectors,
                                      .ldy = present};
-    uint8_t *y =
-        job->y + ((to->picture * g->out[H] + to->oy) * g->out[W] + to->ox) * g->in_channels;
+    int64_t row = to->picture * g->out[H] + to->oy - job->first;
+    uint8_t *y = job->y + (row * g->out[W] + to->ox) * g->in_channels;
     for (int64_t t = 0; t < n_x; t++) {
         x[t] += to->b0 * channels;
     }
@@ -294,11 +308,9 @@ static void run_columns(const struct job *job, const struct target *to)
         .padding = (const uint8_t *)job->call->packed + padding_at(dw),
     };
     for (int64_t ky = 0; ky < g->kernel[H]; ky++) {
-        int64_t iy = to->oy * g->stride[H] - g->pad[H] + ky * g->dilation[H];
-        bool inside = iy >= 0 && iy < g->in[H];
-        int64_t row = (to->picture * g->in[H] + iy) * g->in[W] * g->in_channels;
-        x[ky] = inside ? job->x + row : taps.padding;
-        taps.side[ky] = inside ? g->in_channels : 0;
+        x[ky] = row_at(job, to->picture, to->oy * g->stride[H] - g->pad[H] + ky * g->dilation[H]);
+        taps.side[ky] = x[ky] != NULL ? g->in_channels : 0;
+        x[ky] = x[ky] != NULL ? x[ky] : taps.padding;
     }
     run_blocks(job, to, &taps, x, g->kernel[H]);
 }
@@ -329,18 +341,11 @@ static void choose(const struct ledge_depthwise_i8 *dw, int64_t ox, struct targe
     to->n = (int32_t)(n < most ? n : most);
 }
 
-/* A row, or a part of its channels: parts one behind the other, as a convolution whose threads
- * share channels left them. */
-static void one_row(void *arg, int32_t index, int32_t worker)
+/* Blocks b0 .. b1 - 1 of a row of outputs. */
+static void run_row(const struct job *job, int64_t picture, int64_t oy, int64_t b0, int64_t b1)
 {
-    (void)worker;
-    const struct job *job = arg;
     const struct ledge_geometry *g = &job->dw->g;
-    int64_t rows = g->batch * g->out[H], part = index / rows, row = index % rows;
-    struct target to = {.picture = row / g->out[H],
-                        .oy = row % g->out[H],
-                        .b0 = part * job->dw->blocks / job->parts,
-                        .b1 = (part + 1) * job->dw->blocks / job->parts};
+    struct target to = {.picture = picture, .oy = oy, .b0 = b0, .b1 = b1};
     for (; to.ox < g->out[W]; to.ox += to.n * to.merged) {
         choose(job->dw, to.ox, &to);
         if (job->dw->columns) {
@@ -351,6 +356,29 @@ static void one_row(void *arg, int32_t index, int32_t worker)
     }
 }
 
+/* A row, or a part of its channels: parts one behind the other, as a convolution whose threads
+ * share channels left them. */
+static void one_row(void *arg, int32_t index, int32_t worker)
+{
+    (void)worker;
+    const struct job *job = arg;
+    const struct ledge_geometry *g = &job->dw->g;
+    int64_t rows = g->batch * g->out[H], part = index / rows, row = index % rows;
+    run_row(job, row / g->out[H], row % g->out[H], part * job->dw->blocks / job->parts,
+            (part + 1) * job->dw->blocks / job->parts);
+}
+
+void ledge_depthwise_i8_rows(const struct ledge_kernel_call *call, const uint8_t *x, int64_t ring,
+                             int64_t r0, int64_t r1, uint8_t *y)
+{
+    const struct ledge_depthwise_i8 *dw = call->params;
+    const struct job job = {
+        .dw = dw, .call = call, .x = x, .y = y, .ring = ring, .first = r0, .parts = 1};
+    for (int64_t row = r0; row < r1; row++) {
+        run_row(&job, 0, row, 0, dw->blocks);
+    }
+}
+
 enum ledge_status ledge_depthwise_i8(const struct ledge_kernel_call *call)
 {
     const struct ledge_depthwise_i8 *dw = call->params;
@@ -358,6 +386,7 @@ enum ledge_status ledge_depthwise_i8(const struct ledge_kernel_call *call)
                       .call = call,
                       .x = call->in[dw->input]->data,
                       .y = call->out[0]->data,
+                      .ring = dw->g.batch * dw->g.in[H],
                       .parts = 1};
     int64_t threads = ledge_pool_threads(call->pool), rows = dw->g.batch * dw->g.out[H];
     if (threads > 1 && dw->merged == 1 && rows < ROWS_OF_A_THREAD * threads) {

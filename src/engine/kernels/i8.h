@@ -199,7 +199,7 @@ struct ledge_i8_kernels {
     /* sums[c] += x[c] as u8, for pixels that lie step bytes apart */
     void (*add_pixels)(const uint8_t *x, int64_t pixels, int64_t step, int64_t n, uint8_t flip,
                        int32_t *sums);
-    const char *conv, *depthwise, *gemm, *binary_name, *quantize_name, *mean,
+    const char *conv, *depthwise, *gemm, *binary_name, *quantize_name, *mean, *bands,
         *table; /* for reports */
 };
 

@@ -147,5 +147,6 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     .binary_name = "binary_i8_" #isa,              \
                                                     .quantize_name = "quantize_i8_" #isa,          \
                                                     .mean = "mean_i8_" #isa,                       \
+                                                    .bands = "bands_i8_" #isa,                     \
                                                     .table = "byte_table_" #isa}
 /* clang-format on */

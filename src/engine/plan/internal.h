@@ -45,6 +45,11 @@ LEDGE_NODISCARD enum ledge_status ledge_plan_bands(struct ledge_plan *plan,
                                                    const struct ledge_plan_options *options,
                                                    struct ledge_error *err);
 
+/* bands_i8.c: join prepared steps that are chains of 8-bit convolutions. */
+LEDGE_NODISCARD enum ledge_status ledge_plan_bands_i8(struct ledge_plan *plan,
+                                                      const struct ledge_plan_options *options,
+                                                      struct ledge_error *err);
+
 /* share.c: set `shared` of all steps that are prepared. */
 void ledge_plan_share(struct ledge_plan *plan, const struct ledge_plan_options *options);
 

@@ -94,8 +94,13 @@ static enum ledge_status prepare_steps(struct ledge_plan *plan,
         if (plan->threads > 1 && !step->shared && step->ready.macs > 0) {
             LEDGE_TRY(prepare_step(plan, step, options, 1, err));
         }
-        if (step->ready.scratch_bytes > plan->scratch_bytes) {
-            plan->scratch_bytes = step->ready.scratch_bytes;
+    }
+    LEDGE_KEEP(LEDGE_PASS_NHWC)
+    (LEDGE_TRY(ledge_plan_bands_i8(plan, options, err));) for (int32_t s = 0; s < plan->n_steps;
+                                                               s++)
+    {
+        if (plan->steps[s].ready.scratch_bytes > plan->scratch_bytes) {
+            plan->scratch_bytes = plan->steps[s].ready.scratch_bytes;
         }
     }
     return LEDGE_OK;
