@@ -160,6 +160,7 @@ static void run_tile(const struct ledge_blocked_tile *t)
 {
     static const tile_fn table[TILE_BLOCKS][TILE_ROWS][2] = {TILE_SHAPES(ENTRY)};
     table[t->blocks - 1][t->pixels - 1][t->planar ? 1 : 0](t);
+    v_done();
 }
 
 /* -- depthwise convolution ------------------------------------------------------------------------
@@ -322,6 +323,7 @@ static void run_row(const struct ledge_blocked_row *r)
     } else {
         any_row(r);
     }
+    v_done();
 }
 
 #ifdef NO_NARROW
@@ -393,6 +395,7 @@ static void run_narrow(const struct ledge_blocked_narrow *p)
     static void (*const table[][2])(const struct ledge_blocked_narrow *p) = {
         NARROW_WIDTHS(NARROW_ENTRY)};
     table[p->width - 1][p->stride - 1](p);
+    v_done();
 }
 #endif
 
@@ -442,6 +445,7 @@ static void run_wino_in(const struct ledge_blocked_wino_in *in)
             }
         }
     }
+    v_done();
 }
 
 /* Six points -> four outputs. */
@@ -488,6 +492,7 @@ static void run_wino_out(const struct ledge_blocked_wino_out *o)
             }
         }
     }
+    v_done();
 }
 
 /* -- pooling, moving ------------------------------------------------------------------------------
@@ -516,6 +521,7 @@ static void run_max(const struct ledge_blocked_max *m)
         vec best = to - from == 3 ? largest(m, from, 3) : largest(m, from, to - from);
         v_store(m->y + o * LANES, v_clamp(best, v_set1(m->low), v_set1(m->high)));
     }
+    v_done();
 }
 
 /* Four running sums for each row: the latency of one addition does not bind. */
@@ -537,6 +543,7 @@ static void run_sum(const struct ledge_blocked_window *w)
     }
     vec all = v_times(v_add(v_add(sum[0], sum[1]), v_add(sum[2], sum[3])), v_set1(w->scale));
     v_store(w->y, v_clamp(all, v_set1(w->low), v_set1(w->high)));
+    v_done();
 }
 
 /* e^-x, x from -88 to 87 (clamped): 2^n times a polynomial of the rest, |rest| <= ln(2) / 2, with
@@ -589,6 +596,7 @@ static void run_activate(const struct ledge_blocked_activation *a, const float *
         break;
     }
 #undef EACH_VECTOR
+    v_done();
 }
 
 static void run_gate(const float *x, const float *gate, int64_t n, float *y)
@@ -597,6 +605,7 @@ static void run_gate(const float *x, const float *gate, int64_t n, float *y)
     for (int64_t i = 0; i < n * LANES; i += LANES) {
         v_store(y + i, v_times(v_load(x + i), g));
     }
+    v_done();
 }
 
 static void run_mix(const struct ledge_blocked_mix *m)
@@ -608,6 +617,7 @@ static void run_mix(const struct ledge_blocked_mix *m)
         }
         v_store(m->y + p, v);
     }
+    v_done();
 }
 
 static void run_gather(const float *from, int64_t step, int64_t n, float *to)
@@ -615,6 +625,7 @@ static void run_gather(const float *from, int64_t step, int64_t n, float *to)
     for (int64_t i = 0; i < n; i++) {
         v_store(to + i * LANES, v_load(from + i * step));
     }
+    v_done();
 }
 
 static void run_every(const float *from, int64_t step, int64_t n, float *to)
@@ -629,6 +640,7 @@ static void run_every(const float *from, int64_t step, int64_t n, float *to)
     int32_t left = (int32_t)(n - i);
     if (step == 1 && left > 0) {
         v_store_first(to + i, left, v_load_lanes(from + i, 0, left));
+        v_done();
         return;
     }
     if (step == 2 && left > 0) {
@@ -636,11 +648,13 @@ static void run_every(const float *from, int64_t step, int64_t n, float *to)
         vec a = v_load_lanes(from + 2 * i, 0, last - more);
         vec b = more > 0 ? v_load_lanes(from + 2 * i + LANES, 0, more) : v_set1(0);
         v_store_first(to + i, left, v_even(a, b));
+        v_done();
         return;
     }
     for (; i < n; i++) {
         to[i] = from[i * step];
     }
+    v_done();
 }
 
 #define BLOCKED_KERNELS(isa, its_rung)                                                             \

@@ -16,17 +16,17 @@
 
 enum { LANES = 8, ROWS = 4, BLOCK = 32 };
 
-static inline __m256i load(const void *p)
+INLINE __m256i load(const void *p)
 {
     return _mm256_loadu_si256(p);
 }
 
-static inline void store(void *p, __m256i v)
+INLINE void store(void *p, __m256i v)
 {
     _mm256_storeu_si256(p, v);
 }
 
-static inline __m256i spread(const void *p)
+INLINE __m256i spread(const void *p)
 {
     int32_t x;
     memcpy(&x, p, sizeof x);
@@ -108,6 +108,7 @@ void ledge_turn_avx2(const struct ledge_bytes_i8 *b, uint8_t *turned)
             }
         }
     }
+    _mm256_zeroupper();
 }
 
 /* A list's products with 32 rows of `turned`, as i16: 0 .. 7 and 16 .. 23, the others. */
@@ -261,6 +262,7 @@ void ledge_bytes_avx2(const struct ledge_bytes_i8 *b)
     for (; at < b->rows; at++) {
         tiles[b->vectors - 1][0](b, at);
     }
+    _mm256_zeroupper();
 }
 #else
 typedef int ledge_bytes_avx2_empty;

@@ -129,6 +129,7 @@ static void run_tile(const struct ledge_tile_f32 *t)
 {
     static const tile_fn table[TILE_ROWS][2][2] = {ROW_COUNTS(ENTRY)};
     table[t->rows - 1][t->k_major ? 0 : 1][t->cols > LANES ? 1 : 0](t);
+    v_done();
 }
 
 /* `panels` panels of two vectors from panel p on, or one of one vector. */
@@ -197,6 +198,7 @@ static void run_vector(const struct ledge_vector_f32 *t)
     for (; p < t->last; p++) {
         vector_panels(t, p, 1, 1);
     }
+    v_done();
 }
 
 /* Most vectors are one span: a plain load. Lanes are moved as bits: the integer kernels use it,
@@ -226,6 +228,7 @@ static void run_columns(const struct ledge_columns_f32 *c)
             channel += c->channel_stride;
         }
     }
+    v_done();
 }
 
 /* Lanes of the vector at elements at .. at + LANES - 1 that lie in a row of `width`. */
@@ -321,6 +324,7 @@ static void run_spread(const struct ledge_spread *s, const float *channel, float
             }
         }
     }
+    v_done();
 }
 
 /* `rows` by `vectors` outputs at a time. The last vector of a row may be partial. */
@@ -441,6 +445,7 @@ static void run_plane(const struct ledge_plane_f32 *p)
 {
     if (p->rows_of_3) {
         plane_3x3(p);
+        v_done();
         return;
     }
     for (int64_t w = 0; w < p->width; w += PLANE_VECTORS * LANES) {
@@ -455,6 +460,7 @@ static void run_plane(const struct ledge_plane_f32 *p)
             plane_columns(p, w, 1, 4);
         }
     }
+    v_done();
 }
 
 INLINE void pixel_block(const struct ledge_pixels_f32 *p, int64_t i, int64_t c, const int pixels,
@@ -500,6 +506,7 @@ static void run_pixels(const struct ledge_pixels_f32 *p)
             pixel_block(p, i, c, 1, n);
         }
     }
+    v_done();
 }
 
 #define F32_KERNELS(isa, its_rung)                                                                 \

@@ -12,10 +12,19 @@
 #else
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
+#ifndef INLINE
 #define INLINE static inline __attribute__((always_inline))
+#endif
+/* What loses by being made small, in files that are: loops that are left to the compiler to make
+ * vectors of, and those that it schedules worse. */
+#if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) && defined(__x86_64__)
+#define FAST __attribute__((optimize("O3")))
+#else
+#define FAST
+#endif
 
 #if I8_GROUP == 4
-static void run_row(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, void *to)
+FAST static void run_row(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, void *to)
 {
     (void)zero;
     uint8_t *bytes = to;
@@ -36,7 +45,7 @@ static int64_t units_of_3(const struct ledge_units_i8 *u, uint32_t flip)
     return x;
 }
 
-static void run_units(const struct ledge_units_i8 *u)
+FAST static void run_units(const struct ledge_units_i8 *u)
 {
     static const uint8_t none[1] = {0};
     const uint8_t *src[4];
@@ -74,7 +83,7 @@ static void run_units(const struct ledge_units_i8 *u)
     }
 }
 #else
-static void run_row(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, void *to)
+FAST static void run_row(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, void *to)
 {
     int16_t *wide = to;
     for (int64_t i = 0; i < n; i++) {
@@ -82,7 +91,7 @@ static void run_row(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, v
     }
 }
 
-static void run_units(const struct ledge_units_i8 *u)
+FAST static void run_units(const struct ledge_units_i8 *u)
 {
     int16_t *to = (int16_t *)(void *)u->units;
     const uint8_t *a = u->src[0];

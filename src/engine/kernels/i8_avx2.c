@@ -13,53 +13,53 @@ enum { SUB = 4, TAPS_VECTORS = 2 };
 
 typedef __m256i ivec;
 
-static inline ivec iv_set1(uint32_t x)
+INLINE ivec iv_set1(uint32_t x)
 {
     return _mm256_set1_epi32((int32_t)x);
 }
 
-static inline ivec iv_load(const void *p)
+INLINE ivec iv_load(const void *p)
 {
     return _mm256_loadu_si256(p);
 }
 
-static inline void iv_store(int32_t *p, ivec v)
+INLINE void iv_store(int32_t *p, ivec v)
 {
     _mm256_storeu_si256((__m256i *)(void *)p, v);
 }
 
-static inline ivec iv_add(ivec a, ivec b)
+INLINE ivec iv_add(ivec a, ivec b)
 {
     return _mm256_add_epi32(a, b);
 }
 
-static inline ivec iv_dot(ivec acc, ivec a, ivec b)
+INLINE ivec iv_dot(ivec acc, ivec a, ivec b)
 {
     return _mm256_add_epi32(acc, _mm256_madd_epi16(a, b));
 }
 
-static inline vec iv_to_float(ivec a)
+INLINE vec iv_to_float(ivec a)
 {
     return _mm256_cvtepi32_ps(a);
 }
 
-static inline vec v_mul(vec a, vec b)
+INLINE vec v_mul(vec a, vec b)
 {
     return _mm256_mul_ps(a, b);
 }
 
 /* NaN becomes low. */
-static inline vec v_clamp_number(vec x, vec low, vec high)
+INLINE vec v_clamp_number(vec x, vec low, vec high)
 {
     return _mm256_min_ps(_mm256_max_ps(x, low), high);
 }
 
-static inline ivec iv_round(vec x)
+INLINE ivec iv_round(vec x)
 {
     return _mm256_cvtps_epi32(x);
 }
 
-static inline void iv_store_bytes(uint8_t *p, ivec v)
+INLINE void iv_store_bytes(uint8_t *p, ivec v)
 {
     __m256i low = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0,
                                    4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
@@ -68,56 +68,56 @@ static inline void iv_store_bytes(uint8_t *p, ivec v)
     _mm_storel_epi64((__m128i *)(void *)p, halves);
 }
 
-static inline ivec iv_spread(const uint8_t *p)
+INLINE ivec iv_spread(const uint8_t *p)
 {
     int32_t x;
     memcpy(&x, p, sizeof x);
     return _mm256_set1_epi32(x);
 }
 
-static inline ivec iv_load_bytes(const uint8_t *p)
+INLINE ivec iv_load_bytes(const uint8_t *p)
 {
     return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
 }
 
-static inline ivec iv_xor(ivec a, ivec b)
+INLINE ivec iv_xor(ivec a, ivec b)
 {
     return _mm256_xor_si256(a, b);
 }
 
-static inline ivec iv_clamp(ivec x, int32_t low, int32_t high)
+INLINE ivec iv_clamp(ivec x, int32_t low, int32_t high)
 {
     return _mm256_min_epi32(_mm256_max_epi32(x, _mm256_set1_epi32(low)), _mm256_set1_epi32(high));
 }
 
-static inline vec v_sub(vec a, vec b)
+INLINE vec v_sub(vec a, vec b)
 {
     return _mm256_sub_ps(a, b);
 }
 
-static inline vec v_div(vec a, vec b)
+INLINE vec v_div(vec a, vec b)
 {
     return _mm256_div_ps(a, b);
 }
 
-static inline bool v_unsure(vec x, ivec rounded, float limit)
+INLINE bool v_unsure(vec x, ivec rounded, float limit)
 {
     vec gap = _mm256_andnot_ps(v_set1(-0.0f), v_sub(x, iv_to_float(rounded)));
     return _mm256_movemask_ps(_mm256_cmp_ps(gap, v_set1(limit), _CMP_GT_OQ)) != 0;
 }
 
-static inline ivec iv_sub(ivec a, ivec b)
+INLINE ivec iv_sub(ivec a, ivec b)
 {
     return _mm256_sub_epi32(a, b);
 }
 
-static inline ivec iv_mul(ivec a, ivec b)
+INLINE ivec iv_mul(ivec a, ivec b)
 {
     return _mm256_mullo_epi32(a, b);
 }
 
 /* As for AVX-512. */
-static inline vec v_limit(vec x, vec low, vec high)
+INLINE vec v_limit(vec x, vec low, vec high)
 {
     (void)low;
     return _mm256_min_ps(high, x);
@@ -128,7 +128,7 @@ typedef struct {
     ivec left, even, odd, round_even, round_odd, sign, right;
 } fixed_vec;
 
-static inline fixed_vec fixed_load(const struct ledge_epilogue_i8 *e, int64_t at)
+INLINE fixed_vec fixed_load(const struct ledge_epilogue_i8 *e, int64_t at)
 {
     const ivec one = _mm256_set1_epi32(1);
     const ivec below = _mm256_set1_epi64x(0x80000000);
@@ -144,7 +144,7 @@ static inline fixed_vec fixed_load(const struct ledge_epilogue_i8 *e, int64_t at
     return f;
 }
 
-static inline ivec iv_fixed(ivec x, const fixed_vec *f)
+INLINE ivec iv_fixed(ivec x, const fixed_vec *f)
 {
     x = _mm256_sllv_epi32(x, f->left);
     ivec even = _mm256_add_epi64(_mm256_mul_epi32(x, f->even), f->round_even);
@@ -158,7 +158,7 @@ enum { PACKED = 4 };
 #define ROW_SUMS         NULL
 #define PAIRS
 
-static inline void store_some(uint8_t *y, int32_t n, __m128i bytes)
+INLINE void store_some(uint8_t *y, int32_t n, __m128i bytes)
 {
     if (n == 16) {
         _mm_storeu_si128((__m128i *)(void *)y, bytes);
@@ -172,8 +172,8 @@ static inline void store_some(uint8_t *y, int32_t n, __m128i bytes)
 }
 
 /* Two rows of two vectors, or four rows of one. */
-static inline void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec *r,
-                              const int vectors, const bool plain)
+INLINE void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec *r,
+                       const int vectors, const bool plain)
 {
     const struct ledge_epilogue_i8 *e = f->epilogue;
     const int32_t left = f->rows - row;
@@ -205,7 +205,7 @@ static inline void store_rows(const struct ledge_finish_i8 *f, int32_t row, cons
     }
 }
 
-static inline ivec widen(const uint8_t *x, int32_t n, uint8_t flip)
+INLINE ivec widen(const uint8_t *x, int32_t n, uint8_t flip)
 {
     __m128i bytes;
     if (n == 2 * LANES) {
@@ -220,17 +220,17 @@ static inline ivec widen(const uint8_t *x, int32_t n, uint8_t flip)
     return _mm256_cvtepu8_epi16(_mm_xor_si128(bytes, _mm_set1_epi8((char)flip)));
 }
 
-static inline ivec widen_all(const uint8_t *x)
+INLINE ivec widen_all(const uint8_t *x)
 {
     return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)x));
 }
 
-static inline ivec zip_low(ivec a, ivec b)
+INLINE ivec zip_low(ivec a, ivec b)
 {
     return _mm256_unpacklo_epi16(a, b);
 }
 
-static inline ivec zip_high(ivec a, ivec b)
+INLINE ivec zip_high(ivec a, ivec b)
 {
     return _mm256_unpackhi_epi16(a, b);
 }
@@ -238,7 +238,7 @@ static inline ivec zip_high(ivec a, ivec b)
 /* Half of a table as tables of 16 bytes, each but the first combined (xor) with the one before. A
  * shuffle gives 0 for indices below 0, as which a saturating subtraction keeps those that are lower
  * than its table: what remains of all eight together is the entry itself. */
-static inline __m256i lookup_half(const __m256i *tables, __m256i at)
+INLINE __m256i lookup_half(const __m256i *tables, __m256i at)
 {
     __m256i found = _mm256_shuffle_epi8(tables[0], at);
 #pragma GCC unroll 8
@@ -249,20 +249,20 @@ static inline __m256i lookup_half(const __m256i *tables, __m256i at)
     return found;
 }
 
-static inline __m256i lookup_32(const __m256i *tables, __m256i at)
+INLINE __m256i lookup_32(const __m256i *tables, __m256i at)
 {
     __m256i high = _mm256_xor_si256(at, _mm256_set1_epi8((char)0x80));
     return _mm256_xor_si256(lookup_half(tables, at), lookup_half(tables + 8, high));
 }
 
-static inline __m128i load_16(const uint8_t *p)
+INLINE __m128i load_16(const uint8_t *p)
 {
     return _mm_loadu_si128((const __m128i *)(const void *)p);
 }
 
 /* Two rows of at most 16, the second one may be the first. */
-static inline void lookup_rows(const __m256i *tables, const uint8_t *x, const uint8_t *x2,
-                               uint8_t *y, uint8_t *y2)
+INLINE void lookup_rows(const __m256i *tables, const uint8_t *x, const uint8_t *x2, uint8_t *y,
+                        uint8_t *y2)
 {
     __m256i at = _mm256_inserti128_si256(_mm256_castsi128_si256(load_16(x)), load_16(x2), 1);
     __m256i found = lookup_32(tables, at);
@@ -297,6 +297,7 @@ static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t r
             y[i] = table[x[i]];
         }
     }
+    v_done();
 }
 #define LOOKUP lookup
 #define TURN   ledge_turn_avx2

@@ -8,33 +8,39 @@ enum { TAPS_VECTORS = 2 };
 #define ROW_SUMS NULL
 #define PAIRS
 
-static inline ivec iv_dot(ivec acc, ivec a, ivec b)
+INLINE ivec iv_dot(ivec acc, ivec a, ivec b)
 {
     return _mm512_add_epi32(acc, _mm512_madd_epi16(a, b));
 }
 
-static inline ivec widen(const uint8_t *x, int32_t n, uint8_t flip)
+INLINE ivec widen(const uint8_t *x, int32_t n, uint8_t flip)
 {
     __m256i bytes = _mm256_maskz_loadu_epi8(~(__mmask32)0 >> (32 - n), x);
     return _mm512_cvtepu8_epi16(_mm256_xor_si256(bytes, _mm256_set1_epi8((char)flip)));
 }
 
-static inline ivec widen_all(const uint8_t *x)
+INLINE ivec widen_all(const uint8_t *x)
 {
     return _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)x));
 }
 
-static inline ivec zip_low(ivec a, ivec b)
+INLINE ivec zip_low(ivec a, ivec b)
 {
     return _mm512_unpacklo_epi16(a, b);
 }
 
-static inline ivec zip_high(ivec a, ivec b)
+INLINE ivec zip_high(ivec a, ivec b)
 {
     return _mm512_unpackhi_epi16(a, b);
 }
 
-#define LOOKUP lookup_16
+static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows, int64_t n,
+                   int64_t ld)
+{
+    lookup_16(table, x, y, rows, n, ld);
+    v_done();
+}
+#define LOOKUP lookup
 
 #include "engine/kernels/i8.tmpl.h"
 

@@ -14,13 +14,13 @@ enum { COLUMN_UNITS = 1 };
 #define WIDE_COLUMNS
 #define ROW_SUMS row_sums
 
-static inline ivec iv_dot(ivec acc, ivec u8, ivec i8)
+INLINE ivec iv_dot(ivec acc, ivec u8, ivec i8)
 {
     __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u8), "v"(i8));
     return acc;
 }
 
-static inline void zip_rows(const ivec *row, ivec *q)
+INLINE void zip_rows(const ivec *row, ivec *q)
 {
     ivec low01 = _mm512_unpacklo_epi8(row[0], row[1]);
     ivec high01 = _mm512_unpackhi_epi8(row[0], row[1]);
@@ -32,7 +32,7 @@ static inline void zip_rows(const ivec *row, ivec *q)
     q[3] = _mm512_unpackhi_epi16(high01, high23);
 }
 
-static inline void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec *q)
+INLINE void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec *q)
 {
     ivec tap[4];
     for (int i = 0; i < 4; i++) {
@@ -43,7 +43,7 @@ static inline void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec 
 }
 
 /* The column `at` of five rows: quads of four bytes, and of one and 0. */
-static inline void wide_column_quads(const struct ledge_taps_i8 *t, int64_t at, ivec *q)
+INLINE void wide_column_quads(const struct ledge_taps_i8 *t, int64_t at, ivec *q)
 {
     const __mmask64 mask = ~(__mmask64)0 >> (64 - t->channels);
     const ivec flip = _mm512_set1_epi8((char)t->flip);
@@ -59,7 +59,7 @@ static inline void wide_column_quads(const struct ledge_taps_i8 *t, int64_t at, 
 }
 
 /* The column `at` of three rows: quads of three bytes and 0. */
-static inline void column_quads(const struct ledge_taps_i8 *t, int64_t at, ivec *q)
+INLINE void column_quads(const struct ledge_taps_i8 *t, int64_t at, ivec *q)
 {
     const ivec zero = _mm512_setzero_si512();
     const ivec flip = _mm512_set1_epi8((char)t->flip);
@@ -81,7 +81,7 @@ static inline void column_quads(const struct ledge_taps_i8 *t, int64_t at, ivec 
 }
 
 /* Sums of 8 neighbouring bytes each. */
-static inline __m128i sum_bytes(const uint8_t *x, int64_t n)
+INLINE __m128i sum_bytes(const uint8_t *x, int64_t n)
 {
     const __m128i zero = _mm_setzero_si128();
     __m128i sum = zero;
@@ -118,6 +118,7 @@ static void row_sums(const uint8_t *const *x, int64_t rows, int64_t taps, int64_
         sums[r] = (int32_t)(uint32_t)((uint64_t)_mm_cvtsi128_si64(sum) +
                                       (uint64_t)_mm_extract_epi64(sum, 1));
     }
+    v_done();
 }
 
 /* 128 bytes of the table in two registers each; the sign bit chooses. */
@@ -148,6 +149,7 @@ static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t r
     } else {
         lookup_16(table, x, y, rows, n, ld);
     }
+    v_done();
 }
 #define LOOKUP lookup
 

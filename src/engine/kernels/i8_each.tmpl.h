@@ -21,13 +21,13 @@ struct divisor {
     bool fast;
 };
 
-static inline struct divisor divisor_of(float by)
+INLINE struct divisor divisor_of(float by)
 {
     bool fast = by > 1e-30f && by < 1e30f;
     return (struct divisor){v_set1(by), v_set1(fast ? 1.0f / by : 0.0f), fast};
 }
 
-static inline ivec divide(vec x, const struct divisor *d)
+INLINE ivec divide(vec x, const struct divisor *d)
 {
     const vec low = v_set1(-512.0f);
     const vec high = v_set1(512.0f);
@@ -48,7 +48,7 @@ INLINE void store_each(uint8_t *y, ivec x, const struct ledge_range_i8 *out)
     iv_store_bytes(y, iv_xor(x, iv_set1(out->flip)));
 }
 
-static inline vec real_of(const uint8_t *x, const struct ledge_term_i8 *term)
+INLINE vec real_of(const uint8_t *x, const struct ledge_term_i8 *term)
 {
     ivec q = iv_xor(iv_load_bytes(x), iv_set1(term->flip));
     return v_mul(iv_to_float(iv_sub(q, iv_set1((uint32_t)term->zero))), v_set1(term->scale));
@@ -57,20 +57,20 @@ static inline vec real_of(const uint8_t *x, const struct ledge_term_i8 *term)
 #ifndef STORES_TOGETHER
 enum { TOGETHER = 1 };
 
-static inline void store_together(uint8_t *y, const ivec *r, const struct ledge_range_i8 *out)
+INLINE void store_together(uint8_t *y, const ivec *r, const struct ledge_range_i8 *out)
 {
     store_each(y, r[0], out);
 }
 
-static inline bool unsure_together(const vec *x, const ivec *rounded, float limit)
+INLINE bool unsure_together(const vec *x, const ivec *rounded, float limit)
 {
     return v_unsure(x[0], rounded[0], limit);
 }
 #endif
 
 /* One vector of results before the zero point, step by step as onnx_quant.c. */
-static inline ivec exact_binary(const struct ledge_binary_i8 *p, const uint8_t *a, const uint8_t *b,
-                                const struct divisor *divisor)
+INLINE ivec exact_binary(const struct ledge_binary_i8 *p, const uint8_t *a, const uint8_t *b,
+                         const struct divisor *divisor)
 {
     vec x = real_of(a, &p->term[0]);
     vec z = real_of(b, &p->term[1]);
@@ -124,8 +124,8 @@ INLINE void near_vectors(const struct ledge_binary_i8 *params, const bool multip
     }
 }
 
-static void binary_vectors(const struct ledge_binary_i8 *p, const uint8_t *a, const uint8_t *b,
-                           int64_t n, uint8_t *y)
+FAST static void binary_vectors(const struct ledge_binary_i8 *p, const uint8_t *a, const uint8_t *b,
+                                int64_t n, uint8_t *y)
 {
     if (p->near.use) {
         if (p->multiply) {
@@ -153,6 +153,7 @@ static void run_binary(const struct ledge_binary_i8 *p, const uint8_t *a, const 
         binary_vectors(p, ends[0], ends[1], LANES, ends[2]);
         memcpy(y + whole, ends[2], (size_t)(n - whole));
     }
+    v_done();
 }
 
 static void quantize_vectors(const float *x, int64_t n, float scale,
@@ -195,11 +196,12 @@ static void run_quantize(const float *x, int64_t n, float scale, const struct le
         quantize_vectors(from, LANES, scale, out, to);
         memcpy(y + whole, to, (size_t)(n - whole));
     }
+    v_done();
 }
 
 /* -- fixed point -- */
 
-static inline fixed_vec fixed_one(struct ledge_tfl_factor factor)
+INLINE fixed_vec fixed_one(struct ledge_tfl_factor factor)
 {
     int32_t lists[3][LANES];
     for (int i = 0; i < LANES; i++) {
@@ -212,7 +214,7 @@ static inline fixed_vec fixed_one(struct ledge_tfl_factor factor)
     return fixed_load(&e, 0);
 }
 
-static inline ivec whole_of(const uint8_t *x, const struct ledge_term_i8 *term)
+INLINE ivec whole_of(const uint8_t *x, const struct ledge_term_i8 *term)
 {
     ivec q = iv_xor(iv_load_bytes(x), iv_set1(term->flip));
     return iv_sub(q, iv_set1((uint32_t)term->zero));
@@ -238,8 +240,8 @@ INLINE void fixed_vectors(const struct ledge_fixed_binary_i8 *p, const uint8_t *
     }
 }
 
-static inline void run_fixed_binary(const struct ledge_fixed_binary_i8 *p, const uint8_t *a,
-                                    const uint8_t *b, int64_t n, uint8_t *y)
+INLINE void run_fixed_binary(const struct ledge_fixed_binary_i8 *p, const uint8_t *a,
+                             const uint8_t *b, int64_t n, uint8_t *y)
 {
     int64_t whole = n / LANES * LANES;
     fixed_vectors(p, a, b, whole, y);
@@ -250,6 +252,7 @@ static inline void run_fixed_binary(const struct ledge_fixed_binary_i8 *p, const
         fixed_vectors(p, ends[0], ends[1], LANES, ends[2]);
         memcpy(y + whole, ends[2], (size_t)(n - whole));
     }
+    v_done();
 }
 
 /* -- sums over pixels -- */
@@ -257,10 +260,16 @@ static inline void run_fixed_binary(const struct ledge_fixed_binary_i8 *p, const
 static void run_add_pixels(const uint8_t *restrict x, int64_t pixels, int64_t step, int64_t n,
                            uint8_t flip, int32_t *restrict sums)
 {
+    const ivec sign = iv_set1(flip);
     for (int64_t p = 0; p < pixels; p++) {
         const uint8_t *restrict from = x + p * step;
-        for (int64_t c = 0; c < n; c++) {
+        int64_t c = 0;
+        for (; c + LANES <= n; c += LANES) {
+            iv_store(sums + c, iv_add(iv_load(sums + c), iv_xor(iv_load_bytes(from + c), sign)));
+        }
+        for (; c < n; c++) {
             sums[c] += from[c] ^ flip;
         }
     }
+    v_done();
 }

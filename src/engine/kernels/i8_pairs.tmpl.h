@@ -7,7 +7,7 @@
  */
 
 /* n channels of two pixels: pairs, low half in q[0]. */
-static inline void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec *q)
+INLINE void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec *q)
 {
     ivec a = widen(x[0], n, flip);
     ivec b = widen(x[1], n, flip);

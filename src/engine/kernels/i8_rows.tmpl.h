@@ -97,6 +97,7 @@ static void run_rows(const struct ledge_rows_i8 *t)
     if (t->zeros != NULL) {
         take_zeros(t);
     }
+    v_done();
 }
 
 /* -- to bytes -- */
@@ -240,6 +241,7 @@ LEDGE_KEEP(LEDGE_PART_FIXED)(VECTORS_TABLE(FIXED_FUNCTIONS))
                 : !e->narrow     ? FINISH_WIDE
                                  : (f->less != NULL ? FINISH_FIXED_LESS : FINISH_FIXED);
     table[f->vectors][which](f);
+    v_done();
 }
 
 /* -- depthwise -- */
@@ -333,7 +335,7 @@ INLINE void taps_columns(const struct ledge_taps_i8 *params, const int advance, 
 }
 
 #define COLUMNS_FUNCTION(advance, parts)                                                           \
-    static void columns_##advance##_##parts(const struct ledge_taps_i8 *t)                         \
+    FAST static void columns_##advance##_##parts(const struct ledge_taps_i8 *t)                    \
     {                                                                                              \
         taps_columns(t, advance, parts);                                                           \
     }
@@ -350,7 +352,7 @@ COLUMNS_TABLE(COLUMNS_FUNCTION)
 
 /* Windows of 5 x 5: all columns become quads first, two units of rows each, then one vector's
  * weights after the other stay in registers. */
-static void wide_columns(const struct ledge_taps_i8 *params)
+FAST static void wide_columns(const struct ledge_taps_i8 *params)
 {
     const struct ledge_taps_i8 own = *params, *const t = &own;
     enum { UNITS = 2, SIDE = 5, MOST = (LEDGE_I8_WIDE_PIXELS - 1) * 4 + SIDE };
@@ -386,12 +388,14 @@ static void run_taps(const struct ledge_taps_i8 *t)
 #ifdef PAIRS
     if (t->advance > 0) {
         run_zipped(t);
+        v_done();
         return;
     }
 #endif
 #ifdef WIDE_COLUMNS
     if (t->wide) {
         wide_columns(t);
+        v_done();
         return;
     }
 #endif
@@ -400,6 +404,7 @@ static void run_taps(const struct ledge_taps_i8 *t)
         COLUMNS_TABLE(COLUMNS_ENTRY)};
     if (t->advance > 0) {
         columns[(t->advance < 3 ? t->advance : 3) - 1][t->parts - 1](t);
+        v_done();
         return;
     }
 #endif
@@ -413,4 +418,5 @@ static void run_taps(const struct ledge_taps_i8 *t)
     } else {
         taps_block(t, false, t->parts);
     }
+    v_done();
 }

@@ -6,26 +6,38 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#ifndef INLINE
+#define INLINE static inline __attribute__((always_inline)) /* also where size counts */
+#endif
+
 enum { LANES = 8, TILE_ROWS = 6, PLANE_ROWS = 4, ROW_WIDE = 7, ROW_NARROW = 4 };
 
 typedef __m256 vec;
 
-static inline vec v_set1(float x)
+/* At the end of each loop that is called from elsewhere: code compiled without vectors of this
+ * width is slow while their upper halves are in use, and compilers that are to make code small
+ * leave this out. */
+INLINE void v_done(void)
+{
+    _mm256_zeroupper();
+}
+
+INLINE vec v_set1(float x)
 {
     return _mm256_set1_ps(x);
 }
 
-static inline vec v_load(const float *p)
+INLINE vec v_load(const float *p)
 {
     return _mm256_loadu_ps(p);
 }
 
-static inline void v_store(float *p, vec v)
+INLINE void v_store(float *p, vec v)
 {
     _mm256_storeu_ps(p, v);
 }
 
-static inline __m256i v_lanes(int32_t from, int32_t to)
+INLINE __m256i v_lanes(int32_t from, int32_t to)
 {
     __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm256_andnot_si256(_mm256_cmpgt_epi32(_mm256_set1_epi32(from), lane),
@@ -33,33 +45,33 @@ static inline __m256i v_lanes(int32_t from, int32_t to)
 }
 
 /* The other lanes are 0 and not read. */
-static inline vec v_load_lanes(const float *p, int32_t from, int32_t to)
+INLINE vec v_load_lanes(const float *p, int32_t from, int32_t to)
 {
     return _mm256_maskload_ps(p, v_lanes(from, to));
 }
 
-static inline void v_store_first(float *p, int32_t n, vec v)
+INLINE void v_store_first(float *p, int32_t n, vec v)
 {
     _mm256_maskstore_ps(p, v_lanes(0, n), v);
 }
 
-static inline vec v_fma(vec a, vec b, vec c)
+INLINE vec v_fma(vec a, vec b, vec c)
 {
     return _mm256_fmadd_ps(a, b, c);
 }
 
-static inline vec v_add(vec a, vec b)
+INLINE vec v_add(vec a, vec b)
 {
     return _mm256_add_ps(a, b);
 }
 
-static inline vec v_times(vec a, vec b)
+INLINE vec v_times(vec a, vec b)
 {
     return _mm256_mul_ps(a, b);
 }
 
 /* b when either is NaN. */
-static inline vec v_larger(vec a, vec b)
+INLINE vec v_larger(vec a, vec b)
 {
     return _mm256_max_ps(a, b);
 }
@@ -78,53 +90,53 @@ static inline __attribute__((always_inline)) void v_prefetch_far(const float *p,
 }
 
 /* v, in a register: loaded once however often it is used. */
-static inline vec v_keep(vec v)
+INLINE vec v_keep(vec v)
 {
     __asm__("" : "+x"(v));
     return v;
 }
 
 /* p as a number of its own: what is read from it is reached by constant distances. */
-static inline const float *v_base(const float *p)
+INLINE const float *v_base(const float *p)
 {
     __asm__("" : "+r"(p));
     return p;
 }
 
 /* Lane i is lane index[i] of `from`, or lane i of `old` where index[i] is negative. */
-static inline vec v_pick(vec old, vec from, const int32_t *index)
+INLINE vec v_pick(vec old, vec from, const int32_t *index)
 {
     __m256i at = _mm256_loadu_si256((const __m256i *)index);
     return _mm256_blendv_ps(_mm256_permutevar8x32_ps(from, at), old, _mm256_castsi256_ps(at));
 }
 
-static inline vec v_over(vec a, vec b)
+INLINE vec v_over(vec a, vec b)
 {
     return _mm256_div_ps(a, b);
 }
 
 /* p * 2^n for whole n from -126 to 127. */
-static inline vec v_scale(vec p, vec n)
+INLINE vec v_scale(vec p, vec n)
 {
     __m256i power = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
     return _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(power, 23)));
 }
 
 /* Bits of both: lanes that are 0 in one are those of the other, whatever they hold. */
-static inline vec v_or(vec a, vec b)
+INLINE vec v_or(vec a, vec b)
 {
     return _mm256_or_ps(a, b);
 }
 
 /* Elements 0, 2, 4, ... of a followed by b. */
-static inline vec v_even(vec a, vec b)
+INLINE vec v_even(vec a, vec b)
 {
     __m256d mixed = _mm256_castps_pd(_mm256_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)));
     return _mm256_castpd_ps(_mm256_permute4x64_pd(mixed, _MM_SHUFFLE(3, 1, 2, 0)));
 }
 
 /* NaN in x stays NaN: max and min give their second operand then. */
-static inline vec v_clamp(vec x, vec low, vec high)
+INLINE vec v_clamp(vec x, vec low, vec high)
 {
     return _mm256_min_ps(high, _mm256_max_ps(low, x));
 }

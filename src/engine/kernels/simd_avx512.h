@@ -6,53 +6,65 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#ifndef INLINE
+#define INLINE static inline __attribute__((always_inline)) /* also where size counts */
+#endif
+
 enum { LANES = 16, TILE_ROWS = 14, PLANE_ROWS = 7, ROW_WIDE = 14, ROW_NARROW = 7 };
 
 typedef __m512 vec;
 
-static inline vec v_set1(float x)
+/* At the end of each loop that is called from elsewhere: code compiled without vectors of this
+ * width is slow while their upper halves are in use, and compilers that are to make code small
+ * leave this out. */
+INLINE void v_done(void)
+{
+    _mm256_zeroupper();
+}
+
+INLINE vec v_set1(float x)
 {
     return _mm512_set1_ps(x);
 }
 
-static inline vec v_load(const float *p)
+INLINE vec v_load(const float *p)
 {
     return _mm512_loadu_ps(p);
 }
 
-static inline void v_store(float *p, vec v)
+INLINE void v_store(float *p, vec v)
 {
     _mm512_storeu_ps(p, v);
 }
 
 /* The other lanes are 0 and not read. */
-static inline vec v_load_lanes(const float *p, int32_t from, int32_t to)
+INLINE vec v_load_lanes(const float *p, int32_t from, int32_t to)
 {
     return _mm512_maskz_loadu_ps((__mmask16)((1u << to) - (1u << from)), p);
 }
 
-static inline void v_store_first(float *p, int32_t n, vec v)
+INLINE void v_store_first(float *p, int32_t n, vec v)
 {
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1u), v);
 }
 
-static inline vec v_fma(vec a, vec b, vec c)
+INLINE vec v_fma(vec a, vec b, vec c)
 {
     return _mm512_fmadd_ps(a, b, c);
 }
 
-static inline vec v_add(vec a, vec b)
+INLINE vec v_add(vec a, vec b)
 {
     return _mm512_add_ps(a, b);
 }
 
-static inline vec v_times(vec a, vec b)
+INLINE vec v_times(vec a, vec b)
 {
     return _mm512_mul_ps(a, b);
 }
 
 /* b when either is NaN. */
-static inline vec v_larger(vec a, vec b)
+INLINE vec v_larger(vec a, vec b)
 {
     return _mm512_max_ps(a, b);
 }
@@ -71,53 +83,53 @@ static inline __attribute__((always_inline)) void v_prefetch_far(const float *p,
 }
 
 /* v, in a register: loaded once however often it is used. */
-static inline vec v_keep(vec v)
+INLINE vec v_keep(vec v)
 {
     __asm__("" : "+v"(v));
     return v;
 }
 
 /* p as a number of its own: what is read from it is reached by constant distances. */
-static inline const float *v_base(const float *p)
+INLINE const float *v_base(const float *p)
 {
     __asm__("" : "+r"(p));
     return p;
 }
 
 /* Lane i is lane index[i] of `from`, or lane i of `old` where index[i] is negative. */
-static inline vec v_pick(vec old, vec from, const int32_t *index)
+INLINE vec v_pick(vec old, vec from, const int32_t *index)
 {
     __m512i at = _mm512_loadu_si512(index);
     __mmask16 picked = _mm512_cmpge_epi32_mask(at, _mm512_setzero_si512());
     return _mm512_mask_permutexvar_ps(old, picked, at, from);
 }
 
-static inline vec v_over(vec a, vec b)
+INLINE vec v_over(vec a, vec b)
 {
     return _mm512_div_ps(a, b);
 }
 
 /* p * 2^n for whole n from -126 to 127. */
-static inline vec v_scale(vec p, vec n)
+INLINE vec v_scale(vec p, vec n)
 {
     return _mm512_scalef_ps(p, n);
 }
 
 /* Bits of both: lanes that are 0 in one are those of the other, whatever they hold. */
-static inline vec v_or(vec a, vec b)
+INLINE vec v_or(vec a, vec b)
 {
     return _mm512_or_ps(a, b);
 }
 
 /* Elements 0, 2, 4, ... of a followed by b. */
-static inline vec v_even(vec a, vec b)
+INLINE vec v_even(vec a, vec b)
 {
     __m512i index = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     return _mm512_permutex2var_ps(a, index, b);
 }
 
 /* NaN in x stays NaN: max and min give their second operand then. */
-static inline vec v_clamp(vec x, vec low, vec high)
+INLINE vec v_clamp(vec x, vec low, vec high)
 {
     return _mm512_min_ps(high, _mm512_max_ps(low, x));
 }

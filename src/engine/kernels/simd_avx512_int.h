@@ -14,102 +14,102 @@ enum { SUB = 4 };
 
 typedef __m512i ivec;
 
-static inline ivec iv_set1(uint32_t x)
+INLINE ivec iv_set1(uint32_t x)
 {
     return _mm512_set1_epi32((int32_t)x);
 }
 
-static inline ivec iv_load(const void *p)
+INLINE ivec iv_load(const void *p)
 {
     return _mm512_loadu_si512(p);
 }
 
-static inline void iv_store(int32_t *p, ivec v)
+INLINE void iv_store(int32_t *p, ivec v)
 {
     _mm512_storeu_si512(p, v);
 }
 
-static inline ivec iv_add(ivec a, ivec b)
+INLINE ivec iv_add(ivec a, ivec b)
 {
     return _mm512_add_epi32(a, b);
 }
 
-static inline vec iv_to_float(ivec a)
+INLINE vec iv_to_float(ivec a)
 {
     return _mm512_cvtepi32_ps(a);
 }
 
-static inline vec v_mul(vec a, vec b)
+INLINE vec v_mul(vec a, vec b)
 {
     return _mm512_mul_ps(a, b);
 }
 
 /* NaN becomes low. */
-static inline vec v_clamp_number(vec x, vec low, vec high)
+INLINE vec v_clamp_number(vec x, vec low, vec high)
 {
     return _mm512_min_ps(_mm512_max_ps(x, low), high);
 }
 
-static inline ivec iv_round(vec x)
+INLINE ivec iv_round(vec x)
 {
     return _mm512_cvtps_epi32(x);
 }
 
-static inline void iv_store_bytes(uint8_t *p, ivec v)
+INLINE void iv_store_bytes(uint8_t *p, ivec v)
 {
     _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(v));
 }
 
-static inline ivec iv_spread(const uint8_t *p)
+INLINE ivec iv_spread(const uint8_t *p)
 {
     int32_t x;
     memcpy(&x, p, sizeof x);
     return _mm512_set1_epi32(x);
 }
 
-static inline ivec iv_load_bytes(const uint8_t *p)
+INLINE ivec iv_load_bytes(const uint8_t *p)
 {
     return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
 
-static inline ivec iv_xor(ivec a, ivec b)
+INLINE ivec iv_xor(ivec a, ivec b)
 {
     return _mm512_xor_si512(a, b);
 }
 
-static inline ivec iv_clamp(ivec x, int32_t low, int32_t high)
+INLINE ivec iv_clamp(ivec x, int32_t low, int32_t high)
 {
     return _mm512_min_epi32(_mm512_max_epi32(x, _mm512_set1_epi32(low)), _mm512_set1_epi32(high));
 }
 
-static inline vec v_sub(vec a, vec b)
+INLINE vec v_sub(vec a, vec b)
 {
     return _mm512_sub_ps(a, b);
 }
 
-static inline vec v_div(vec a, vec b)
+INLINE vec v_div(vec a, vec b)
 {
     return _mm512_div_ps(a, b);
 }
 
-static inline bool v_unsure(vec x, ivec rounded, float limit)
+INLINE bool v_unsure(vec x, ivec rounded, float limit)
 {
     vec gap = _mm512_abs_ps(v_sub(x, iv_to_float(rounded)));
     return _mm512_cmp_ps_mask(gap, v_set1(limit), _CMP_GT_OQ) != 0;
 }
 
-static inline ivec iv_sub(ivec a, ivec b)
+INLINE ivec iv_sub(ivec a, ivec b)
 {
     return _mm512_sub_epi32(a, b);
 }
 
-static inline ivec iv_mul(ivec a, ivec b)
+INLINE ivec iv_mul(ivec a, ivec b)
 {
     return _mm512_mullo_epi32(a, b);
 }
 
 /* NaN stays and is rounded to INT32_MIN, as all that is too small; so low needs no test. */
-static inline vec v_limit(vec x, vec low, vec high)
+INLINE vec v_limit(vec x, vec low, vec high)
 {
     (void)low;
     return _mm512_min_ps(high, x);
@@ -125,7 +125,7 @@ typedef struct {
     ivec left, even, odd, round_even, round_odd, sign, right;
 } fixed_vec;
 
-static inline fixed_vec fixed_load(const struct ledge_epilogue_i8 *e, int64_t at)
+INLINE fixed_vec fixed_load(const struct ledge_epilogue_i8 *e, int64_t at)
 {
     const ivec one = _mm512_set1_epi32(1);
     const ivec below = _mm512_set1_epi64(0x80000000);
@@ -142,7 +142,7 @@ static inline fixed_vec fixed_load(const struct ledge_epilogue_i8 *e, int64_t at
     return f;
 }
 
-static inline ivec iv_fixed(ivec x, const fixed_vec *f)
+INLINE ivec iv_fixed(ivec x, const fixed_vec *f)
 {
     x = _mm512_sllv_epi32(x, f->left);
     ivec even = _mm512_add_epi64(_mm512_mul_epi32(x, f->even), f->round_even);
@@ -154,8 +154,8 @@ static inline ivec iv_fixed(ivec x, const fixed_vec *f)
 enum { PACKED = 4 };
 #define VECTORS_TABLE(F) F(1) F(2) F(3) F(4)
 
-static inline ivec pack_rows(const ivec *r, const int vectors, const bool plain,
-                             const struct ledge_epilogue_i8 *e)
+INLINE ivec pack_rows(const ivec *r, const int vectors, const bool plain,
+                      const struct ledge_epilogue_i8 *e)
 {
     ivec low = _mm512_packs_epi32(r[0], r[1]);
     ivec high = _mm512_packs_epi32(r[2], r[vectors == 3 ? 2 : 3]);
@@ -170,8 +170,8 @@ static inline ivec pack_rows(const ivec *r, const int vectors, const bool plain,
 }
 
 /* After packing, 32 bits of each vector alternate within 128. */
-static inline void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec *r,
-                              const int vectors, const bool plain)
+INLINE void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec *r,
+                       const int vectors, const bool plain)
 {
     ivec bytes = pack_rows(r, vectors, plain, f->epilogue);
     uint8_t *y = f->y + row * f->ldy;
@@ -212,8 +212,8 @@ static inline void store_rows(const struct ledge_finish_i8 *f, int32_t row, cons
 
 /* Through 16 tables of 16 bytes: the low half of a byte chooses within each of them, the bits of
  * the high half halve their number. */
-static inline void lookup_16(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows,
-                             int64_t n, int64_t ld)
+INLINE void lookup_16(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows, int64_t n,
+                      int64_t ld)
 {
     ivec part[16];
     for (int i = 0; i < 16; i++) {
@@ -244,7 +244,7 @@ static inline void lookup_16(const uint8_t *table, const uint8_t *x, uint8_t *y,
 enum { TOGETHER = 4 };
 
 /* The gaps again: what is left of x without its whole part, the largest of four. */
-static inline bool unsure_together(const vec *x, const ivec *rounded, float limit)
+INLINE bool unsure_together(const vec *x, const ivec *rounded, float limit)
 {
     enum { LARGER_MAGNITUDE = 0xb, TO_WHOLE = 0x8 };
     (void)rounded;
@@ -257,7 +257,7 @@ static inline bool unsure_together(const vec *x, const ivec *rounded, float limi
 }
 
 /* 64 results in a row. */
-static inline void store_together(uint8_t *y, const ivec *r, const struct ledge_range_i8 *out)
+INLINE void store_together(uint8_t *y, const ivec *r, const struct ledge_range_i8 *out)
 {
     const struct ledge_epilogue_i8 e = {
         .zero = out->zero, .low = out->low, .high = out->high, .flip = out->flip};
