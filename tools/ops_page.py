@@ -40,6 +40,11 @@ def page(report):
     for domain in sorted(groups, key=lambda d: (list(TITLES).index(d) if d in TITLES else len(TITLES), d)):
         names = sorted(groups[domain], key=str.lower)
         out += [f"## `{domain}`: {len(names)} operators", "", TITLES.get(domain, domain) + ":", "", ", ".join(names) + ".", ""]
+    read, refused = (sorted(set(report["tflite"][k]) - {"PLACEHOLDER_FOR_GREATER_OP_CODES", "DELEGATE"}) for k in ("read", "refused"))
+    out += [f"## TFLite's builtins: {len(read)} of {len(read) + len(refused)} are read", "", "Read:", "", ", ".join(read) + ".", "",
+            "Refused, by name (besides those of StableHLO):", "", ", ".join(refused) + ".", "",
+            "SVDF, the sequence LSTM and variables inside of IF and WHILE are refused, as is the LSTM in 8-bit integers but for its form with a 16-bit cell",
+            "and without peepholes, projection and layer normalisation.", ""]
     return "\n".join(out)
 
 

@@ -6,6 +6,7 @@
 
 #include "cli/check.h"
 #include "engine/ops/op.h"
+#include "import/import.h"
 #include "sys/table.h"
 
 /* The instruction sets with kernels of their own, from the list that declares them. */
@@ -18,6 +19,18 @@ static json_t *rungs_json(void)
 #undef LEDGE_KERNELS_F32
 #undef LEDGE_KERNELS_I8
     return json_pack("{s:o, s:o}", "f32", f32, "i8", i8);
+}
+
+/* TFLite's builtin operators that have a form here, and the others. */
+static json_t *tflite_json(void)
+{
+    json_t *lists[2] = {json_array(), json_array()};
+    bool reads = false;
+    for (int32_t code = 0; ledge_import_tflite_operator(code, &reads) != NULL; code++) {
+        json_array_append_new(lists[reads ? 0 : 1],
+                              json_string(ledge_import_tflite_operator(code, &reads)));
+    }
+    return json_pack("{s:o, s:o}", "read", lists[0], "refused", lists[1]);
 }
 
 static const char *domain_text(const struct ledge_op *op)
@@ -51,7 +64,8 @@ int check_print_operators(bool json)
     }
     int code = CLI_OK;
     if (json) {
-        code = cli_print_json(json_pack("{s:o, s:O}", "kernels", rungs_json(), "operators", list));
+        code = cli_print_json(json_pack("{s:o, s:O, s:o}", "kernels", rungs_json(), "operators",
+                                        list, "tflite", tflite_json()));
     } else {
         code = sys_table_print(table, stdout) == 0 ? CLI_OK : CLI_FAILED;
     }

@@ -27,6 +27,10 @@ LEDGE_NODISCARD enum ledge_status ledge_import_tflite(const void *bytes, size_t 
                                                       struct ledge_graph *graph,
                                                       struct ledge_error *err);
 
+/* Name of TFLite's builtin operator number code, NULL behind the last. *reads: is there a form of
+ * it here? Its types and variants may still be refused. */
+const char *ledge_import_tflite_operator(int32_t code, bool *reads);
+
 /* One ONNX TensorProto / the files of test_data_set_N; view->data is BORROWED from bytes where the
  * layout allows, else from arena. */
 LEDGE_NODISCARD enum ledge_status

@@ -104,6 +104,9 @@ LEDGE_NODISCARD enum ledge_status ledge_tflite_read_body(struct ledge_tflite *t,
 
 /* -- translate.c -- */
 
+/* Is there a translation? */
+bool ledge_tflite_reads(int32_t code);
+
 LEDGE_NODISCARD enum ledge_status ledge_tflite_translate(struct ledge_tflite *t,
                                                          struct ledge_tflite_op *op);
 
@@ -221,6 +224,7 @@ enum ledge_status ledge_tflite_arg(struct ledge_tflite *t, const struct ledge_tf
 enum ledge_status ledge_tflite_select(struct ledge_tflite *t, const struct ledge_tflite_op *op);
 
 enum ledge_status ledge_tflite_compute(struct ledge_tflite *t, const struct ledge_tflite_op *op);
+enum ledge_status ledge_tflite_few(struct ledge_tflite *t, const struct ledge_tflite_op *op);
 enum ledge_status ledge_tflite_add_n(struct ledge_tflite *t, const struct ledge_tflite_op *op);
 enum ledge_status ledge_tflite_topk(struct ledge_tflite *t, const struct ledge_tflite_op *op);
 enum ledge_status ledge_tflite_fill(struct ledge_tflite *t, const struct ledge_tflite_op *op);

@@ -240,6 +240,15 @@ static const char *operator_name(int32_t code)
     }
 }
 
+const char *ledge_import_tflite_operator(int32_t code, bool *reads)
+{
+    if (code < 0 || code >= LEDGE_TFLITE_N_OPERATORS) {
+        return NULL;
+    }
+    *reads = ledge_tflite_reads(code);
+    return operator_name(code);
+}
+
 static enum ledge_status read_operator(struct ledge_tflite *t, struct ledge_fb_table table,
                                        struct ledge_tflite_op *op)
 {

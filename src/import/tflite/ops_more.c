@@ -127,6 +127,69 @@ enum ledge_status ledge_tflite_compute(struct ledge_tflite *t, const struct ledg
     return ledge_tflite_done(t, compute(t, op) >= 0);
 }
 
+/* SCATTER_ND: updates of one place add up. */
+static int32_t scatter(struct ledge_tflite *t, const struct ledge_tflite_op *op)
+{
+    static const uint8_t zeros[16];
+    int32_t zero = ledge_graph_add_constant(t->graph, NULL, ledge_tflite_in(t, op, 1)->dtype, 0,
+                                            NULL, zeros, true);
+    int32_t value = ADD("Expand", zero, cast(t, IN(2), LEDGE_I64));
+    int32_t node = LAST("ScatterND", value, cast(t, IN(0), LEDGE_I64), IN(1));
+    return node >= 0 && ledge_graph_set_string(t->graph, node, "reduction", "add") ? node : -1;
+}
+
+/* UNIQUE: in the order of their first places, and where each element's is. */
+static int32_t unique(struct ledge_tflite *t, const struct ledge_tflite_op *op)
+{
+    int32_t places = ledge_tflite_temp(t), in = IN(0), indices = ledge_tflite_out_value(t, op, 1);
+    int32_t out[3] = {ledge_tflite_out_value(t, op, 0), -1, places};
+    int32_t node = in >= 0 && out[0] >= 0 && places >= 0
+                       ? ledge_tflite_node(t, "", "Unique", &in, 1, out, 3)
+                       : -1;
+    if (!set(t, node, "sorted", 0) || indices < 0) {
+        return indices < 0 ? node : -1;
+    }
+    node = ledge_tflite_node1(t, "", "Cast", places, indices);
+    return set(t, node, "to", (int64_t)ledge_tflite_out(t, op, 1)->dtype) ? node : -1;
+}
+
+enum ledge_status ledge_tflite_few(struct ledge_tflite *t, const struct ledge_tflite_op *op)
+{
+    int32_t node;
+    if (!plain(t, op) || ledge_dtype_size(ledge_tflite_out(t, op, 0)->dtype) == 0 ||
+        ledge_tflite_in(t, op, 0)->dtype == LEDGE_STRING) {
+        return ledge_tflite_unsupported(t, op, "quantised");
+    }
+    switch (op->code) {
+    case LEDGE_TFLITE_SCATTER_ND:
+        node = scatter(t, op);
+        break;
+    case LEDGE_TFLITE_UNIQUE:
+        node = unique(t, op);
+        break;
+    case LEDGE_TFLITE_REVERSE_SEQUENCE:
+        node = LAST("ReverseSequence", IN(0), cast(t, IN(1), LEDGE_I64));
+        node = set(t, node, "time_axis",
+                   ledge_fb_i32(&t->fb, op->options, REVERSE_SEQUENCE_time, 0)) &&
+                       set(t, node, "batch_axis",
+                           ledge_fb_i32(&t->fb, op->options, REVERSE_SEQUENCE_batch, 0))
+                   ? node
+                   : -1;
+        break;
+    case LEDGE_TFLITE_RELU_0_TO_1:
+        node = LAST("Clip", IN(0), ledge_tflite_const_f32(t, 0), ledge_tflite_const_f32(t, 1));
+        break;
+    case LEDGE_TFLITE_BITWISE_XOR:
+        node = LAST("BitwiseXor", IN(0), IN(1));
+        break;
+    default: /* BITCAST */
+        node = LAST("BitCast", IN(0));
+        node = set(t, node, "to", (int64_t)ledge_tflite_out(t, op, 0)->dtype) ? node : -1;
+        break;
+    }
+    return ledge_tflite_done(t, node >= 0);
+}
+
 enum ledge_status ledge_tflite_add_n(struct ledge_tflite *t, const struct ledge_tflite_op *op)
 {
     if (!plain(t, op)) {

@@ -291,6 +291,8 @@ enum {
     CUMSUM_exclusive = 0,
     CUMSUM_reverse = 1,
     ONE_HOT_axis = 0,
+    REVERSE_SEQUENCE_time = 0,
+    REVERSE_SEQUENCE_batch = 1,
     DEPTH_block = 0,
     SHAPE_out_type = 0,
     VAR_HANDLE_container = 0,

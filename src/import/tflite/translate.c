@@ -27,6 +27,8 @@ static const struct translation translations[] = {
     {LEDGE_TFLITE_AVERAGE_POOL_2D, ledge_tflite_pool, "AveragePool", 1},
     {LEDGE_TFLITE_BATCH_MATMUL, ledge_tflite_batch_matmul, "MatMul", 2},
     {LEDGE_TFLITE_BATCH_TO_SPACE_ND, ledge_tflite_space_batch, "BatchToSpaceND", 3},
+    {LEDGE_TFLITE_BITCAST, ledge_tflite_few, "BitCast", 1},
+    {LEDGE_TFLITE_BITWISE_XOR, ledge_tflite_few, "BitwiseXor", 2},
     {LEDGE_TFLITE_BROADCAST_TO, ledge_tflite_fill, "Expand", 2},
     {LEDGE_TFLITE_CALL_ONCE, ledge_tflite_call_once, "", 0},
     {LEDGE_TFLITE_CAST, ledge_tflite_cast, "Cast", 1},
@@ -86,19 +88,24 @@ static const struct translation translations[] = {
     {LEDGE_TFLITE_RANGE, ledge_tflite_compute, "Range", 3},
     {LEDGE_TFLITE_RANK, ledge_tflite_compute, "Size", 1},
     {LEDGE_TFLITE_READ_VARIABLE, ledge_tflite_read_variable, "", 1},
+    {LEDGE_TFLITE_REDUCE_ALL, ledge_tflite_reduce, "ReduceMin", 2},
+    {LEDGE_TFLITE_REDUCE_ANY, ledge_tflite_reduce, "ReduceMax", 2},
     {LEDGE_TFLITE_REDUCE_MAX, ledge_tflite_reduce, "ReduceMax", 2},
     {LEDGE_TFLITE_REDUCE_MIN, ledge_tflite_reduce, "ReduceMin", 2},
     {LEDGE_TFLITE_REDUCE_PROD, ledge_tflite_reduce, "ReduceProd", 2},
     {LEDGE_TFLITE_RELU, ledge_tflite_relu, "Relu", 1},
+    {LEDGE_TFLITE_RELU_0_TO_1, ledge_tflite_few, "Clip", 1},
     {LEDGE_TFLITE_RELU6, ledge_tflite_relu, "Clip", 1},
     {LEDGE_TFLITE_RELU_N1_TO_1, ledge_tflite_relu, "Clip", 1},
     {LEDGE_TFLITE_RESHAPE, ledge_tflite_reshape, "Reshape", 1},
     {LEDGE_TFLITE_RESIZE_BILINEAR, ledge_tflite_resize, "ResizeBilinear", 2},
     {LEDGE_TFLITE_RESIZE_NEAREST_NEIGHBOR, ledge_tflite_resize, "ResizeNearest", 2},
+    {LEDGE_TFLITE_REVERSE_SEQUENCE, ledge_tflite_few, "ReverseSequence", 2},
     {LEDGE_TFLITE_REVERSE_V2, ledge_tflite_reverse, "Slice", 2},
     {LEDGE_TFLITE_RFFT2D, ledge_tflite_rfft2d, "Rfft2D", 2},
     {LEDGE_TFLITE_ROUND, ledge_tflite_unary, "Round", 1},
     {LEDGE_TFLITE_RSQRT, ledge_tflite_rsqrt, "Sqrt", 1},
+    {LEDGE_TFLITE_SCATTER_ND, ledge_tflite_few, "ScatterND", 3},
     {LEDGE_TFLITE_SELECT, ledge_tflite_select_rows, "Where", 3},
     {LEDGE_TFLITE_SELECT_V2, ledge_tflite_select, "Where", 3},
     {LEDGE_TFLITE_SHAPE, ledge_tflite_shape, "Shape", 1},
@@ -124,6 +131,7 @@ static const struct translation translations[] = {
     {LEDGE_TFLITE_TRANSPOSE, ledge_tflite_transpose, "Transpose", 2},
     {LEDGE_TFLITE_TRANSPOSE_CONV, ledge_tflite_transpose_conv, "", 3},
     {LEDGE_TFLITE_UNIDIRECTIONAL_SEQUENCE_LSTM, ledge_tflite_lstm, "", 1},
+    {LEDGE_TFLITE_UNIQUE, ledge_tflite_few, "Unique", 1},
     {LEDGE_TFLITE_UNPACK, ledge_tflite_unpack, "Gather", 1},
     {LEDGE_TFLITE_VAR_HANDLE, ledge_tflite_var_handle, "", 0},
     {LEDGE_TFLITE_WHERE, ledge_tflite_compute, "NonZero", 1},
@@ -195,6 +203,15 @@ static bool is_complex(const struct ledge_tflite *t, const struct ledge_tflite_o
     }
     for (int32_t i = 0; i < op->n_out; i++) {
         found = found || (op->out[i] >= 0 && t->tensors[op->out[i]].is_complex);
+    }
+    return found;
+}
+
+bool ledge_tflite_reads(int32_t code)
+{
+    bool found = false;
+    for (size_t i = 0; i < sizeof translations / sizeof translations[0]; i++) {
+        found = found || translations[i].code == code;
     }
     return found;
 }
