@@ -420,15 +420,17 @@ void ledge_blocked_tiles(const struct ledge_blocked_kernels *isa, struct ledge_b
                          const struct ledge_blocked_activation *activation)
 {
     int64_t n = ceil_div(pixels, isa->pixels[tile.blocks - 1]), block = isa->block;
-    int64_t apart = n < tile.blocks ? 2 : 1; /* lines: of two neighbours both come */
+    /* Floats: evenly over all tiles, or else the core has as many loads under way as it can; of few
+     * tiles each asks for every second line, whose neighbour comes, too. */
+    int64_t apart = n < tile.blocks ? 2 * block : ceil_div(tile.blocks * block, n);
     int64_t steps = tile.channels * tile.taps, ahead = steps * tile.blocks * block;
     int64_t end = 2 * ahead, done = 0;
     const float *x = tile.x, *add = tile.add;
     float *y = tile.y;
-    for (int64_t i = 0; i < n; i++, ahead += steps * apart * block) {
+    for (int64_t i = 0; i < n; i++, ahead += steps * apart) {
         int64_t at = i * pixels / n;
         tile.ahead = ahead < end ? (uintptr_t)ahead : 0;
-        tile.ahead_step = ahead < end ? (uintptr_t)(apart * block) : 0;
+        tile.ahead_step = ahead < end ? (uintptr_t)apart : 0;
         tile.pixels = (int32_t)((i + 1) * pixels / n - at);
         tile.x = x + at * step;
         tile.y = y + at * block;
