@@ -63,7 +63,7 @@ static int64_t widest(const struct ledge_blocked_conv *conv)
     return (conv->out_blocks + conv->units - 1) / conv->units;
 }
 
-static void plan_planes(struct ledge_bands *bands)
+LEDGE_COLD static void plan_planes(struct ledge_bands *bands)
 {
     const struct ledge_blocked_rows *depth = bands->depth;
     bands->rows = depth->g.out[H];
@@ -78,7 +78,7 @@ static void plan_planes(struct ledge_bands *bands)
     bands->shared_floats = (size_t)(bands->batch * depth->g.out[H] * row_behind(bands));
 }
 
-static void plan_rows(struct ledge_bands *bands, int32_t threads)
+LEDGE_COLD static void plan_rows(struct ledge_bands *bands, int32_t threads)
 {
     const struct ledge_geometry *g = &bands->depth->g;
     int64_t shares = bands->batch < threads ? threads : 1;
@@ -126,7 +126,7 @@ static bool planes_are_better(const struct ledge_bands *bands, int64_t threads)
            !parts_are_better(bands, threads);
 }
 
-bool ledge_bands_plan(struct ledge_bands *bands, int32_t threads, bool force)
+LEDGE_COLD bool ledge_bands_plan(struct ledge_bands *bands, int32_t threads, bool force)
 {
     const struct ledge_blocked_rows *depth = bands->depth;
     const struct ledge_geometry *g = &depth->g;

@@ -6,7 +6,7 @@
 
 #include "base/banned.h"
 
-void ledge_bf16_narrow(const float *from, int64_t n, uint16_t *to)
+void ledge_bf16_narrow(const float *restrict from, int64_t n, uint16_t *restrict to)
 {
     for (int64_t i = 0; i < n; i++) {
         to[i] = ledge_to_bf16(from[i]);

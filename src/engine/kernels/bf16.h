@@ -12,7 +12,7 @@
 enum { LEDGE_BF16_LEAST = 1 << 16, LEDGE_BF16_FEW_ROWS = 8, LEDGE_BF16_LEAST_FEW = 1 << 19 };
 
 /* Round half to even; NaN stays NaN. */
-void ledge_bf16_narrow(const float *from, int64_t n, uint16_t *to);
+void ledge_bf16_narrow(const float *restrict from, int64_t n, uint16_t *restrict to);
 void ledge_bf16_widen(const uint16_t *restrict from, int64_t n, float *restrict to);
 
 #endif

@@ -79,7 +79,7 @@ static int64_t extent(const struct ledge_geometry *g, int d, int64_t out)
     return out + (g->kernel[d] - 1) * g->dilation[d] / g->stride[d];
 }
 
-bool ledge_blocked_conv_fits(const struct ledge_geometry *g, int32_t block)
+LEDGE_COLD bool ledge_blocked_conv_fits(const struct ledge_geometry *g, int32_t block)
 {
     int64_t in = g->in_channels / g->groups, out = g->out_channels / g->groups;
     bool sane = g->in[0] == 1 && g->kernel[0] == 1 && g->out[0] == 1 && g->batch > 0 && in > 0 &&
@@ -132,8 +132,8 @@ void ledge_blocked_conv_grain(struct ledge_blocked_conv *conv, int32_t threads, 
 }
 
 /* How much is done together and how threads share it; total is in rows or, direct, in pixels. */
-static void divide(struct ledge_blocked_conv *conv, int64_t total, int64_t unit_floats,
-                   int32_t threads)
+LEDGE_COLD static void divide(struct ledge_blocked_conv *conv, int64_t total, int64_t unit_floats,
+                              int32_t threads)
 {
     const struct ledge_geometry *g = &conv->g;
     int64_t few = conv->direct ? 4 * conv->isa->pixels[0] : 2;
@@ -184,7 +184,8 @@ static size_t wide_floats(const struct ledge_blocked_conv *conv)
     return conv->bf16 ? (size_t)(widest_of(conv) * conv->isa->block * depth(conv)) : 0;
 }
 
-void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t threads, int64_t *tap_at)
+LEDGE_COLD void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t threads,
+                                        int64_t *tap_at)
 {
     const struct ledge_geometry *g = &conv->g;
     int64_t block = conv->isa->block, step = step_of(conv);

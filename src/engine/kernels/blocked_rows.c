@@ -12,7 +12,7 @@ enum { H = 1, W = 2, MAX_KERNEL = LEDGE_BLOCKED_MAX_KERNEL };
 
 #define COUNT_LIMIT ((int64_t)1 << 30)
 
-bool ledge_blocked_depthwise_fits(const struct ledge_geometry *g)
+LEDGE_COLD bool ledge_blocked_depthwise_fits(const struct ledge_geometry *g)
 {
     return g->groups == g->in_channels && g->out_channels == g->in_channels && g->in[0] == 1 &&
            g->kernel[0] == 1 && g->out[0] == 1 && g->kernel[H] <= MAX_KERNEL &&
@@ -34,7 +34,7 @@ static bool is_narrow(const struct ledge_geometry *g)
     return fits && out <= LEDGE_BLOCKED_NARROW;
 }
 
-void ledge_blocked_rows_plan(struct ledge_blocked_rows *rows, int32_t threads)
+LEDGE_COLD void ledge_blocked_rows_plan(struct ledge_blocked_rows *rows, int32_t threads)
 {
     const struct ledge_geometry *g = &rows->g;
     int64_t planes = g->batch;

@@ -44,7 +44,7 @@ static int64_t larger(int64_t a, int64_t b)
 
 /* In cycles of a core that multiplies two vectors in each and reads weights that no cache holds at
  * a tenth of a vector in each; the transforms of one tile and block were measured. */
-bool ledge_blocked_winograd_pays(const struct ledge_blocked_conv *conv)
+LEDGE_COLD bool ledge_blocked_winograd_pays(const struct ledge_blocked_conv *conv)
 {
     enum { IN_COST = 110, OUT_COST = 90, CACHED = 1 << 18 };
     const struct ledge_geometry *g = &conv->g;
@@ -61,7 +61,7 @@ bool ledge_blocked_winograd_pays(const struct ledge_blocked_conv *conv)
     return g->in_channels >= 16 && 10 * fast < 8 * plain;
 }
 
-void ledge_blocked_winograd_plan(struct ledge_blocked_conv *conv, int32_t threads)
+LEDGE_COLD void ledge_blocked_winograd_plan(struct ledge_blocked_conv *conv, int32_t threads)
 {
     const struct ledge_geometry *g = &conv->g;
     int64_t block = conv->isa->block;
@@ -131,8 +131,8 @@ static void transform_weights(const float *taps, int64_t step, int64_t lanes, fl
     }
 }
 
-float *ledge_blocked_winograd_pack(const struct ledge_blocked_conv *conv, const void *weights,
-                                   float *packed)
+LEDGE_COLD float *ledge_blocked_winograd_pack(const struct ledge_blocked_conv *conv,
+                                              const void *weights, float *packed)
 {
     const struct ledge_geometry *g = &conv->g;
     const int64_t channels = g->in_channels, nchw = g->layout == LEDGE_NCHW;

@@ -22,7 +22,7 @@ static bool is_nchw(const struct ledge_conv_fast *fast)
     return fast->base.g.layout == LEDGE_NCHW;
 }
 
-bool ledge_conv_f32_is_fast(const struct ledge_geometry *g)
+LEDGE_COLD bool ledge_conv_f32_is_fast(const struct ledge_geometry *g)
 {
     return g->in[0] == 1 && g->kernel[0] == 1 && g->out[0] == 1 &&
            g->batch * g->out_channels < COUNT_LIMIT && ledge_volume(g->out) < COUNT_LIMIT &&
@@ -42,8 +42,9 @@ static size_t group_floats(const struct ledge_conv_fast *fast)
                          : ledge_product_f32_b_size(fast->isa, fast->k, fast->n);
 }
 
-void ledge_conv_f32_plan(struct ledge_conv_fast *fast, const struct ledge_f32_kernels *isa,
-                         int32_t threads, int64_t *tap_at)
+LEDGE_COLD void ledge_conv_f32_plan(struct ledge_conv_fast *fast,
+                                    const struct ledge_f32_kernels *isa, int32_t threads,
+                                    int64_t *tap_at)
 {
     const struct ledge_geometry *g = &fast->base.g;
     int64_t taps = ledge_volume(g->kernel);

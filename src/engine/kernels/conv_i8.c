@@ -42,7 +42,7 @@ static int64_t per_group(const struct ledge_geometry *g)
     return g->in_channels / g->groups;
 }
 
-bool ledge_conv_i8_is_fast(const struct ledge_geometry *g)
+LEDGE_COLD bool ledge_conv_i8_is_fast(const struct ledge_geometry *g)
 {
     if (g->in[0] != 1 || g->kernel[0] != 1 || g->out[0] != 1 || ledge_volume(g->out) < 1 ||
         per_group(g) < 1 || g->in[H] < 1 || g->in[W] < 1 || g->kernel[H] > 4096 ||
@@ -103,7 +103,7 @@ static int64_t chunk_of(int64_t taps)
 /* Can the picture be read where it lies, taps side by side as one? Then: which windows lie within
  * their rows, with what fills up their last unit, and room for the others of a chunk, which must
  * not be more than a copy of the picture. */
-static bool plan_patches(struct ledge_conv_i8 *conv)
+LEDGE_COLD static bool plan_patches(struct ledge_conv_i8 *conv)
 {
     const struct ledge_geometry *g = &conv->g;
     if (conv->group != 4 || conv->flip != 0 || conv->planes || !rows_touch(g)) {
@@ -210,7 +210,8 @@ static size_t padding_bytes(const struct ledge_conv_i8 *conv)
     return (size_t)(conv->patch ? 4 * conv->units : conv->pixel_bytes);
 }
 
-void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung rung, int32_t threads)
+LEDGE_COLD void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung rung,
+                                   int32_t threads)
 {
     if (!conv->planes) {
         flatten(&conv->g);

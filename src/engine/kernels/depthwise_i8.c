@@ -17,7 +17,7 @@ static size_t align(size_t bytes)
     return (bytes + 63) & ~(size_t)63;
 }
 
-bool ledge_depthwise_i8_is_fast(const struct ledge_geometry *g)
+LEDGE_COLD bool ledge_depthwise_i8_is_fast(const struct ledge_geometry *g)
 {
     return g->in[0] == 1 && g->kernel[0] == 1 && g->out[0] == 1 && g->layout == LEDGE_NHWC &&
            g->groups == g->in_channels && g->out_channels == g->in_channels &&
@@ -36,8 +36,9 @@ static int64_t column_places(const struct ledge_depthwise_i8 *dw)
     return dw->wide ? 8 : 4;
 }
 
-void ledge_depthwise_i8_plan(struct ledge_depthwise_i8 *dw, const struct ledge_weights_i8 *weights,
-                             enum ledge_rung rung, int32_t threads)
+LEDGE_COLD void ledge_depthwise_i8_plan(struct ledge_depthwise_i8 *dw,
+                                        const struct ledge_weights_i8 *weights,
+                                        enum ledge_rung rung, int32_t threads)
 {
     const struct ledge_geometry *g = &dw->g;
     dw->isa = ledge_i8_for(rung);
@@ -129,9 +130,9 @@ static int32_t share_of(int32_t w, int32_t part, int32_t group)
 
 /* The weights of one tap, for the positions of a block from number `first` on. Sums of the weights
  * gather in offset, of their magnitudes in largest. */
-static void pack_tap(const struct ledge_depthwise_i8 *dw, const struct ledge_weights_i8 *weights,
-                     int64_t tap, int64_t first, uint32_t *units,
-                     const struct ledge_lists_i8 *lists)
+LEDGE_COLD static void pack_tap(const struct ledge_depthwise_i8 *dw,
+                                const struct ledge_weights_i8 *weights, int64_t tap, int64_t first,
+                                uint32_t *units, const struct ledge_lists_i8 *lists)
 {
     const int32_t group = dw->isa->group;
     const int64_t n = block_channels(dw), t = place_of(dw, tap);
@@ -156,9 +157,9 @@ static void pack_tap(const struct ledge_depthwise_i8 *dw, const struct ledge_wei
     }
 }
 
-void ledge_depthwise_i8_pack(const struct ledge_depthwise_i8 *dw,
-                             const struct ledge_weights_i8 *weights, void *packed,
-                             const struct ledge_lists_i8 *lists)
+LEDGE_COLD void ledge_depthwise_i8_pack(const struct ledge_depthwise_i8 *dw,
+                                        const struct ledge_weights_i8 *weights, void *packed,
+                                        const struct ledge_lists_i8 *lists)
 {
     const int64_t n = ledge_depthwise_i8_positions(dw);
     memset(packed, 0, ledge_depthwise_i8_packed(dw));

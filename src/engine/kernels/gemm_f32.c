@@ -11,7 +11,7 @@
 
 #define COUNT_LIMIT ((int64_t)1 << 30)
 
-bool ledge_gemm_f32_is_fast(const struct ledge_matmul_shape *s)
+LEDGE_COLD bool ledge_gemm_f32_is_fast(const struct ledge_matmul_shape *s)
 {
     return s->m < COUNT_LIMIT && s->n < COUNT_LIMIT && s->k < COUNT_LIMIT && s->m > 0 && s->n > 0;
 }
@@ -31,8 +31,8 @@ static int64_t b_count(const struct ledge_matmul_shape *s)
     return count;
 }
 
-void ledge_gemm_f32_plan(struct ledge_gemm_fast *fast, const struct ledge_f32_kernels *isa,
-                         int32_t threads)
+LEDGE_COLD void ledge_gemm_f32_plan(struct ledge_gemm_fast *fast,
+                                    const struct ledge_f32_kernels *isa, int32_t threads)
 {
     const struct ledge_matmul_shape *s = &fast->base.shape;
     fast->isa = isa;

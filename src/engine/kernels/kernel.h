@@ -19,6 +19,15 @@
 #define LEDGE_COLD
 #endif
 
+/* Before a loop that reads and writes element i in step i: what it reads may be what it writes. */
+#if defined(__clang__)
+#define LEDGE_IN_STEP _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define LEDGE_IN_STEP _Pragma("GCC ivdep")
+#else
+#define LEDGE_IN_STEP
+#endif
+
 /* A node may name fewer inputs and outputs than its operator knows: the lists of a call have at
  * least so many entries, NULL behind the node's own. */
 enum { LEDGE_CALL_ENTRIES = 16 };

@@ -95,6 +95,22 @@ static void softmax(float *row, int64_t n, bool open)
     }
 }
 
+/* Few models ask for it. */
+LEDGE_COLD static void cap_scores(float cap, float *row, int64_t n)
+{
+    for (int64_t j = 0; j < n; j++) {
+        row[j] = cap * ledge_tanh_f32(row[j] / cap);
+    }
+}
+
+/* y = y + weight * v */
+static void add_times(float weight, const float *restrict v, float *restrict y, int64_t n)
+{
+    for (int64_t k = 0; k < n; k++) {
+        y[k] += weight * v[k];
+    }
+}
+
 static void keep(const struct job *job, int32_t mode, const float *row, int64_t b, int64_t h,
                  int64_t i)
 {
@@ -117,8 +133,8 @@ static void one_query(const struct job *job, int64_t b, int64_t h, int64_t i, fl
             p->scale * dot(q, cached(p, job->past_k, job->k, &p->k, p->size, b, kv, j), p->size);
     }
     keep(job, LEDGE_QK_RAW, row, b, h, i);
-    for (int64_t j = 0; j < n && p->cap > 0; j++) {
-        row[j] = p->cap * ledge_tanh_f32(row[j] / p->cap);
+    if (p->cap > 0) {
+        cap_scores(p->cap, row, n);
     }
     keep(job, LEDGE_QK_CAPPED, row, b, h, i);
     for (int64_t j = 0; j < n; j++) {
@@ -133,9 +149,9 @@ static void one_query(const struct job *job, int64_t b, int64_t h, int64_t i, fl
         y[k] = 0;
     }
     for (int64_t j = 0; j < n; j++) {
-        const float *v = cached(p, job->past_v, job->v, &p->v, p->v_size, b, kv, j);
-        for (int64_t k = 0; k < p->v_size && row[j] != 0; k++) {
-            y[k] += row[j] * v[k];
+        if (row[j] != 0) {
+            add_times(row[j], cached(p, job->past_v, job->v, &p->v, p->v_size, b, kv, j), y,
+                      p->v_size);
         }
     }
 }

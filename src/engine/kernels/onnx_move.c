@@ -37,7 +37,8 @@ void ledge_strided_collapse(struct ledge_strided *s)
 }
 
 #define DEFINE_COPY(T, name)                                                                       \
-    static void copy_row_##name(const T *from, T *to, int64_t n, int64_t fs, int64_t ts)           \
+    static void copy_row_##name(const T *restrict from, T *restrict to, int64_t n, int64_t fs,     \
+                                int64_t ts)                                                        \
     {                                                                                              \
         if (ts == 1 && fs == 0) {                                                                  \
             for (int64_t i = 0; i < n; i++) {                                                      \
@@ -51,8 +52,8 @@ void ledge_strided_collapse(struct ledge_strided *s)
     }                                                                                              \
     /* to[i][j] = from[j][i]: rows of `to` are dense, columns of `from` are. In tiles that stay in \
      * cache. */                                                                                   \
-    static void transpose_##name(const T *from, T *to, int64_t rows, int64_t cols, int64_t fs,     \
-                                 int64_t ts)                                                       \
+    static void transpose_##name(const T *restrict from, T *restrict to, int64_t rows,             \
+                                 int64_t cols, int64_t fs, int64_t ts)                             \
     {                                                                                              \
         for (int64_t i0 = 0; i0 < rows; i0 += TILE) {                                              \
             int64_t i1 = i0 + TILE < rows ? i0 + TILE : rows;                                      \

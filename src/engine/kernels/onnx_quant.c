@@ -105,20 +105,22 @@ enum ledge_status ledge_quantize_linear_c(const struct ledge_kernel_call *call)
     return LEDGE_OK;
 }
 
+/* Bytes, of i8 with the first bit flipped: 128 too high, as zero is then. */
+static void dequantize_bytes(const uint8_t *restrict in, uint8_t flip, float *restrict out,
+                             int64_t n, float scale, int32_t zero)
+{
+    for (int64_t i = 0; i < n; i++) {
+        out[i] = (float)((in[i] ^ flip) - zero) * scale;
+    }
+}
+
 static void dequantize_run(const struct ledge_view *x, const struct ledge_view *y, int64_t at,
                            int64_t n, float scale, int32_t zero)
 {
-    float *out = (float *)y->data + at;
-    if (y->dtype == LEDGE_F32 && x->dtype == LEDGE_I8) {
-        const int8_t *in = (const int8_t *)x->data + at;
-        for (int64_t i = 0; i < n; i++) {
-            out[i] = (float)(in[i] - zero) * scale;
-        }
-    } else if (y->dtype == LEDGE_F32 && x->dtype == LEDGE_U8) {
-        const uint8_t *in = (const uint8_t *)x->data + at;
-        for (int64_t i = 0; i < n; i++) {
-            out[i] = (float)(in[i] - zero) * scale;
-        }
+    if (y->dtype == LEDGE_F32 && (x->dtype == LEDGE_I8 || x->dtype == LEDGE_U8)) {
+        bool sign = x->dtype == LEDGE_I8;
+        dequantize_bytes((const uint8_t *)x->data + at, sign ? 0x80 : 0, (float *)y->data + at, n,
+                         scale, zero + (sign ? 128 : 0));
     } else {
         bool real = ledge_is_real(x->dtype);
         for (int64_t i = 0; i < n; i++) {

@@ -279,8 +279,8 @@ enum ledge_status ledge_argmax_c(const struct ledge_kernel_call *call)
     return LEDGE_OK;
 }
 
-static void cumulate_line(const struct ledge_axis *p, const struct ledge_view *in,
-                          const struct ledge_view *out, int64_t base)
+LEDGE_COLD static void cumulate_line(const struct ledge_axis *p, const struct ledge_view *in,
+                                     const struct ledge_view *out, int64_t base)
 {
     bool product = (p->flags & LEDGE_CUM_PRODUCT) != 0;
     bool real = ledge_is_real(in->dtype);
@@ -340,7 +340,7 @@ static bool before(const struct ranked *a, const struct ranked *b, bool smallest
 }
 
 /* Restore the heap (worst on top) below slot i. */
-static void sift(struct ranked *heap, int64_t n, int64_t i, bool smallest)
+LEDGE_COLD static void sift(struct ranked *heap, int64_t n, int64_t i, bool smallest)
 {
     for (;;) {
         int64_t worst = i;
@@ -414,10 +414,11 @@ enum ledge_status ledge_topk_c(const struct ledge_kernel_call *call)
  * --------------------------------------------------------------------------------------------------------
  */
 
-/* A loop of its own: compilers make vectors of the first. */
+/* A loop of its own: compilers make vectors of the first. out may be in. */
 static void exponentials(const float *in, float peak, float *out, int64_t n, int64_t step)
 {
     if (step == 1) {
+        LEDGE_IN_STEP
         for (int64_t k = 0; k < n; k++) {
             out[k] = ledge_exp_f32(in[k] - peak);
         }
@@ -466,8 +467,8 @@ static void softmax_f32(const float *in, float *out, int64_t n, int64_t step, in
     }
 }
 
-static void softmax_any(const struct ledge_view *in, const struct ledge_view *out, int64_t base,
-                        const struct ledge_axis *p)
+LEDGE_COLD static void softmax_any(const struct ledge_view *in, const struct ledge_view *out,
+                                   int64_t base, const struct ledge_axis *p)
 {
     double peak = -INFINITY, sum = 0, x;
     int64_t first = 0;

@@ -87,20 +87,9 @@ struct cell {
     float *scratch;
 };
 
-static float activate(const struct cell *cell, int which, float x)
+LEDGE_COLD static float rare_activation(enum ledge_activation_kind kind, float a, float b, float x)
 {
-    float a = cell->p->alpha[cell->d][which], b = cell->p->beta[cell->d][which];
-    float clip = cell->p->clip;
-    if (clip > 0) {
-        x = x > clip ? clip : x < -clip ? -clip : x;
-    }
-    switch (cell->p->act[cell->d][which]) {
-    case LEDGE_ACT_SIGMOID:
-        return 1 / (1 + ledge_exp_f32(-x));
-    case LEDGE_ACT_TANH:
-        return ledge_tanh_f32(x);
-    case LEDGE_ACT_RELU:
-        return x > 0 ? x : 0;
+    switch (kind) {
     case LEDGE_ACT_HARD_SIGMOID:
         return fmaxf(0, fminf(1, a * x + b));
     case LEDGE_ACT_SOFTSIGN:
@@ -117,8 +106,28 @@ static float activate(const struct cell *cell, int which, float x)
         return a * ledge_tanh_f32(b * x);
     case LEDGE_ACT_ELU:
         return x < 0 ? a * ledge_expm1_f32(x) : x;
+    default:
+        return x;
     }
-    return x;
+}
+
+static float activate(const struct cell *cell, int which, float x)
+{
+    float clip = cell->p->clip;
+    if (clip > 0) {
+        x = x > clip ? clip : x < -clip ? -clip : x;
+    }
+    switch (cell->p->act[cell->d][which]) {
+    case LEDGE_ACT_SIGMOID:
+        return 1 / (1 + ledge_exp_f32(-x));
+    case LEDGE_ACT_TANH:
+        return ledge_tanh_f32(x);
+    case LEDGE_ACT_RELU:
+        return x > 0 ? x : 0;
+    default:
+        return rare_activation(cell->p->act[cell->d][which], cell->p->alpha[cell->d][which],
+                               cell->p->beta[cell->d][which], x);
+    }
 }
 
 /* out[j] = sum_i m[j][i] v[i] */

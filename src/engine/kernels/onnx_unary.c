@@ -3,9 +3,9 @@
  * <tgmath.h> and LEDGE_REAL (real.h) pick the float or double function. Half types are widened by
  * the planner.
  *
- * Speed matters where x is f32: a loop per operator over a chunk of known length, replaced where it
- * stands, of which a compiler makes vectors without a second loop for the rest or for overlap. All
- * other types go through double or int64, element by element. */
+ * Speed matters where x is f32: a loop per operator over a chunk of known length, of which a
+ * compiler makes vectors without a second loop for the rest or for overlap. All other types go
+ * through double or int64, element by element. */
 #include <math.h>
 #include <string.h>
 #include <tgmath.h>
@@ -72,16 +72,17 @@ enum { CHUNK = 64 };
 
 #define REAL_LIST(X) PLAIN_LIST(X) COMPOSED_LIST(X)
 
-typedef void (*chunk_fn)(float *v, float p0, float p1);
+typedef void (*chunk_fn)(const float *in, float *out, float p0, float p1);
 
 #define DEFINE_F32(NAME, EXPR)                                                                     \
-    static void NAME##_f32(float *v, float p0, float p1)                                           \
+    static void NAME##_f32(const float *in, float *out, float p0, float p1)                        \
     {                                                                                              \
         const float p[2] = {p0, p1};                                                               \
         (void)p;                                                                                   \
+        LEDGE_IN_STEP                                                                              \
         for (int i = 0; i < CHUNK; i++) {                                                          \
-            float x = v[i];                                                                        \
-            v[i] = EXPR;                                                                           \
+            float x = in[i];                                                                       \
+            out[i] = EXPR;                                                                         \
         }                                                                                          \
     }
 PLAIN_LIST(DEFINE_F32)
@@ -89,19 +90,20 @@ PLAIN_LIST(DEFINE_F32)
 /* y = LAST of x and t, where t = INNER(FIRST of x): the same steps as the expression, a chunk at a
  * time. */
 #define DEFINE_COMPOSED(NAME, FIRST, INNER, LAST)                                                  \
-    static void NAME##_f32(float *v, float p0, float p1)                                           \
+    static void NAME##_f32(const float *in, float *out, float p0, float p1)                        \
     {                                                                                              \
         float w[CHUNK];                                                                            \
         (void)p0;                                                                                  \
         for (int i = 0; i < CHUNK; i++) {                                                          \
-            float x = v[i];                                                                        \
+            float x = in[i];                                                                       \
             w[i] = FIRST;                                                                          \
         }                                                                                          \
-        INNER##_f32(w, p0, p1);                                                                    \
+        INNER##_f32(w, w, p0, p1);                                                                 \
+        LEDGE_IN_STEP                                                                              \
         for (int i = 0; i < CHUNK; i++) {                                                          \
-            float x = v[i], t = w[i];                                                              \
+            float x = in[i], t = w[i];                                                             \
             (void)x;                                                                               \
-            v[i] = LAST;                                                                           \
+            out[i] = LAST;                                                                         \
         }                                                                                          \
     }
 DEFINE_COMPOSED(Sigmoid, -x, Exp, 1 / (1 + t))
@@ -256,15 +258,12 @@ static void span_f32(const struct ledge_unary *p, const float *in, float *out, i
 {
     chunk_fn fn = rows[p->op].f32;
     for (; n >= CHUNK; n -= CHUNK, in += CHUNK, out += CHUNK) {
-        if (in != out) {
-            memcpy(out, in, CHUNK * sizeof *out);
-        }
-        fn(out, p->p[0], p->p[1]);
+        fn(in, out, p->p[0], p->p[1]);
     }
     if (n > 0) {
         float last[CHUNK] = {0};
         memcpy(last, in, (size_t)n * sizeof *in);
-        fn(last, p->p[0], p->p[1]);
+        fn(last, last, p->p[0], p->p[1]);
         memcpy(out, last, (size_t)n * sizeof *out);
     }
 }
