@@ -126,10 +126,9 @@ static void expand_rows(const struct job *job, int64_t picture, int64_t r0, int6
     int64_t width = g->in[W], pixels = g->in[H] * width, in = conv->g.in_channels;
     for (int64_t end; r0 < r1; r0 = end) {
         end = smaller(r1, r0 + bands->ring - r0 % bands->ring);
-        bool flat = ledge_conv_i8_is_flat(conv);
-        const uint8_t *x = job->x + (flat ? (picture * pixels + r0 * width) * in
-                                          : picture * ledge_volume(conv->g.in) * in);
-        ledge_conv_i8_pixels(&job->part[EXPAND], x, r0 * width, (end - r0) * width,
+        int64_t at = r0 * width + (ledge_conv_i8_is_flat(conv) ? picture * pixels : 0);
+        int64_t from = ledge_conv_i8_is_flat(conv) ? at : picture * ledge_volume(conv->g.in);
+        ledge_conv_i8_pixels(&job->part[EXPAND], job->x + from * in, at, (end - r0) * width,
                              before + r0 % bands->ring * width * g->in_channels, scratch);
     }
 }

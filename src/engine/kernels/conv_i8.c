@@ -289,6 +289,7 @@ struct job {
     int64_t pixels, chunk, parts;
     int64_t first; /* pixel that y begins with */
     int64_t top;   /* row of the padded picture that a copy begins with */
+    int64_t left;  /* pixel of a row that source begins with */
 };
 
 /* n pixels as units; bytes from one channel to the next, from one pixel to the next. */
@@ -381,7 +382,7 @@ static void point_tap(const struct job *job, int64_t y, int64_t x, int64_t n, co
     }
     int64_t left = x < conv->columns ? ceil_div(conv->columns - x, step) : 0;
     int64_t end = n - i < left ? n : i + left;
-    int64_t from = ((y - job->top) * conv->columns + x) * conv->pixel_bytes;
+    int64_t from = ((y - job->top) * conv->columns + x - job->left) * conv->pixel_bytes;
     for (; i < end; i++, from += move) {
         table[i * taps] = job->source + from;
     }
@@ -439,7 +440,8 @@ static void point_row(const struct job *job, int64_t y, int64_t ox, int64_t n,
         table[i * taps] = patch + (ox + i) * bytes;
     }
     int64_t end = n < conv->stop - ox ? n : conv->stop - ox;
-    int64_t at = (y * conv->columns - conv->g.pad[W]) * conv->pixel_bytes + (ox + i) * step;
+    int64_t at = (y * conv->columns - conv->g.pad[W] - job->left) * conv->pixel_bytes;
+    at += (ox + i) * step;
     for (; i < end; i++, at += step) {
         table[i * taps] = job->source + at;
     }
@@ -768,10 +770,8 @@ void ledge_conv_i8_pixels(const struct ledge_kernel_call *call, const uint8_t *x
     job.y = y;
     job.copy = scratch + conv->worker_bytes;
     bool flat = ledge_conv_i8_is_flat(conv);
-    if (flat) {
-        at = 0;
-    }
     job.first = at;
+    job.left = flat ? at : 0;
     if (conv->copy) {
         job.source = job.copy;
         if (flat) {

@@ -112,8 +112,8 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call);
 bool ledge_conv_i8_is_flat(const struct ledge_conv_i8 *conv); /* pixel by pixel */
 /* Bytes of scratch for `rows` rows of outputs of that width. */
 size_t ledge_conv_i8_part_scratch(const struct ledge_conv_i8 *conv, int64_t rows, int64_t width);
-/* n pixels of outputs, from number at on, whose first one goes to y. x: the picture; where pixels
- * are all there is, its pixel number `at`. */
+/* n pixels of outputs, from number at on, whose first one goes to y. x: the picture; of a flat one
+ * pixel number `at`, counted over all pictures. */
 void ledge_conv_i8_pixels(const struct ledge_kernel_call *call, const uint8_t *x, int64_t at,
                           int64_t n, uint8_t *y, uint8_t *scratch);
 
