@@ -126,12 +126,19 @@ INLINE void list_of(const uint8_t *turned, const struct ledge_rest_i8 *rest, __m
     }
 }
 
-/* Whatever a file says: are all elements in the lists there? */
-INLINE bool are_there(const struct ledge_rest_i8 *rest, uint32_t count, int64_t k)
+/* Whatever a file says: are all lists of a panel there, and all elements in them? */
+static bool are_there(const struct ledge_bytes_i8 *b)
 {
+    const uint32_t *starts = b->starts;
+    const int64_t k = 4 * b->taps * b->units;
+    for (int32_t i = 0; i < b->vectors * LANES; i++) {
+        if (starts[i] > starts[i + 1] || starts[i + 1] > b->lists) {
+            return false;
+        }
+    }
     __m128i most = _mm_setzero_si128();
-    for (uint32_t g = 0; g < count; g++) {
-        most = _mm_max_epu16(most, _mm_loadu_si128((const __m128i *)(const void *)rest[g].k));
+    for (uint32_t g = starts[0]; g < starts[b->vectors * LANES]; g++) {
+        most = _mm_max_epu16(most, _mm_loadu_si128((const __m128i *)(const void *)b->rest[g].k));
     }
     most = _mm_subs_epu16(most, _mm_set1_epi16((int16_t)(k - 1)));
     return _mm_testz_si128(most, _mm_setr_epi32(-1, -1, -1, 0)) != 0;
@@ -149,20 +156,15 @@ INLINE void add_lists(const __m256i *left, const __m256i *right, __m256i *acc)
     }
 }
 
-/* What a channel's sums over 32 rows from number at on begin with. acc[v] are rows 4v .. 4v + 3 and
- * 16 + 4v .. of them. */
-INLINE void rest_of(const struct ledge_bytes_i8 *b, int64_t position, int64_t at, __m256i *acc)
+/* What a channel's sums over 32 rows begin with, whose elements are `turned`. acc[v] are rows 4v ..
+ * 4v + 3 and 16 + 4v .. of them. */
+INLINE void rest_of(const struct ledge_rest_i8 *rest, uint32_t count, int32_t offset,
+                    const uint8_t *turned, __m256i *acc)
 {
-    const int64_t k = 4 * b->taps * b->units;
-    const uint8_t *turned = b->turned + at * k;
-    const struct ledge_rest_i8 *rest = b->rest + position * b->room;
-    uint32_t count = b->counts[position] < b->room ? b->counts[position] : b->room;
-    count = are_there(rest, count, k) ? count : 0;
     __m256i left[2], right[2];
-    _mm_prefetch((const char *)(rest + b->room), _MM_HINT_T0); /* the next channel's */
     UNROLL
     for (int v = 0; v < 4; v++) {
-        acc[v] = _mm256_set1_epi32(b->offset[position]);
+        acc[v] = _mm256_set1_epi32(offset);
     }
     for (uint32_t g = 0; g + 1 < count; g += 2, rest += 2) {
         list_of(turned, rest, left);
@@ -176,13 +178,18 @@ INLINE void rest_of(const struct ledge_bytes_i8 *b, int64_t position, int64_t at
     }
 }
 
-static void begin_rows(const struct ledge_bytes_i8 *b, int64_t at)
+static void begin_rows(const struct ledge_bytes_i8 *params, int64_t at, bool lists)
 {
+    const struct ledge_bytes_i8 own = *params, *const b = &own; /* what is stored might be it */
+    const uint8_t *turned = b->turned + at * 4 * b->taps * b->units;
     for (int64_t vector = 0; vector < b->vectors; vector++) {
         __m256i channels[4][LANES];
         for (int c = 0; c < LANES; c++) {
             __m256i acc[4];
-            rest_of(b, vector * LANES + c, at, acc);
+            const uint32_t *start = b->starts + vector * LANES + c;
+            const uint32_t count = lists ? start[1] - start[0] : 0;
+            rest_of(lists ? b->rest + start[0] : b->rest, count, b->offset[vector * LANES + c],
+                    turned, acc);
             UNROLL
             for (int v = 0; v < 4; v++) {
                 channels[v][c] = acc[v];
@@ -252,9 +259,10 @@ TILE(2, 4)
 void ledge_bytes_avx2(const struct ledge_bytes_i8 *b)
 {
     static const tile_fn tiles[2][2] = {{tile_1_1, tile_1_4}, {tile_2_1, tile_2_4}};
+    const bool lists = are_there(b);
     int64_t at = 0;
     for (; at < b->rows; at += BLOCK) {
-        begin_rows(b, at);
+        begin_rows(b, at, lists);
     }
     for (at = 0; at + ROWS <= b->rows; at += ROWS) {
         tiles[b->vectors - 1][1](b, at);

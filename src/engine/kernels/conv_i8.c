@@ -230,9 +230,10 @@ LEDGE_COLD void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung r
     if (conv->may_be_bytes) {
         struct ledge_conv_i8 other = *conv;
         ledge_conv_i8_use_bytes(&other);
-        size_t end =
-            other.group_units * sizeof(uint32_t) +
-            (size_t)other.position * (sizeof(uint32_t) + other.room * sizeof(struct ledge_rest_i8));
+        size_t end = other.group_units * sizeof(uint32_t) +
+                     (size_t)other.position *
+                         (sizeof(uint32_t) + other.room * sizeof(struct ledge_rest_i8)) +
+                     sizeof(uint32_t);
         weights = end > weights ? end : weights;
         padding = padding > padding_bytes(&other) ? padding : padding_bytes(&other);
         conv->worker_bytes = other.worker_bytes;
@@ -242,15 +243,15 @@ LEDGE_COLD void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung r
 }
 
 /* Behind the weights: bytes take half the room of the words that the other way wants. */
-uint32_t *ledge_conv_i8_rest_counts(const struct ledge_conv_i8 *conv, const void *packed)
+uint32_t *ledge_conv_i8_rest_starts(const struct ledge_conv_i8 *conv, const void *packed)
 {
     return (uint32_t *)(void *)((char *)packed + conv->group_units * sizeof(uint32_t));
 }
 
 struct ledge_rest_i8 *ledge_conv_i8_rest(const struct ledge_conv_i8 *conv, const void *packed)
 {
-    return (struct ledge_rest_i8 *)(void *)(ledge_conv_i8_rest_counts(conv, packed) +
-                                            conv->position);
+    return (struct ledge_rest_i8 *)(void *)(ledge_conv_i8_rest_starts(conv, packed) +
+                                            conv->position + 1);
 }
 
 int64_t ledge_conv_i8_positions(const struct ledge_conv_i8 *conv)
@@ -581,7 +582,7 @@ static struct ledge_bytes_i8 bytes_of(const struct ledge_conv_i8 *conv, const st
                                    .units = conv->units,
                                    .rows = c->n,
                                    .turned = c->turned,
-                                   .room = conv->room,
+                                   .lists = conv->position * (int64_t)conv->room,
                                    .sums = c->sums};
 }
 
@@ -593,8 +594,8 @@ static void run_bytes(const struct job *job, const struct chunk *c,
     struct ledge_bytes_i8 bytes = bytes_of(conv, c);
     bytes.w = rows->w;
     bytes.offset = rows->offset;
-    bytes.counts = ledge_conv_i8_rest_counts(conv, job->call->packed) + finish->at;
-    bytes.rest = ledge_conv_i8_rest(conv, job->call->packed) + finish->at * conv->room;
+    bytes.starts = ledge_conv_i8_rest_starts(conv, job->call->packed) + finish->at;
+    bytes.rest = ledge_conv_i8_rest(conv, job->call->packed);
     bytes.vectors = rows->vectors;
     conv->isa->bytes(&bytes);
     finish->sums = c->sums;

@@ -68,7 +68,7 @@ struct ledge_conv_i8 {
     int64_t chunk;                     /* output pixels that share a table of pointers */
     size_t group_units;                /* of packed weights */
     size_t padding_at, packed_bytes;   /* behind them stands one pixel of padding */
-    uint32_t room;                     /* for a channel's rest, where bytes is the way */
+    uint32_t room;                     /* lists for each position, where bytes is the way */
     size_t copy_bytes, worker_bytes;
 };
 
@@ -102,7 +102,7 @@ void ledge_conv_i8_use_bytes(struct ledge_conv_i8 *conv);
 /* For packing: the first vector of a panel of a group; where bytes is the way, the lists of what
  * was cut off the weights. */
 int64_t ledge_conv_i8_panel_at(const struct ledge_conv_i8 *conv, int64_t panel);
-uint32_t *ledge_conv_i8_rest_counts(const struct ledge_conv_i8 *conv, const void *packed);
+uint32_t *ledge_conv_i8_rest_starts(const struct ledge_conv_i8 *conv, const void *packed);
 struct ledge_rest_i8 *ledge_conv_i8_rest(const struct ledge_conv_i8 *conv, const void *packed);
 
 enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call);

@@ -333,9 +333,10 @@ static bool cut_four(uint32_t *first, uint32_t *second, int32_t i, int64_t unit,
 static bool cut(const struct packing *p, int64_t position, int64_t step, uint32_t *w, void *packed)
 {
     const struct ledge_conv_i8 *conv = p->conv;
-    uint32_t *count = ledge_conv_i8_rest_counts(conv, packed) + position;
-    struct rest rest = {.to = ledge_conv_i8_rest(conv, packed) + position * conv->room,
-                        .room = conv->room};
+    uint32_t *start = ledge_conv_i8_rest_starts(conv, packed) + position;
+    int64_t left = conv->position * (int64_t)conv->room - *start;
+    struct rest rest = {.to = ledge_conv_i8_rest(conv, packed) + *start,
+                        .room = (uint32_t)least(left, 2 * (int64_t)conv->room)};
     for (int64_t u = 0; u < p->units; u += 2) {
         uint32_t *first = w + u * step, *second = first + step;
         for (int32_t i = 0; i < 4; i += 2) {
@@ -344,7 +345,7 @@ static bool cut(const struct packing *p, int64_t position, int64_t step, uint32_
             }
         }
     }
-    *count = rest.count;
+    start[1] = start[0] + rest.count;
     return true;
 }
 
@@ -360,7 +361,6 @@ static bool pack_as_bytes(const struct packing *p, void *packed, const struct le
 {
     const struct ledge_conv_i8 *conv = p->conv;
     const int32_t lanes = conv->isa->lanes;
-    uint64_t groups = 0;
     for (int64_t panel = 0; panel < conv->panels; panel++) {
         int64_t first = ledge_conv_i8_panel_at(conv, panel) * lanes;
         int64_t step = ledge_conv_i8_panel_at(conv, panel + 1) * lanes - first;
@@ -370,10 +370,9 @@ static bool pack_as_bytes(const struct packing *p, void *packed, const struct le
             if (!cut(p, first + i, step, to + i, packed)) {
                 return false;
             }
-            groups += ledge_conv_i8_rest_counts(conv, packed)[first + i];
         }
     }
-    return pays(p, groups);
+    return pays(p, ledge_conv_i8_rest_starts(conv, packed)[conv->position]);
 }
 
 /* Bytes, if that is the faster way for these weights. */

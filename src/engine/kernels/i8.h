@@ -92,11 +92,11 @@ struct ledge_bytes_i8 {
     const uint8_t *turned;            /* [rows / 32][taps * units * 4][32]: turned, 32 rows each */
     const uint32_t *w;                /* [taps][units][vectors][lanes] */
     const int32_t *offset;            /* [vectors][lanes] */
-    const uint32_t *counts;           /* of rest, [vectors][lanes] */
-    const struct ledge_rest_i8 *rest; /* [vectors][lanes][room] */
-    uint32_t room;
-    int32_t vectors; /* 1, 2 */
-    int32_t *sums;   /* FILLED: [rows, as 32s][vectors][lanes] */
+    const uint32_t *starts;           /* of each position's lists in rest, and of the next one's */
+    const struct ledge_rest_i8 *rest; /* of all panels */
+    int64_t lists;                    /* room for them */
+    int32_t vectors;                  /* 1, 2 */
+    int32_t *sums;                    /* FILLED: [rows, as 32s][vectors][lanes] */
 };
 
 /* Sums of one block of taps_vectors * lanes channels over a window, each channel for itself. */
