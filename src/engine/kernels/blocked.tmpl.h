@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* blocked.tmpl.h -- the loops of blocked.h in terms of `vec` (simd_<isa>.h); included once by each
- * blocked_<isa>.c, which says by TILE_SHAPES(X) what tiles there are, X(pixels, blocks) for each,
- * by TILE_BLOCKS and TILE_MOST the most blocks and the most pixels for each number of blocks, and
- * by NO_NARROW that it has no registers for narrow planes.
+ * blocked_<isa>.c, which says by TILE_SHAPES(X) what tiles there are, X(pixels, blocks) for each
+ * (those of one pixel and of the most for each number of blocks always; others that are missing are
+ * put together), by PLANE_SHAPES(X) the same for planar inputs, LEDGE_BLOCKED_PLANAR blocks at
+ * most, by TILE_BLOCKS and TILE_MOST the most blocks and the most pixels for each number of blocks,
+ * and by NO_NARROW that it has no registers for narrow planes.
  */
 #include <math.h>
 
@@ -130,36 +132,49 @@ typedef void (*tile_fn)(const struct ledge_blocked_tile *t);
     static void tile_##pixels##_##blocks(const struct ledge_blocked_tile *t)                       \
     {                                                                                              \
         tile(t, pixels, blocks, LANES);                                                            \
-    }                                                                                              \
-    PLANE_##blocks(pixels, blocks)
-/* Of planar inputs: LEDGE_BLOCKED_PLANAR blocks at most. */
+    }
 #define PLANE(pixels, blocks)                                                                      \
     static void plane_##pixels##_##blocks(const struct ledge_blocked_tile *t)                      \
     {                                                                                              \
         tile(t, pixels, blocks, 1);                                                                \
     }
-#define PLANE_1(pixels, blocks) PLANE(pixels, blocks)
-#define PLANE_2(pixels, blocks) PLANE(pixels, blocks)
-#define PLANE_3(pixels, blocks)
-#define PLANE_4(pixels, blocks)
-#define PLANE_ENTRY_1(pixels) plane_##pixels##_1
-#define PLANE_ENTRY_2(pixels) plane_##pixels##_2
-#define PLANE_ENTRY_3(pixels) NULL
-#define PLANE_ENTRY_4(pixels) NULL
-#define UP_TO_3(X, b)         X(1, b) X(2, b) X(3, b)
-#define UP_TO_4(X, b)         UP_TO_3(X, b) X(4, b)
-#define UP_TO_6(X, b)         UP_TO_4(X, b) X(5, b) X(6, b)
-#define UP_TO_9(X, b)         UP_TO_6(X, b) X(7, b) X(8, b) X(9, b)
-#define UP_TO_14(X, b)        UP_TO_9(X, b) X(10, b) X(11, b) X(12, b) X(13, b) X(14, b)
-#define ENTRY(pixels, blocks)                                                                      \
-    [blocks - 1][pixels - 1] = {tile_##pixels##_##blocks, PLANE_ENTRY_##blocks(pixels)},
+#define UP_TO_3(X, b)               X(1, b) X(2, b) X(3, b)
+#define UP_TO_4(X, b)               UP_TO_3(X, b) X(4, b)
+#define UP_TO_6(X, b)               UP_TO_4(X, b) X(5, b) X(6, b)
+#define UP_TO_9(X, b)               UP_TO_6(X, b) X(7, b) X(8, b) X(9, b)
+#define UP_TO_14(X, b)              UP_TO_9(X, b) X(10, b) X(11, b) X(12, b) X(13, b) X(14, b)
+#define TILE_ENTRY(pixels, blocks)  [blocks - 1][pixels - 1][0] = tile_##pixels##_##blocks,
+#define PLANE_ENTRY(pixels, blocks) [blocks - 1][pixels - 1][1] = plane_##pixels##_##blocks,
 
 TILE_SHAPES(TILE)
+PLANE_SHAPES(PLANE)
+
+/* A tile for which there is no loop: the widest that there are, one after the other. */
+static void run_parts(const struct ledge_blocked_tile *t, const tile_fn (*table)[2])
+{
+    struct ledge_blocked_tile part = *t;
+    for (int32_t left = t->pixels; left > 0; left -= part.pixels) {
+        part.pixels = left;
+        while (table[part.pixels - 1][t->planar ? 1 : 0] == NULL) {
+            part.pixels--;
+        }
+        table[part.pixels - 1][t->planar ? 1 : 0](&part);
+        part.x += part.pixels * (t->planar ? 1 : LANES);
+        part.y += part.pixels * LANES;
+        part.add = part.add != NULL ? part.add + part.pixels * LANES : NULL;
+    }
+}
 
 static void run_tile(const struct ledge_blocked_tile *t)
 {
-    static const tile_fn table[TILE_BLOCKS][TILE_ROWS][2] = {TILE_SHAPES(ENTRY)};
-    table[t->blocks - 1][t->pixels - 1][t->planar ? 1 : 0](t);
+    static const tile_fn table[TILE_BLOCKS][TILE_ROWS][2] = {TILE_SHAPES(TILE_ENTRY)
+                                                                 PLANE_SHAPES(PLANE_ENTRY)};
+    const tile_fn run = table[t->blocks - 1][t->pixels - 1][t->planar ? 1 : 0];
+    if (run != NULL) {
+        run(t);
+    } else {
+        run_parts(t, table[t->blocks - 1]);
+    }
     v_done();
 }
 

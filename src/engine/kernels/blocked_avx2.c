@@ -4,7 +4,9 @@
 #include "engine/kernels/simd_avx2.h"
 
 enum { TILE_BLOCKS = 2 };
-#define TILE_SHAPES(X) UP_TO_6(X, 1) UP_TO_6(X, 2)
+#define TILE_SHAPES(X)  UP_TO_6(X, 1) UP_TO_6(X, 2)
+#define PLANES(X, b)    X(1, b) X(2, b) X(5, b) X(6, b)
+#define PLANE_SHAPES(X) PLANES(X, 1) PLANES(X, 2)
 #define TILE_MOST                                                                                  \
     {                                                                                              \
         6, 6                                                                                       \

@@ -4,6 +4,7 @@
 
 enum { TILE_BLOCKS = 2 };
 #define TILE_SHAPES(X) UP_TO_4(X, 1) UP_TO_4(X, 2)
+#define PLANE_SHAPES   TILE_SHAPES
 #define TILE_MOST                                                                                  \
     {                                                                                              \
         4, 4                                                                                       \

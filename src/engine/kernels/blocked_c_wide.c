@@ -7,6 +7,7 @@
 
 enum { TILE_BLOCKS = 2 };
 #define TILE_SHAPES(X) X(1, 1) X(2, 1) X(1, 2) X(2, 2)
+#define PLANE_SHAPES   TILE_SHAPES
 #define TILE_MOST                                                                                  \
     {                                                                                              \
         2, 2                                                                                       \
