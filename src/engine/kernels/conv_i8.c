@@ -287,6 +287,7 @@ struct job {
     uint8_t *copy;
     uint8_t *scratch;
     const uint8_t *table;
+    const uint8_t *addend;
     int64_t pixels, chunk, parts;
     int64_t first; /* pixel that y begins with */
     int64_t top;   /* row of the padded picture that a copy begins with */
@@ -535,6 +536,29 @@ static void store_single(const struct job *job, const struct ledge_finish_i8 *f,
     }
 }
 
+/* A sum that is done in QLinearAdd's own steps. */
+static void add_apart(const struct ledge_conv_i8 *conv, const struct ledge_finish_i8 *f)
+{
+    enum { ROWS = 16 };
+    const int32_t width = f->vectors * conv->isa->lanes;
+    uint8_t own[ROWS * LEDGE_I8_VECTORS * 16];
+    for (int32_t r = 0; r < f->rows; r += ROWS) {
+        struct ledge_finish_i8 some = *f;
+        some.rows = f->rows - r < ROWS ? f->rows - r : ROWS;
+        some.sums = f->sums + r * width;
+        some.less = f->less != NULL ? f->less + r : NULL;
+        some.y = own;
+        some.ldy = f->n;
+        conv->isa->finish(&some);
+        bool dense = f->n == f->ldy;
+        int64_t n = dense ? some.rows * f->n : f->n;
+        for (int32_t i = 0; i < (dense ? 1 : some.rows); i++) {
+            const int64_t at = (r + i) * f->ldy;
+            conv->isa->binary(&conv->sum.binary, own + i * n, f->addend + at, n, f->y + at);
+        }
+    }
+}
+
 /* Sums become results; f tells of the rows that are there, the first one is pixel number `pixel`
  * of the picture. */
 static void finish_rows(const struct job *job, struct ledge_finish_i8 *f, int64_t pixel,
@@ -546,7 +570,13 @@ static void finish_rows(const struct job *job, struct ledge_finish_i8 *f, int64_
         return;
     }
     f->y = job->y + (pixel - job->first) * f->ldy + channel;
-    conv->isa->finish(f);
+    f->addend = job->addend != NULL ? job->addend + pixel * f->ldy + channel : NULL;
+    f->sum = f->addend != NULL && conv->sum_agrees ? &conv->sum : NULL;
+    if (f->addend != NULL && !conv->sum_agrees) {
+        add_apart(conv, f);
+    } else {
+        conv->isa->finish(f);
+    }
     if (job->table != NULL) {
         conv->isa->lookup(job->table, f->y, f->y, f->rows, f->n, f->ldy);
     }
@@ -739,6 +769,7 @@ static struct job job_of(const struct ledge_kernel_call *call)
                         .call = call,
                         .padding = (const uint8_t *)call->packed + conv->padding_at,
                         .table = conv->table > 0 ? call->in[conv->table]->data : NULL,
+                        .addend = conv->addend > 0 ? call->in[conv->addend]->data : NULL,
                         .pixels = ledge_volume(conv->g.out)};
 }
 
@@ -812,6 +843,7 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
         ledge_pool_spans(call->pool, (int32_t)tasks, one_span, &job);
         job.x += ledge_volume(g->in) * g->in_channels;
         job.y += job.pixels * g->out_channels * element;
+        job.addend += job.addend != NULL ? job.pixels * g->out_channels : 0;
     }
     return LEDGE_OK;
 }

@@ -34,6 +34,11 @@ struct ledge_conv_i8 {
     struct ledge_geometry g; /* NHWC, depth 1 */
     int32_t input;
     int32_t table; /* input through which all results go in the end, 256 bytes; 0: none */
+    /* input that is added to the results before, and how; 0: none. Its bytes lie as the output's,
+     * whose memory it may be. */
+    int32_t addend;
+    struct ledge_sum_i8 sum;
+    bool sum_agrees;
     const struct ledge_i8_kernels *isa;
     int32_t threads;
     bool planes;    /* the picture is NCHW all the same */

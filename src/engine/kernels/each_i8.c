@@ -116,6 +116,70 @@ static struct ledge_near_i8 near_of(const struct ledge_binary_i8 *p)
     return near;
 }
 
+void ledge_sum_i8_begin(struct ledge_sum_i8 *sum, int32_t own_zero)
+{
+    struct ledge_binary_i8 *p = &sum->binary;
+    const struct ledge_term_i8 *t = p->term;
+    const int32_t zero = p->out.zero & ~1; /* halves go to the same side: to even */
+    p->near = near_of(p);
+    sum->a = p->near.a;
+    sum->b = p->near.b;
+    double a = (double)t[0].scale / (double)p->scale, b = (double)t[1].scale / (double)p->scale;
+    sum->constant = p->near.use ? (float)(a * (own_zero - t[0].zero) - b * t[1].zero + zero) : 0;
+    sum->out = (struct ledge_epilogue_i8){.zero = p->out.zero - zero,
+                                          .low = p->near.out.low,
+                                          .high = p->near.out.high,
+                                          .flip = p->out.flip};
+}
+
+enum { SEEN = 4 };
+
+/* Rows where tries failed are asked first: most tries fail there, too. */
+static bool agrees(const struct ledge_i8_kernels *isa, const struct ledge_epilogue_i8 *own,
+                   const struct ledge_sum_i8 *sum, int32_t seen[SEEN], int *n)
+{
+    int32_t at;
+    for (int i = 0; i < SEEN && i < *n; i++) {
+        if (!isa->sum_agrees(sum, own, seen[i], seen[i], &at)) {
+            return false;
+        }
+    }
+    if (isa->sum_agrees(sum, own, own->low, own->high, &at)) {
+        return true;
+    }
+    seen[*n % SEEN] = at;
+    *n = *n + 1;
+    return false;
+}
+
+/* Of all pairs of bytes a few come so near to a half that the last bits decide: numbers a little
+ * beside the right ones suit them all, as a rule. */
+bool ledge_sum_i8_find(const struct ledge_i8_kernels *isa, const struct ledge_epilogue_i8 *own,
+                       struct ledge_sum_i8 *sum)
+{
+    enum { FACTORS = 5, CONSTANTS = 11, TRIES = FACTORS * FACTORS * CONSTANTS, FULL = 24 };
+    const struct ledge_sum_i8 right = *sum;
+    int32_t seen[SEEN];
+    int n = 0;
+    if (!sum->binary.near.use || isa->sum_agrees == NULL) {
+        return false;
+    }
+    for (int i = 0; i < TRIES && n < FULL; i++) {
+        const int number[3] = {i % CONSTANTS, i / CONSTANTS % FACTORS, i / CONSTANTS / FACTORS};
+        float beside[3]; /* 0, 1, -1, 2 .. */
+        for (int k = 0; k < 3; k++) {
+            beside[k] = (float)(number[k] % 2 != 0 ? (number[k] + 1) / 2 : -number[k] / 2);
+        }
+        sum->constant = right.constant + beside[0] * 0x1p-18f;
+        sum->b = right.b + beside[1] * 0x1p-23f * right.b;
+        sum->a = right.a + beside[2] * 0x1p-23f * right.a;
+        if (agrees(isa, own, sum, seen, &n)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void run_float(const struct pieces *p, const uint8_t *a, const uint8_t *b, int64_t n,
                       uint8_t *y)
 {

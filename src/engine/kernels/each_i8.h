@@ -10,6 +10,13 @@
 
 /* Both operands dense along the last dimension. */
 enum ledge_status ledge_qlinear_binary_i8(const struct ledge_kernel_call *call);
+/* binary is given, without near: everything else is FILLED; own_zero: of the epilogue before. */
+void ledge_sum_i8_begin(struct ledge_sum_i8 *sum, int32_t own_zero);
+/* Then: a, b and constant with which the sum agrees with QLinearAdd, whatever the bytes; false:
+ * none were found. */
+bool ledge_sum_i8_find(const struct ledge_i8_kernels *isa, const struct ledge_epilogue_i8 *own,
+                       struct ledge_sum_i8 *sum);
+
 enum ledge_status ledge_tfl_binary_i8(const struct ledge_kernel_call *call);
 bool ledge_tfl_binary_is_narrow(const struct ledge_tfl_binary_params *p);
 

@@ -59,15 +59,21 @@ struct ledge_rows_i8 {
     int32_t *sums;         /* FILLED: [rows][vectors][lanes] */
 };
 
+struct ledge_sum_i8;
+
 struct ledge_finish_i8 {
     const struct ledge_epilogue_i8 *epilogue;
     int64_t at;          /* position of the first channel */
-    int32_t *sums;       /* [rows][vectors][lanes], used up */
+    int32_t *sums;       /* [rows][vectors][lanes], used up; room for a multiple of 4 vectors */
     const int32_t *less; /* [rows]: comes off all sums of a row; NULL: nothing */
     int32_t rows, vectors;
     uint8_t *y; /* [rows][n], row stride ldy */
     int64_t ldy;
     int32_t n;
+    /* NULL: none. Only where the epilogue has scales, and the sum agrees: the bytes are not stored,
+     * but their sum with those of an addend, whose rows lie as those of y, which may be they. */
+    const struct ledge_sum_i8 *sum;
+    const uint8_t *addend;
 };
 
 /* -- products of bytes where there is no exact instruction for them --
@@ -160,6 +166,15 @@ struct ledge_binary_i8 {
     struct ledge_near_i8 near;
 };
 
+/* A sum behind an epilogue: QLinearAdd of what that makes (term 0) and of an addend (term 1). */
+struct ledge_sum_i8 {
+    struct ledge_binary_i8 binary;
+    /* The same bytes, where sum_agrees() has shown it: a * own, without its zero point, + b *
+     * addend, read as u8, + constant, rounded; then as out says. */
+    float a, b, constant;
+    struct ledge_epilogue_i8 out; /* zero, low, high, flip */
+};
+
 /* tfl_elementwise_c.c's, where no sum is too large: ledge_tfl_binary_is_narrow(). */
 struct ledge_fixed_binary_i8 {
     struct ledge_term_i8 term[2];
@@ -182,6 +197,10 @@ struct ledge_i8_kernels {
     int32_t rows_max[LEDGE_I8_VECTORS + 1]; /* by vectors; 0: not so many */
     void (*rows)(const struct ledge_rows_i8 *rows);
     void (*finish)(const struct ledge_finish_i8 *finish);
+    /* NULL: finish does no sums. Are a, b and constant right for own results of low .. high, read
+     * as u8? If not, *at: FILLED, one for which they are not. */
+    bool (*sum_agrees)(const struct ledge_sum_i8 *sum, const struct ledge_epilogue_i8 *own,
+                       int32_t low, int32_t high, int32_t *at);
     /* NULL: not on this instruction set */
     void (*turn)(const struct ledge_bytes_i8 *bytes, uint8_t *turned);
     void (*bytes)(const struct ledge_bytes_i8 *bytes);

@@ -126,6 +126,15 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
 
 #include "engine/kernels/i8_each.tmpl.h"
 
+#ifndef SUMS_APART
+#include "engine/kernels/i8_sum.tmpl.h"
+#define SUM_AGREES run_sum_agrees
+#define FINISH     run_finish_or_sum
+#else
+#define SUM_AGREES NULL
+#define FINISH     run_finish
+#endif
+
 /* clang-format off */
 #define I8_KERNELS(isa, its_rung)                                                                  \
     const struct ledge_i8_kernels ledge_i8_##isa = {.rung = (its_rung),                            \
@@ -138,7 +147,8 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     .taps_vectors = TAPS_VECTORS,                  \
                                                     .rows_max = {0, ROWS_MAX},                     \
                                                     .rows = run_rows,                              \
-                                                    .finish = run_finish,                          \
+                                                    .finish = FINISH,                              \
+                                                    LEDGE_KEEP(LEDGE_OP_QLinearAdd)(.sum_agrees = SUM_AGREES, )  \
                                                     .turn = TURN,                                  \
                                                     .bytes = BYTES,                                \
                                                     .taps = run_taps,                              \

@@ -205,19 +205,51 @@ INLINE void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec 
     }
 }
 
+INLINE __m128i load_some(const uint8_t *x, int32_t n)
+{
+    if (n == 16) {
+        return _mm_loadu_si128((const __m128i *)(const void *)x);
+    }
+    if (n == 8) {
+        return _mm_loadl_epi64((const __m128i *)(const void *)x);
+    }
+    uint8_t some[16] = {0};
+    memcpy(some, x, (size_t)n);
+    return _mm_loadu_si128((const __m128i *)(const void *)some);
+}
+
+/* The way of store_rows() back. */
+INLINE void load_rows(const struct ledge_finish_i8 *f, int32_t row, const int vectors, uint8_t flip,
+                      ivec *r)
+{
+    const int32_t left = f->rows - row;
+    const uint8_t *x = f->addend + row * f->ldy;
+    __m128i rows[2] = {load_some(x, f->n), _mm_setzero_si128()};
+    if (vectors == 2) {
+        rows[1] = left > 1 ? load_some(x + f->ldy, f->n) : rows[1];
+    } else {
+        __m128i more[3];
+        for (int32_t i = 1; i < 4; i++) {
+            more[i - 1] = i < left ? load_some(x + i * f->ldy, f->n) : _mm_setzero_si128();
+        }
+        rows[0] = _mm_unpacklo_epi64(rows[0], more[0]);
+        rows[1] = _mm_unpacklo_epi64(more[1], more[2]);
+    }
+    ivec bytes = _mm256_inserti128_si256(_mm256_castsi128_si256(rows[0]), rows[1], 1);
+    bytes = vectors == 2
+                ? _mm256_permute4x64_epi64(bytes, 0xD8)
+                : _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7));
+    bytes = _mm256_xor_si256(bytes, _mm256_set1_epi8((char)flip));
+    const ivec first = _mm256_set_epi32(-0x7f7f7ffd, -0x7f7f7ffe, -0x7f7f7fff, -0x7f7f8000,
+                                        -0x7f7f7ffd, -0x7f7f7ffe, -0x7f7f7fff, -0x7f7f8000);
+    for (int v = 0; v < 4; v++) {
+        r[v] = _mm256_shuffle_epi8(bytes, iv_add(first, iv_set1(4 * (uint32_t)v)));
+    }
+}
+
 INLINE ivec widen(const uint8_t *x, int32_t n, uint8_t flip)
 {
-    __m128i bytes;
-    if (n == 2 * LANES) {
-        bytes = _mm_loadu_si128((const __m128i *)(const void *)x);
-    } else if (n == LANES) {
-        bytes = _mm_loadl_epi64((const __m128i *)(const void *)x);
-    } else {
-        uint8_t some[16] = {0};
-        memcpy(some, x, (size_t)n);
-        bytes = _mm_loadu_si128((const __m128i *)(const void *)some);
-    }
-    return _mm256_cvtepu8_epi16(_mm_xor_si128(bytes, _mm_set1_epi8((char)flip)));
+    return _mm256_cvtepu8_epi16(_mm_xor_si128(load_some(x, n), _mm_set1_epi8((char)flip)));
 }
 
 INLINE ivec widen_all(const uint8_t *x)

@@ -48,9 +48,14 @@ INLINE void store_each(uint8_t *y, ivec x, const struct ledge_range_i8 *out)
     iv_store_bytes(y, iv_xor(x, iv_set1(out->flip)));
 }
 
-INLINE vec real_of(const uint8_t *x, const struct ledge_term_i8 *term)
+/* Bytes read as u8. */
+INLINE ivec read_term(const uint8_t *x, const struct ledge_term_i8 *term)
 {
-    ivec q = iv_xor(iv_load_bytes(x), iv_set1(term->flip));
+    return iv_xor(iv_load_bytes(x), iv_set1(term->flip));
+}
+
+INLINE vec real_of(ivec q, const struct ledge_term_i8 *term)
+{
     return v_mul(iv_to_float(iv_sub(q, iv_set1((uint32_t)term->zero))), v_set1(term->scale));
 }
 
@@ -69,13 +74,19 @@ INLINE bool unsure_together(const vec *x, const ivec *rounded, float limit)
 #endif
 
 /* One vector of results before the zero point, step by step as onnx_quant.c. */
-INLINE ivec exact_binary(const struct ledge_binary_i8 *p, const uint8_t *a, const uint8_t *b,
-                         const struct divisor *divisor)
+INLINE ivec exact_whole(const struct ledge_binary_i8 *p, ivec a, ivec b,
+                        const struct divisor *divisor)
 {
     vec x = real_of(a, &p->term[0]);
     vec z = real_of(b, &p->term[1]);
     x = p->multiply ? v_mul(x, z) : v_add(x, z);
     return divide(v_clamp(x, v_set1(p->clamp.low), v_set1(p->clamp.high)), divisor);
+}
+
+static inline ivec exact_binary(const struct ledge_binary_i8 *p, const uint8_t *a, const uint8_t *b,
+                                const struct divisor *divisor)
+{
+    return exact_whole(p, read_term(a, &p->term[0]), read_term(b, &p->term[1]), divisor);
 }
 
 /* Near: results that are nearer to a half than the error are worked out exactly. The parameters are

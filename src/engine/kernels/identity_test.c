@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* identity_test.c -- the same bytes on every instruction set this CPU has: random quantised
  * operators, with weights, zero points and scales at the ends of their ranges among them, are run
- * on each rung and compared with plain C.
+ * on each rung and compared with plain C, which does sums behind convolutions by themselves.
  *
  * Usage: test_engine_identity [OUTPUTS]   compare so many output bytes (300000; the test
  * engine/identity_long asks for more than ten million) */
@@ -78,7 +78,7 @@ static struct shape random_shape(bool depthwise)
 enum { ROOM = 1 << 20 };
 
 struct buffers {
-    uint8_t x[ROOM], w[ROOM];
+    uint8_t x[ROOM], w[ROOM], addend[ROOM];
     float scales[512];
     int32_t bias[512], zeros[512];
     uint8_t w_zeros[512];
@@ -120,6 +120,43 @@ static void make_symmetric(struct buffers *b, enum ledge_dtype type, int64_t n)
     for (int64_t i = 0; i < n && type == LEDGE_U8; i++) {
         b->w[i] ^= 0x80;
     }
+}
+
+/* A sum behind a convolution with output y, its shape that of s; the order of the operands, scales
+ * and zero points are anything, the addend an input or made by a node. */
+static int32_t residual(struct test_net *net, struct buffers *b, const struct shape *s,
+                        enum ledge_dtype type, int32_t y)
+{
+    int64_t window = (s->kernel - 1) * s->dilation + 1;
+    int64_t height = (s->height + 2 * s->pad - window) / s->stride + 1;
+    int64_t width = (s->width + 2 * s->pad - window) / s->stride + 1;
+    bool equal = pick(0, 3) == 0, first = pick(0, 1) == 0;
+    float scale[3] = {random_scale(), random_scale(), random_scale()};
+    int32_t in[8];
+    fill(b->addend, s->batch * height * width * s->out);
+    for (int i = 0; i < 3; i++) {
+        float one = equal ? (i == 2 ? 2 : 1) * scale[0] : scale[i];
+        uint8_t zero = zero_point();
+        in[3 * i + 1 - (i == 2)] = test_constant(net, LEDGE_F32, 0, NULL, &one);
+        in[3 * i + 2 - (i == 2)] = test_constant(net, type, 0, NULL, &zero);
+    }
+    int32_t addend = test_input(net, type, TEST_SHAPE(s->batch, height, width, s->out), b->addend);
+    if (pick(0, 1) == 0) {
+        uint8_t entries[256];
+        test_fill_8(entries, 256, &seed);
+        int32_t from[2] = {addend, test_constant(net, type, TEST_SHAPE(256), entries)};
+        addend = test_node(net, "ledge", "ByteTable", 2, from);
+    }
+    in[first ? 0 : 3] = y;
+    in[first ? 3 : 0] = addend;
+    int32_t sum = test_node(net, "com.microsoft", "QLinearAdd", 8, in);
+    if (pick(0, 1) == 0) {
+        test_float(net, "clamp_low", 0);
+    }
+    if (pick(0, 2) == 0) {
+        test_float(net, "clamp_high", 60 * scale[2]);
+    }
+    return sum;
 }
 
 enum kind { PLAIN, DEPTHWISE, LONG };
@@ -165,10 +202,11 @@ static void onnx_conv(struct test_net *net, struct buffers *b, enum kind kind)
         test_fill_8(entries, 256, &seed);
         in[9] = test_constant(net, yt, TEST_SHAPE(256), entries);
     }
-    test_output(net, test_node(net, "", "QLinearConv", table ? 10 : 9, in));
+    int32_t y = test_node(net, "", "QLinearConv", table ? 10 : 9, in);
     set_window(net, &s);
     test_int(net, "group", s.groups);
     test_int(net, "planes", planes);
+    test_output(net, !depthwise && pick(0, 1) == 0 ? residual(net, b, &s, yt, y) : y);
 }
 
 static void give_quant(struct test_net *net, int32_t value, enum ledge_dtype dtype, int32_t n,
@@ -362,7 +400,9 @@ static int64_t one_case(struct buffers *b, int64_t number)
     uint32_t start = seed;
     test_init(&net);
     build(&net, b, number % KINDS);
-    for (int rung = LEDGE_RUNG_C; rung <= (int)ledge_port_rung(); rung++) {
+    for (int run = LEDGE_RUNG_C - 1; run <= (int)ledge_port_rung(); run++) {
+        const int rung = run < LEDGE_RUNG_C ? LEDGE_RUNG_C : run;
+        net.layout = want == NULL ? LEDGE_PLAN_PLAIN : LEDGE_PLAN_AUTO;
         test_run(&net, (enum ledge_rung)rung, rung % 2 + 1);
         struct ledge_view got = ledge_run_output(net.run, 0);
         if (want == NULL) {

@@ -210,6 +210,44 @@ INLINE void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec 
     }
 }
 
+/* The way of store_rows() back. */
+static inline void load_rows(const struct ledge_finish_i8 *f, int32_t row, const int vectors,
+                             uint8_t flip, ivec *r)
+{
+    const uint8_t *x = f->addend + row * f->ldy;
+    const int32_t left = f->rows - row;
+    ivec bytes;
+    if (vectors >= 3) {
+        bytes = _mm512_maskz_loadu_epi8(~(__mmask64)0 >> (64 - f->n), x);
+        if (vectors == 3) {
+            ivec index = _mm512_setr_epi32(0, 1, 2, 0, 3, 4, 5, 0, 6, 7, 8, 0, 9, 10, 11, 0);
+            bytes = _mm512_permutexvar_epi32(index, bytes);
+        }
+    } else if (vectors == 2) {
+        __mmask32 mask = ~(__mmask32)0 >> (32 - f->n), second = left > 1 ? mask : 0;
+        __m256i one = _mm256_maskz_loadu_epi8(mask, x);
+        __m256i two = _mm256_maskz_loadu_epi8(second, x + (left > 1 ? f->ldy : 0));
+        bytes = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7),
+                                         _mm512_inserti64x4(_mm512_castsi256_si512(one), two, 1));
+    } else {
+        __m128i rows[4];
+        for (int32_t i = 0; i < 4; i++) {
+            __mmask16 mask = i < left ? (__mmask16)(0xffff >> (16 - f->n)) : 0;
+            rows[i] = _mm_maskz_loadu_epi8(mask, x + (i < left ? i * f->ldy : 0));
+        }
+        bytes = _mm512_inserti32x4(_mm512_castsi128_si512(rows[0]), rows[1], 1);
+        bytes = _mm512_inserti32x4(_mm512_inserti32x4(bytes, rows[2], 2), rows[3], 3);
+        ivec index = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        bytes = _mm512_permutexvar_epi32(index, bytes);
+    }
+    bytes = _mm512_xor_si512(bytes, _mm512_set1_epi8((char)flip));
+    const ivec first =
+        _mm512_broadcast_i32x4(_mm_set_epi32(-0x7f7f7ffd, -0x7f7f7ffe, -0x7f7f7fff, -0x7f7f8000));
+    for (int v = 0; v < 4; v++) { /* bytes 4 v .. 4 v + 3 of each 128 bits, by themselves */
+        r[v] = _mm512_shuffle_epi8(bytes, iv_add(first, iv_set1(4 * (uint32_t)v)));
+    }
+}
+
 /* Through 16 tables of 16 bytes: the low half of a byte chooses within each of them, the bits of
  * the high half halve their number. */
 INLINE void lookup_16(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows, int64_t n,

@@ -285,6 +285,16 @@ static inline void store_rows(const struct ledge_finish_i8 *f, int32_t row, cons
     }
 }
 
+static inline void load_rows(const struct ledge_finish_i8 *f, int32_t row, const int vectors,
+                             uint8_t flip, ivec *r)
+{
+    uint8_t some[LEDGE_I8_VECTORS * LANES] = {0};
+    memcpy(some, f->addend + row * f->ldy, (size_t)f->n);
+    for (int v = 0; v < vectors; v++) {
+        r[v] = iv_xor(iv_load_bytes(some + v * LANES), iv_set1(flip));
+    }
+}
+
 /* 16 bytes, of which n are read. */
 static inline uint8x16_t load_bytes(const uint8_t *x, int32_t n, uint8_t flip)
 {

@@ -2,12 +2,17 @@
 /* conv_i8.c -- see conv_i8.h. */
 #include "engine/ops/conv_i8.h"
 
+#include <string.h>
+
 #include "base/status.h"
+#include "engine/kernels/each_i8.h"
 
 /* What follows the packed weights: what packing finds out, and lists by position, so that nothing
  * is left to do with packed constants from a file. Whatever they say is safe to run with. */
 struct facts {
     int32_t zeros_matter, one_zero, narrow, bytes;
+    int32_t sum_agrees;
+    float sum[3]; /* a, b, constant */
 };
 
 enum { OFFSET, ZEROS, SCALE, LISTS, MULTIPLIER = SCALE, LEFT, RIGHT, FIXED_LISTS };
@@ -144,6 +149,13 @@ static void pack_conv(const struct ledge_op_prepare *prepare, void *packed)
     bool matter = ledge_conv_i8_pack(&made->conv, &source->weights, packed, &lists);
     finish(source, packed, matter, matter && all_equal(&lists, source->n));
     facts_at(source, packed)->bytes = bytes;
+    if (made->conv.addend > 0) {
+        struct ledge_sum_i8 sum = made->conv.sum;
+        facts_at(source, packed)->sum_agrees =
+            ledge_sum_i8_find(made->conv.isa, &made->conv.epilogue, &sum);
+        memcpy(facts_at(source, packed)->sum, (float[3]){sum.a, sum.b, sum.constant},
+               sizeof(float[3]));
+    }
 }
 
 static void bind_conv(const struct ledge_op_prepare *prepare, const void *packed)
@@ -154,6 +166,10 @@ static void bind_conv(const struct ledge_op_prepare *prepare, const void *packed
     if (facts->bytes != 0 && made->conv.may_be_bytes) {
         ledge_conv_i8_use_bytes(&made->conv);
     }
+    made->conv.sum_agrees = facts->sum_agrees != 0 && made->conv.isa->sum_agrees != NULL;
+    made->conv.sum.a = facts->sum[0];
+    made->conv.sum.b = facts->sum[1];
+    made->conv.sum.constant = facts->sum[2];
     made->conv.zeros = matter ? list_at(&made->source, packed, ZEROS) : NULL;
     made->conv.one_zero = matter && facts->one_zero != 0;
     use(&made->source, packed, &made->conv.epilogue);

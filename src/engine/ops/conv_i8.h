@@ -13,6 +13,22 @@ struct ledge_scales_i8 {
     const int32_t *multiplier, *left, *right;
 };
 
+/* Inputs of QLinearConv that only the passes and the planner write. From the addend on they are
+ * those of a QLinearAdd behind it, which reads the addend and what the convolution makes, with
+ * attributes sum_clamp_low and sum_clamp_high; a zero point follows each scale. The result then
+ * goes through the table, if there is one. */
+enum {
+    LEDGE_QCONV_TABLE = 9,
+    LEDGE_QCONV_ADDEND,
+    LEDGE_QCONV_ADDEND_SCALE,
+    LEDGE_QCONV_OWN_SCALE = LEDGE_QCONV_ADDEND_SCALE + 2,
+    LEDGE_QCONV_SUM_SCALE = LEDGE_QCONV_OWN_SCALE + 2,
+    LEDGE_QCONV_INPUTS = LEDGE_QCONV_SUM_SCALE + 2
+};
+
+/* May a QLinearAdd become part of this QLinearConv, whose shapes are known? */
+bool ledge_qlinear_conv_takes_sum(const struct ledge_graph *graph, const struct ledge_node *node);
+
 /* conv: g, input, planes, flip, x_zero and what the epilogue says of the output. Sets everything of
  * prepare but macs. What weights and scales point at must live as long as prepare's memory. Errors:
  * ERR_NOMEM. */

@@ -4,6 +4,7 @@
 #include "engine/kernels/quant.h"
 
 #include "base/status.h"
+#include "engine/kernels/each_i8.h"
 #include "engine/ops/conv_i8.h"
 #include "engine/ops/core.h"
 #include "engine/ops/matmul_shape.h"
@@ -159,15 +160,39 @@ static enum ledge_status read_geometry(const struct ledge_node *node, const stru
 }
 
 /* QLinearConv's tenth input, which only the passes write: a table that the results go through. */
-enum { TABLE = 9 };
+enum { TABLE = LEDGE_QCONV_TABLE };
 
 static enum ledge_status check_table(const struct ledge_op_infer *infer, enum ledge_dtype dtype)
 {
     enum { ENTRIES = 256 };
     const struct ledge_value *table = ledge_infer_in(infer, TABLE);
-    if (infer->node->n_in > TABLE &&
+    bool absent = table == NULL && infer->node->n_in > LEDGE_QCONV_ADDEND;
+    if (infer->node->n_in > TABLE && !absent &&
         (table == NULL || table->dtype != dtype || table->rank != 1 || table->dims[0] != ENTRIES)) {
         return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "input 9 must be 256 of the result's type");
+    }
+    return LEDGE_OK;
+}
+
+/* And what plan/sums.c writes: inputs of a QLinearAdd behind it. */
+static enum ledge_status check_sum(const struct ledge_op_infer *infer, enum ledge_dtype dtype,
+                                   int32_t rank, const int64_t *dims)
+{
+    const struct ledge_value *addend = ledge_infer_in(infer, LEDGE_QCONV_ADDEND);
+    if (infer->node->n_in <= LEDGE_QCONV_ADDEND) {
+        return LEDGE_OK;
+    }
+    bool fits = addend != NULL && addend->dtype == dtype && addend->rank == rank;
+    for (int32_t i = 0; fits && i < rank; i++) {
+        fits = addend->dims[i] == dims[i];
+    }
+    if (!fits) {
+        return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "input %d must be as the result",
+                                LEDGE_QCONV_ADDEND);
+    }
+    for (int32_t i = LEDGE_QCONV_ADDEND + 1; i < LEDGE_QCONV_INPUTS; i += 2) {
+        LEDGE_TRY(check_quant(infer, i, LEDGE_F32, 1, true));
+        LEDGE_TRY(check_quant(infer, i + 1, dtype, 1, false));
     }
     return LEDGE_OK;
 }
@@ -182,11 +207,12 @@ static enum ledge_status infer_conv(struct ledge_op_infer *infer,
     const struct ledge_value *w = ledge_infer_in(infer, in->b);
     LEDGE_TRY(read_geometry(infer->node, x, w, ledge_infer_in(infer, in->bias), &g, infer->err));
     LEDGE_TRY(check_inputs(infer, in, 1, g.out_channels));
+    ledge_spatial_dims(&g, x->rank, dims);
     if (in->y_scale >= 0) {
         LEDGE_TRY(output_type(infer, in, &dtype));
         LEDGE_TRY(check_table(infer, dtype));
+        LEDGE_TRY(check_sum(infer, dtype, x->rank, dims));
     }
-    ledge_spatial_dims(&g, x->rank, dims);
     return ledge_infer_out(infer, 0, dtype, x->rank, dims);
 }
 
@@ -267,6 +293,46 @@ static enum ledge_status gather(struct ledge_op_prepare *prepare,
     return LEDGE_OK;
 }
 
+/* conv_i8.h's ways; else the plain kernel. */
+static bool is_fast(const struct ledge_op_prepare *prepare, const struct ledge_quant_inputs *in,
+                    const struct ledge_geometry *g)
+{
+    return all_constant(prepare, in) && ledge_conv_i8_is_fast(g);
+}
+
+static bool adds(const struct ledge_op_prepare *prepare, const struct ledge_quant_inputs *in)
+{
+    return in->y_scale >= 0 && prepare->node->n_in > LEDGE_QCONV_ADDEND;
+}
+
+static bool is_depthwise(const struct ledge_geometry *g)
+{
+    return ledge_depthwise_i8_is_fast(g) && g->groups > 1;
+}
+
+/* As the kernel of QLinearAdd reads its inputs. */
+static struct ledge_sum_i8 sum_of(const struct ledge_op_prepare *prepare,
+                                  const struct ledge_epilogue_i8 *own)
+{
+    const struct ledge_node *node = prepare->node;
+    const int32_t shift = own->flip != 0 ? 128 : 0;
+    struct ledge_sum_i8 sum = {
+        .binary = {.term = {{.scale = scale_at(prepare, LEDGE_QCONV_OWN_SCALE, 0),
+                             .zero = zero_at(prepare, LEDGE_QCONV_OWN_SCALE + 1, 0) + shift,
+                             .flip = own->flip},
+                            {.scale = scale_at(prepare, LEDGE_QCONV_ADDEND_SCALE, 0),
+                             .zero = zero_at(prepare, LEDGE_QCONV_ADDEND_SCALE + 1, 0) + shift,
+                             .flip = own->flip}},
+                   .clamp = {.low = ledge_node_float(node, "sum_clamp_low", -INFINITY),
+                             .high = ledge_node_float(node, "sum_clamp_high", INFINITY)},
+                   .scale = scale_at(prepare, LEDGE_QCONV_SUM_SCALE, 0),
+                   .out = {.zero = zero_at(prepare, LEDGE_QCONV_SUM_SCALE + 1, 0) + shift,
+                           .high = 255,
+                           .flip = own->flip}}};
+    ledge_sum_i8_begin(&sum, own->zero);
+    return sum;
+}
+
 /* conv_i8.h; depthwise_i8.h for bytes in NHWC. */
 static enum ledge_status choose_rows(struct ledge_op_prepare *prepare,
                                      const struct ledge_qconv_params *params)
@@ -288,7 +354,12 @@ static enum ledge_status choose_rows(struct ledge_op_prepare *prepare,
                      &conv));
     conv.single = conv.single || nchw;
     conv.g.layout = LEDGE_NHWC;
-    if (!conv.single && ledge_depthwise_i8_is_fast(g) && g->groups > 1) {
+    if (adds(prepare, &params->in)) {
+        conv.addend = LEDGE_QCONV_ADDEND;
+        conv.sum = sum_of(prepare, &conv.epilogue);
+        prepare->in_place =
+            prepare->node->in[0] != prepare->node->in[LEDGE_QCONV_ADDEND] ? LEDGE_QCONV_ADDEND : -1;
+    } else if (!conv.single && is_depthwise(g)) {
         const struct ledge_depthwise_i8 dw = {.judge = params,
                                               .g = *g,
                                               .input = params->in.a,
@@ -300,6 +371,27 @@ static enum ledge_status choose_rows(struct ledge_op_prepare *prepare,
     }
     prepare->packed_inputs = 1u << params->in.b;
     return ledge_prepare_conv_i8(prepare, &conv, &weights, &scales);
+}
+
+static bool takes_sum(const struct ledge_op_prepare *prepare, const struct ledge_geometry *g)
+{
+    bool constant = true;
+    for (int32_t i = LEDGE_QCONV_ADDEND + 1; i < LEDGE_QCONV_INPUTS; i++) {
+        constant = constant && constant_or_absent(prepare, i);
+    }
+    return constant && is_fast(prepare, &qlinear_conv_in, g) && g->layout == LEDGE_NHWC &&
+           !is_depthwise(g);
+}
+
+bool ledge_qlinear_conv_takes_sum(const struct ledge_graph *graph, const struct ledge_node *node)
+{
+    const struct ledge_op_prepare asked = {.graph = graph, .node = node};
+    struct ledge_geometry g;
+    struct ledge_error err;
+    return node->n_in <= TABLE &&
+           read_geometry(node, ledge_prepare_in(&asked, 0), ledge_prepare_in(&asked, 3),
+                         ledge_prepare_in(&asked, 8), &g, &err) == LEDGE_OK &&
+           takes_sum(&asked, &g);
 }
 
 static enum ledge_status prepare_conv(struct ledge_op_prepare *prepare,
@@ -314,11 +406,14 @@ static enum ledge_status prepare_conv(struct ledge_op_prepare *prepare,
                             &params->g, prepare->err));
     params->in = *in;
     params->weights_nchw = params->g.layout == LEDGE_NCHW || has_onnx_weights(prepare->node);
-    params->table = in->y_scale >= 0 && prepare->node->n_in > TABLE ? TABLE : 0;
+    params->table = in->y_scale >= 0 && ledge_prepare_in(prepare, TABLE) != NULL ? TABLE : 0;
     params->clamp = ledge_node_clamp(prepare->node);
     prepare->params = params;
     prepare->macs = ledge_conv_macs(&params->g);
-    if (all_constant(prepare, in) && ledge_conv_i8_is_fast(&params->g) &&
+    if (adds(prepare, in) && !takes_sum(prepare, &params->g)) {
+        return ledge_prepare_fail(prepare, LEDGE_ERR_UNSUPPORTED, "a sum behind such a window");
+    }
+    if (is_fast(prepare, in, &params->g) &&
         (params->table == 0 || params->g.layout == LEDGE_NHWC)) {
         return choose_rows(prepare, params);
     }

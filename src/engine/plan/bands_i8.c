@@ -115,8 +115,9 @@ static bool find_chain(const struct search *search, int32_t depth, int32_t chain
     int32_t behind = search->reads[y] == 1 ? search->reader[y] : -1;
     const struct ledge_conv_i8 *expand = conv_of(search, before);
     const struct ledge_conv_i8 *project = conv_of(search, behind);
-    if (expand != NULL &&
-        ledge_volume(expand->g.out) * expand->g.batch != ledge_volume(dw->g.in) * dw->g.batch) {
+    bool same = expand != NULL && ledge_volume(expand->g.out) * expand->g.batch ==
+                                      ledge_volume(dw->g.in) * dw->g.batch;
+    if (!same || expand->addend > 0) { /* rows of an addend are known where all pixels are flat */
         expand = NULL;
     }
     if (project != NULL &&

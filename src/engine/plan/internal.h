@@ -40,6 +40,10 @@ LEDGE_NODISCARD enum ledge_status ledge_plan_pack(struct ledge_plan *plan,
                                                   const struct ledge_plan_options *options,
                                                   struct ledge_error *err);
 LEDGE_NODISCARD enum ledge_status ledge_plan_pack_now(struct ledge_op_prepare *ready);
+/* sums.c: residual sums become part of quantised convolutions. */
+LEDGE_NODISCARD enum ledge_status ledge_plan_sums(struct ledge_plan *plan,
+                                                  const struct ledge_plan_options *options,
+                                                  struct ledge_error *err);
 /* bands.c: join chains of blocked convolutions. */
 LEDGE_NODISCARD enum ledge_status ledge_plan_bands(struct ledge_plan *plan,
                                                    const struct ledge_plan_options *options,

@@ -176,6 +176,9 @@ enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
         LEDGE_KEEP(LEDGE_OP_BlockedConv)(status = ledge_plan_bands(made, options, err);)
     }
     if (status == LEDGE_OK) {
+        LEDGE_KEEP(LEDGE_OP_QLinearAdd)(status = ledge_plan_sums(made, options, err);)
+    }
+    if (status == LEDGE_OK) {
         status = prepare_steps(made, options, err);
     }
     if (status == LEDGE_OK && is_cut_in_vain(made)) {
