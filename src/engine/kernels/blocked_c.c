@@ -10,6 +10,7 @@ enum { TILE_BLOCKS = 2 };
         4, 4                                                                                       \
     }
 #define NO_NARROW
+#define NO_ROWS_OF_5
 #include "engine/kernels/blocked.tmpl.h"
 
 BLOCKED_KERNELS(c, LEDGE_RUNG_C);

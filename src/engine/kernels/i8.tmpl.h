@@ -5,23 +5,8 @@
 #include <string.h>
 
 #include "engine/kernels/i8.h"
+#include "engine/kernels/i8_words.h"
 #include "engine/port/select.h"
-
-#if defined(__clang__)
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 32")
-#endif
-#ifndef INLINE
-#define INLINE static inline __attribute__((always_inline))
-#endif
-/* What loses by being made small, in files that are: loops that are left to the compiler to make
- * vectors of, and those that it schedules worse. */
-#if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) && defined(__x86_64__)
-#define FAST __attribute__((optimize("O3")))
-#else
-#define FAST
-#endif
 
 #if I8_GROUP == 4
 FAST static void run_row(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, void *to)
@@ -124,15 +109,8 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
 
 #include "engine/kernels/i8_rows.tmpl.h"
 
-#include "engine/kernels/i8_each.tmpl.h"
-
-#ifndef SUMS_APART
-#include "engine/kernels/i8_sum.tmpl.h"
-#define SUM_AGREES run_sum_agrees
-#define FINISH     run_finish_or_sum
-#else
-#define SUM_AGREES NULL
-#define FINISH     run_finish
+#ifndef FINISH
+#include "engine/kernels/i8_bytes.tmpl.h"
 #endif
 
 /* clang-format off */
@@ -156,10 +134,10 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     .columns = HAS_COLUMNS,                        \
                                                     .wide_columns = HAS_WIDE_COLUMNS,              \
                                                     .zipped = HAS_ZIPPED,                          \
-                                                    .binary = run_binary,                          \
-                                                    LEDGE_KEEP(LEDGE_PART_FIXED)(.fixed_binary = run_fixed_binary, )  \
-                                                    .quantize = run_quantize,                      \
-                                                    .add_pixels = run_add_pixels,                  \
+                                                    .binary = BINARY,                          \
+                                                    LEDGE_KEEP(LEDGE_PART_FIXED)(.fixed_binary = FIXED_BINARY, )  \
+                                                    .quantize = QUANTIZE,                      \
+                                                    .add_pixels = ADD_PIXELS,                  \
                                                     .conv = "conv_i8_" #isa,                       \
                                                     .depthwise = "depthwise_i8_" #isa,             \
                                                     .gemm = "gemm_i8_" #isa,                       \

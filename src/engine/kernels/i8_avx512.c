@@ -40,7 +40,13 @@ static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t r
     lookup_16(table, x, y, rows, n, ld);
     v_done();
 }
-#define LOOKUP lookup
+#define LOOKUP       lookup
+#define FINISH       ledge_i8_avx512_finish
+#define SUM_AGREES   ledge_i8_avx512_sum_agrees
+#define BINARY       ledge_i8_avx512_binary
+#define FIXED_BINARY ledge_i8_avx512_fixed_binary
+#define QUANTIZE     ledge_i8_avx512_quantize
+#define ADD_PIXELS   ledge_i8_avx512_add_pixels
 
 #include "engine/kernels/i8.tmpl.h"
 

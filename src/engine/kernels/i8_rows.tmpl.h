@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* i8_rows.tmpl.h -- products of rows reached by pointers and their way to bytes, in terms of
- * `ivec`; part of i8.tmpl.h. Each i8_<isa>.c says beforehand
+/* i8_rows.tmpl.h -- products of rows reached by pointers, and depthwise sums, in terms of `ivec`;
+ * part of i8.tmpl.h. Each i8_<isa>.c says beforehand
  *
  *   SUB, TAPS_VECTORS, ROWS_MAX (a list)   as in struct ledge_i8_kernels
- *   ROWS_TABLE(F)     F(vectors, rows) for each pair that has a loop of its own, in rising order
+ *   ROWS_TABLE(F)     F(vectors, rows) for each pair that has a loop of its own, in rising order;
+ *                     one row has; other numbers of rows are made of these
  *   iv_spread(p)      4 bytes in every lane;  iv_sub, iv_mul: modulo 2^32
- *   v_limit(x, low, high)  clamped so that iv_round() and saturation to 16 bits are right
- *   fixed_vec, fixed_load(e, at), iv_fixed(x, &f)   tfl_fixed.h where epilogue.narrow was proved
- *   PACKED, VECTORS_TABLE(F)         vectors of sums in one of bytes; F(vectors) for each in use
- *   store_rows(f, row, r, vectors, plain)   r + zero, clamped, as n bytes: ROWS_PACKED(vectors)
- * rows quads(x, at, n, flip, q)         TAPS_VECTORS vectors of units from I8_GROUP taps
+ *   quads(x, n, flip, q)   TAPS_VECTORS vectors of units from I8_GROUP taps
  */
 
 INLINE void rows_tile(const struct ledge_rows_i8 *t, const int vectors, const int rows)
@@ -86,161 +83,35 @@ typedef void (*rows_fn)(const struct ledge_rows_i8 *t);
 #define ROWS_1_4(F, v)            F(v, 1) F(v, 2) F(v, 3) F(v, 4)
 #define ROWS_1_6(F, v)            ROWS_1_4(F, v) F(v, 5) F(v, 6)
 #define ROWS_1_8(F, v)            ROWS_1_6(F, v) F(v, 7) F(v, 8)
-#define ROWS_1_12(F, v)           ROWS_1_8(F, v) F(v, 9) F(v, 10) F(v, 11) F(v, 12)
+/* The others are not met in pictures of usual sizes. */
+#define ROWS_TO_12(F, v) F(v, 1) F(v, 4) F(v, 8) F(v, 9) F(v, 10) F(v, 11) F(v, 12)
 
 ROWS_TABLE(ROWS_FUNCTION)
+
+static LEDGE_COLD void rows_in_parts(const struct ledge_rows_i8 *t, const rows_fn *of)
+{
+    struct ledge_rows_i8 part = *t;
+    for (int32_t left = t->rows; left > 0; left -= part.rows) {
+        for (part.rows = left; of[part.rows] == NULL; part.rows--) {
+        }
+        of[part.rows](&part);
+        part.x += part.rows * t->taps;
+        part.sums += part.rows * t->vectors * LANES;
+    }
+}
 
 static void run_rows(const struct ledge_rows_i8 *t)
 {
     static const rows_fn table[LEDGE_I8_VECTORS + 1][LEDGE_I8_ROWS + 1] = {ROWS_TABLE(ROWS_ENTRY)};
-    table[t->vectors][t->rows](t);
+    const rows_fn *of = table[t->vectors];
+    if (of[t->rows] != NULL) {
+        of[t->rows](t);
+    } else {
+        rows_in_parts(t, of);
+    }
     if (t->zeros != NULL) {
         take_zeros(t);
     }
-    v_done();
-}
-
-/* -- to bytes -- */
-
-/* Rows go together as far as they fill the vectors that are packed into one of bytes. plain:
- * nothing but saturation is asked for. */
-#define ROWS_PACKED(vectors) ((PACKED) > (vectors) ? (PACKED) / (vectors) : 1)
-
-/* Parameters are copied where vectors are stored between their uses: these might be they. */
-INLINE void finish_float(const struct ledge_finish_i8 *params, const int vectors, const bool less,
-                         const bool plain)
-{
-    const struct ledge_epilogue_i8 copy = *params->epilogue, *const e = &copy;
-    struct ledge_finish_i8 own = *params, *const f = &own;
-    own.epilogue = e;
-    const int together = ROWS_PACKED(vectors);
-    vec low = v_set1((float)(e->low - e->zero));
-    vec high = v_set1((float)(e->high - e->zero));
-    vec scale[LEDGE_I8_VECTORS];
-    UNROLL
-    for (int v = 0; v < vectors; v++) {
-        scale[v] = v_load(e->scale + f->at + v * LANES);
-    }
-    for (int32_t r = 0; r < f->rows; r += together) {
-        ivec whole[LEDGE_I8_VECTORS];
-        UNROLL
-        for (int i = 0; i < together; i++) {
-            int32_t row = r + i < f->rows ? r + i : r;
-            UNROLL
-            for (int v = 0; v < vectors; v++) {
-                ivec sum = iv_load(f->sums + (row * vectors + v) * LANES);
-                sum = less ? iv_sub(sum, iv_set1((uint32_t)f->less[row])) : sum;
-                vec x = v_mul(iv_to_float(sum), scale[v]);
-                whole[i * vectors + v] = iv_round(plain ? x : v_limit(x, low, high));
-            }
-        }
-        store_rows(f, r, whole, vectors, plain);
-    }
-}
-
-INLINE void finish_fixed(const struct ledge_finish_i8 *f, const int vectors, const bool less)
-{
-    const int together = ROWS_PACKED(vectors);
-    fixed_vec factor[LEDGE_I8_VECTORS];
-    UNROLL
-    for (int v = 0; v < vectors; v++) {
-        factor[v] = fixed_load(f->epilogue, f->at + v * LANES);
-    }
-    for (int32_t r = 0; r < f->rows; r += together) {
-        ivec whole[LEDGE_I8_VECTORS];
-        UNROLL
-        for (int i = 0; i < together; i++) {
-            int32_t row = r + i < f->rows ? r + i : r;
-            UNROLL
-            for (int v = 0; v < vectors; v++) {
-                ivec sum = iv_load(f->sums + (row * vectors + v) * LANES);
-                sum = less ? iv_sub(sum, iv_set1((uint32_t)f->less[row])) : sum;
-                whole[i * vectors + v] = iv_fixed(sum, &factor[v]);
-            }
-        }
-        store_rows(f, r, whole, vectors, false);
-    }
-}
-
-/* Sums that are too large for the vectors' way: the zero point is added modulo 2^32, as in tfl.h.
- */
-static inline void finish_wide(const struct ledge_finish_i8 *f)
-{
-    const int vectors = f->vectors;
-    const struct ledge_epilogue_i8 *e = f->epilogue;
-    const int together = ROWS_PACKED(vectors);
-    for (int32_t i = 0; i < f->rows * vectors * LANES; i++) {
-        int64_t p = f->at + i % (vectors * LANES);
-        uint32_t less = f->less != NULL ? (uint32_t)f->less[i / (vectors * LANES)] : 0;
-        int32_t x = ledge_tfl_shift_left((int32_t)((uint32_t)f->sums[i] - less), e->left[p]);
-        x = ledge_tfl_shift_right(ledge_tfl_high_mul(x, e->multiplier[p]), e->right[p]);
-        x = ledge_tfl_clamp(ledge_tfl_add(x, e->zero - 128), e->low - 128, e->high - 128);
-        f->sums[i] = x - (e->zero - 128);
-    }
-    for (int32_t r = 0; r < f->rows; r += together) {
-        ivec whole[LEDGE_I8_VECTORS];
-        for (int i = 0; i < together * vectors; i++) {
-            int32_t row = r + i / vectors < f->rows ? r + i / vectors : r;
-            whole[i] = iv_load(f->sums + (row * vectors + i % vectors) * LANES);
-        }
-        store_rows(f, r, whole, vectors, false);
-    }
-}
-
-typedef void (*finish_fn)(const struct ledge_finish_i8 *f);
-
-enum {
-    FINISH_PLAIN,
-    FINISH_FLOAT,
-    FINISH_FLOAT_LESS,
-    FINISH_FIXED,
-    FINISH_FIXED_LESS,
-    FINISH_WIDE
-};
-
-#define FINISH_FUNCTIONS(v)                                                                        \
-    static void finish_plain_##v(const struct ledge_finish_i8 *f)                                  \
-    {                                                                                              \
-        finish_float(f, v, false, true);                                                           \
-    }                                                                                              \
-    static void finish_float_##v(const struct ledge_finish_i8 *f)                                  \
-    {                                                                                              \
-        finish_float(f, v, false, false);                                                          \
-    }                                                                                              \
-    static void finish_float_less_##v(const struct ledge_finish_i8 *f)                             \
-    {                                                                                              \
-        finish_float(f, v, true, false);                                                           \
-    }
-#define FIXED_FUNCTIONS(v)                                                                         \
-    static void finish_fixed_##v(const struct ledge_finish_i8 *f)                                  \
-    {                                                                                              \
-        finish_fixed(f, v, false);                                                                 \
-    }                                                                                              \
-    static void finish_fixed_less_##v(const struct ledge_finish_i8 *f)                             \
-    {                                                                                              \
-        finish_fixed(f, v, true);                                                                  \
-    }
-/* clang-format off */
-#define FINISH_ENTRY(v)                                                                            \
-    [v] = {finish_plain_##v, finish_float_##v, finish_float_less_##v,                              \
-           LEDGE_KEEP(LEDGE_PART_FIXED)(finish_fixed_##v, finish_fixed_less_##v, finish_wide)},
-
-VECTORS_TABLE(FINISH_FUNCTIONS)
-LEDGE_KEEP(LEDGE_PART_FIXED)(VECTORS_TABLE(FIXED_FUNCTIONS))
-    /* clang-format on */
-
-    static void run_finish(const struct ledge_finish_i8 *f)
-{
-    static const finish_fn table[LEDGE_I8_VECTORS + 1][FINISH_WIDE + 1] = {
-        VECTORS_TABLE(FINISH_ENTRY)};
-    const struct ledge_epilogue_i8 *e = f->epilogue;
-    bool plain = e->narrow && e->zero == 0 && e->low == 0 && e->high == 255 && e->flip == 0;
-    int which = e->scale != NULL ? (f->less != NULL ? FINISH_FLOAT_LESS
-                                    : plain         ? FINISH_PLAIN
-                                                    : FINISH_FLOAT)
-                : !e->narrow     ? FINISH_WIDE
-                                 : (f->less != NULL ? FINISH_FIXED_LESS : FINISH_FIXED);
-    table[f->vectors][which](f);
     v_done();
 }
 

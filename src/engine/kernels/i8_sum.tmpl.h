@@ -48,17 +48,6 @@ static inline LEDGE_COLD bool run_sum_agrees(const struct ledge_sum_i8 *sum,
     return true;
 }
 
-static inline LEDGE_COLD void take_less(const struct ledge_finish_i8 *f)
-{
-    for (int32_t r = 0; r < f->rows; r++) {
-        const ivec less = iv_set1((uint32_t)f->less[r]);
-        for (int32_t v = 0; v < f->vectors; v++) {
-            int32_t *sums = f->sums + (r * f->vectors + v) * LANES;
-            iv_store(sums, iv_sub(iv_load(sums), less));
-        }
-    }
-}
-
 /* Positions of vector k of those that go together: 3 vectors have no fourth, its place is idle. */
 static inline int32_t vector_of(int32_t vectors, int32_t k)
 {

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* i8_finish.tmpl.h -- sums of products become bytes, in terms of `ivec`; part of i8.tmpl.h. Each
+ * i8_<isa>.c says beforehand
+ *
+ *   v_limit(x, low, high)  clamped so that iv_round() and saturation to 16 bits are right
+ *   fixed_vec, fixed_load(e, at), iv_fixed(x, &f)   tfl_fixed.h where epilogue.narrow was proved
+ *   PACKED, VECTORS_TABLE(F)         vectors of sums in one of bytes; F(vectors) for each in use
+ *   store_rows(f, row, r, vectors, plain)   r + zero, clamped, as n bytes: ROWS_PACKED(vectors)
+ *                                           rows
+ */
+
+/* Rows go together as far as they fill the vectors that are packed into one of bytes. plain:
+ * nothing but saturation is asked for. */
+#define ROWS_PACKED(vectors) ((PACKED) > (vectors) ? (PACKED) / (vectors) : 1)
+
+/* Parameters are copied where vectors are stored between their uses: these might be they. */
+INLINE void finish_float(const struct ledge_finish_i8 *params, const int vectors, const bool plain)
+{
+    const struct ledge_epilogue_i8 copy = *params->epilogue, *const e = &copy;
+    struct ledge_finish_i8 own = *params, *const f = &own;
+    own.epilogue = e;
+    const int together = ROWS_PACKED(vectors);
+    vec low = v_set1((float)(e->low - e->zero));
+    vec high = v_set1((float)(e->high - e->zero));
+    vec scale[LEDGE_I8_VECTORS];
+    UNROLL
+    for (int v = 0; v < vectors; v++) {
+        scale[v] = v_load(e->scale + f->at + v * LANES);
+    }
+    for (int32_t r = 0; r < f->rows; r += together) {
+        ivec whole[LEDGE_I8_VECTORS];
+        UNROLL
+        for (int i = 0; i < together; i++) {
+            int32_t row = r + i < f->rows ? r + i : r;
+            UNROLL
+            for (int v = 0; v < vectors; v++) {
+                ivec sum = iv_load(f->sums + (row * vectors + v) * LANES);
+                vec x = v_mul(iv_to_float(sum), scale[v]);
+                whole[i * vectors + v] = iv_round(plain ? x : v_limit(x, low, high));
+            }
+        }
+        store_rows(f, r, whole, vectors, plain);
+    }
+}
+
+INLINE void finish_fixed(const struct ledge_finish_i8 *f, const int vectors)
+{
+    const int together = ROWS_PACKED(vectors);
+    fixed_vec factor[LEDGE_I8_VECTORS];
+    UNROLL
+    for (int v = 0; v < vectors; v++) {
+        factor[v] = fixed_load(f->epilogue, f->at + v * LANES);
+    }
+    for (int32_t r = 0; r < f->rows; r += together) {
+        ivec whole[LEDGE_I8_VECTORS];
+        UNROLL
+        for (int i = 0; i < together; i++) {
+            int32_t row = r + i < f->rows ? r + i : r;
+            UNROLL
+            for (int v = 0; v < vectors; v++) {
+                ivec sum = iv_load(f->sums + (row * vectors + v) * LANES);
+                whole[i * vectors + v] = iv_fixed(sum, &factor[v]);
+            }
+        }
+        store_rows(f, r, whole, vectors, false);
+    }
+}
+
+/* Sums that are too large for the vectors' way: the zero point is added modulo 2^32, as in tfl.h.
+ */
+static inline void finish_wide(const struct ledge_finish_i8 *f)
+{
+    const int vectors = f->vectors;
+    const struct ledge_epilogue_i8 *e = f->epilogue;
+    const int together = ROWS_PACKED(vectors);
+    for (int32_t i = 0; i < f->rows * vectors * LANES; i++) {
+        int64_t p = f->at + i % (vectors * LANES);
+        int32_t x = ledge_tfl_shift_left(f->sums[i], e->left[p]);
+        x = ledge_tfl_shift_right(ledge_tfl_high_mul(x, e->multiplier[p]), e->right[p]);
+        x = ledge_tfl_clamp(ledge_tfl_add(x, e->zero - 128), e->low - 128, e->high - 128);
+        f->sums[i] = x - (e->zero - 128);
+    }
+    for (int32_t r = 0; r < f->rows; r += together) {
+        ivec whole[LEDGE_I8_VECTORS];
+        for (int i = 0; i < together * vectors; i++) {
+            int32_t row = r + i / vectors < f->rows ? r + i / vectors : r;
+            whole[i] = iv_load(f->sums + (row * vectors + i % vectors) * LANES);
+        }
+        store_rows(f, r, whole, vectors, false);
+    }
+}
+
+/* What each row's sum of activations takes off. */
+static void take_less(const struct ledge_finish_i8 *f)
+{
+    for (int32_t r = 0; r < f->rows; r++) {
+        const ivec less = iv_set1((uint32_t)f->less[r]);
+        for (int32_t v = 0; v < f->vectors; v++) {
+            int32_t *sums = f->sums + (r * f->vectors + v) * LANES;
+            iv_store(sums, iv_sub(iv_load(sums), less));
+        }
+    }
+}
+
+typedef void (*finish_fn)(const struct ledge_finish_i8 *f);
+
+enum { FINISH_PLAIN, FINISH_FLOAT, FINISH_FIXED, FINISH_WIDE };
+
+#define FINISH_FUNCTIONS(v)                                                                        \
+    static void finish_plain_##v(const struct ledge_finish_i8 *f)                                  \
+    {                                                                                              \
+        finish_float(f, v, true);                                                                  \
+    }                                                                                              \
+    static void finish_float_##v(const struct ledge_finish_i8 *f)                                  \
+    {                                                                                              \
+        finish_float(f, v, false);                                                                 \
+    }
+#define FIXED_FUNCTIONS(v)                                                                         \
+    static void finish_fixed_##v(const struct ledge_finish_i8 *f)                                  \
+    {                                                                                              \
+        finish_fixed(f, v);                                                                        \
+    }
+/* clang-format off */
+#define FINISH_ENTRY(v)                                                                            \
+    [v] = {finish_plain_##v, finish_float_##v,                                                     \
+           LEDGE_KEEP(LEDGE_PART_FIXED)(finish_fixed_##v, finish_wide)},
+
+VECTORS_TABLE(FINISH_FUNCTIONS)
+LEDGE_KEEP(LEDGE_PART_FIXED)(VECTORS_TABLE(FIXED_FUNCTIONS))
+    /* clang-format on */
+
+    static void run_finish(const struct ledge_finish_i8 *f)
+{
+    static const finish_fn table[LEDGE_I8_VECTORS + 1][FINISH_WIDE + 1] = {
+        VECTORS_TABLE(FINISH_ENTRY)};
+    const struct ledge_epilogue_i8 *e = f->epilogue;
+    bool plain = e->narrow && e->zero == 0 && e->low == 0 && e->high == 255 && e->flip == 0;
+    int which = e->scale != NULL ? (plain && f->less == NULL ? FINISH_PLAIN : FINISH_FLOAT)
+                : e->narrow      ? FINISH_FIXED
+                                 : FINISH_WIDE;
+    if (f->less != NULL) {
+        take_less(f);
+    }
+    table[f->vectors][which](f);
+    v_done();
+}
