@@ -54,7 +54,7 @@ LEDGE_NODISCARD enum ledge_status agent_run(const struct agent_run_options *opti
 /* What GET /v1/status answers. OWNED. */
 json_t *agent_status(struct agent *agent);
 
-/* -- link.c: the broker ------------------------------------------------------------------------*/
+/* -- link.c: the broker -- */
 
 /* Connect after a random delay of at most spread_ms, and stay connected. */
 LEDGE_NODISCARD enum ledge_status agent_link_start(struct agent *agent, int64_t spread_ms,
@@ -67,7 +67,7 @@ bool agent_link_send(struct agent *agent, const char *channel, const void *paylo
 void agent_link_status(void *agent, json_t *status);
 bool agent_link_segment(void *agent, const void *bytes, size_t n);
 
-/* -- local_api.c: the unix socket --------------------------------------------------------------*/
+/* -- local_api.c: the unix socket -- */
 
 LEDGE_NODISCARD enum ledge_status agent_api_start(struct agent *agent, struct ledge_error *err);
 void agent_api_stop(struct agent *agent);

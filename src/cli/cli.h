@@ -28,9 +28,7 @@ enum cli_exit {
     CLI_TIMED_OUT = 124,
 };
 
-/* -- verbs
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- verbs -- */
 
 struct cli_verb {
     const char *group;   /* heading in --help: "model", "learn", "fleet", "programs" */
@@ -49,9 +47,7 @@ int cli_dispatch(const char *program, const struct cli_verb *verbs, size_t n, in
  * length), or NULL. */
 const char *cli_nearest(const char *typed, const char *const *names, size_t n);
 
-/* -- options
- * -------------------------------------------------------------------------------------------------------
- */
+/* -- options -- */
 
 struct cli_list {
     const char **items; /* OWNED by the list: cli_list_done(); texts BORROWED from argv */
@@ -98,9 +94,7 @@ struct cli_args {
  * usage error told). */
 int cli_parse(const struct cli_command *command, int argc, char **argv, struct cli_args *args);
 
-/* -- output
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- output -- */
 
 /* "ledge: <text>" on stderr; returns the exit code for the status. */
 int cli_fail(const struct ledge_error *err);

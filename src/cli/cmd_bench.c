@@ -20,8 +20,7 @@ enum { MAX_TENSORS = 256, MAX_RUNS = 1000000 };
 
 int cli_cmd_bench(int argc, char **argv);
 
-/* -- the machine
- * ------------------------------------------------------------------------------------------- */
+/* -- the machine -- */
 
 /* "1", "0,1" or "0-3": the CPUs that this process may use from now on. */
 static enum ledge_status pin_to(const char *text, struct ledge_error *err)
@@ -63,9 +62,7 @@ static int64_t memory_kb(const char *field)
     return kb;
 }
 
-/* -- measuring
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- measuring -- */
 
 static int by_value(const void *a, const void *b)
 {

@@ -66,9 +66,7 @@ static json_t *packed_json(const struct inspect *c)
     return out;
 }
 
-/* -- JSON
- * -----------------------------------------------------------------------------------------------------------
- */
+/* -- JSON -- */
 
 static json_t *dims_json(int32_t rank, const int64_t *dims)
 {
@@ -148,9 +146,7 @@ static int report_json(const struct inspect *c)
     return cli_print_json(root);
 }
 
-/* -- text
- * -----------------------------------------------------------------------------------------------------------
- */
+/* -- text -- */
 
 static void print_values(const char *title, const struct ledge_graph *graph, const int32_t *list,
                          int32_t n)

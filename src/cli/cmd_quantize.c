@@ -165,9 +165,7 @@ static enum ledge_status quantise(struct job *job, struct ledge_error *err)
     return sys_file_write(job->out, bytes.data, bytes.len, 0644, err);
 }
 
-/* -- report
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- report -- */
 
 static json_t *number(double value)
 {

@@ -23,9 +23,7 @@ struct run {
 
 int cli_cmd_run(int argc, char **argv);
 
-/* -- inputs
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- inputs -- */
 
 /* One slot per input of the model; an argument is FILE or NAME=FILE. Tensors go to the input of
  * their name, else to the first that is still empty. */
@@ -88,9 +86,7 @@ static struct ledge_tensor as_tensor(const struct ledge_view *view)
     return tensor;
 }
 
-/* -- outputs
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- outputs -- */
 
 static enum ledge_status keep_outputs(struct run *c, const struct ledge_tensor *outputs, int32_t n,
                                       struct ledge_error *err)
@@ -172,9 +168,7 @@ static int print_json(const struct cli_tensors *set)
     return cli_print_json(json_pack("{s:o}", "outputs", outputs));
 }
 
-/* -- the verb
- * -------------------------------------------------------------------------------------------------------
- */
+/* -- the verb -- */
 
 enum { MAX_TENSORS = 256 };
 

@@ -94,9 +94,7 @@ static enum ledge_status open_model(struct machine *m, const char *path,
     return m->item != NULL ? LEDGE_OK : no_memory(err);
 }
 
-/* -- classes
- * -------------------------------------------------------------------------------------------------------
- */
+/* -- classes -- */
 
 static bool add_class(struct cli_answers *answers, const char *name, size_t n)
 {
@@ -171,8 +169,7 @@ static enum ledge_status match_classes(struct machine *m, struct cli_answers *an
     return LEDGE_OK;
 }
 
-/* -- inputs as NPY: header of 128 bytes (format 1.0), then the samples
- * ---------------------------------------------- */
+/* -- inputs as NPY: header of 128 bytes (format 1.0), then the samples -- */
 
 static enum ledge_status open_inputs(struct machine *m, const char *path, size_t n,
                                      struct ledge_error *err)
@@ -207,9 +204,7 @@ static enum ledge_status close_inputs(struct machine *m, const char *path, struc
                : ledge_fail(err, LEDGE_ERR_IO, "cannot write %s", path);
 }
 
-/* -- run
- * -----------------------------------------------------------------------------------------------------------
- */
+/* -- run -- */
 
 static void copy_scores(const struct ledge_tensor *output, int32_t k, float *scores)
 {

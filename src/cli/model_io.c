@@ -44,9 +44,7 @@ int32_t cli_input_number(const struct ledge_model *model, const char *name)
     return -1;
 }
 
-/* -- shapes
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- shapes -- */
 
 static enum ledge_status parse_dims(const char *text, struct ledge_tensor *shape,
                                     struct ledge_error *err)
@@ -155,8 +153,7 @@ enum ledge_status cli_session_open(const char *path, const struct cli_session_op
     return status;
 }
 
-/* -- numbers to run on
- * ---------------------------------------------------------------------------------------------- */
+/* -- numbers to run on -- */
 
 /* splitmix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014. */
 static uint64_t next_random(uint64_t *state)
@@ -205,9 +202,7 @@ enum ledge_status cli_random_inputs(const struct ledge_model *model,
     return LEDGE_OK;
 }
 
-/* -- operators
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- operators -- */
 
 static int by_count(const void *a, const void *b)
 {

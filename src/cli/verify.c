@@ -23,9 +23,7 @@
 #define MODEL_MAX ((size_t)1 << 31)
 enum { MAX_TENSORS = 256 };
 
-/* -- comparing
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- comparing -- */
 
 static bool close_enough(double a, double b, double rtol, double atol)
 {
@@ -152,9 +150,7 @@ static enum ledge_status compare_random(const struct ledge_view *a, const struct
                                : ledge_fail(err, LEDGE_ERR_RANGE, "not zeros and ones alone");
 }
 
-/* -- one data set
- * ---------------------------------------------------------------------------------------------------
- */
+/* -- one data set -- */
 
 struct attempt {
     struct ledge_buf model;
@@ -314,9 +310,7 @@ static enum ledge_status run_set(struct attempt *a, const struct cli_tensors *in
     return status;
 }
 
-/* -- a folder
- * -------------------------------------------------------------------------------------------------------
- */
+/* -- a folder -- */
 
 /* <folder>/<kind>_0.pb, _1.pb, ... until one is missing. */
 static enum ledge_status load_series(const char *folder, const char *kind,

@@ -15,9 +15,7 @@
 
 enum { Q_LOW = 0, Q_HIGH = 255, RECIPE_MAX = 4096 };
 
-/* -- create
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- create -- */
 
 static enum ledge_status check_float(const struct ledge_graph *graph, struct ledge_error *err)
 {
@@ -198,9 +196,7 @@ void compress_ptq_free(struct compress_ptq *ptq)
     allocator.release(allocator.user, ptq, sizeof *ptq);
 }
 
-/* -- observe
- * -------------------------------------------------------------------------------------------------------
- */
+/* -- observe -- */
 
 size_t compress_ptq_sample_elements(const struct compress_ptq *ptq)
 {
@@ -243,9 +239,7 @@ enum ledge_status compress_ptq_observe(struct compress_ptq *ptq, const float *sa
     return LEDGE_OK;
 }
 
-/* -- finish
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- finish -- */
 
 /* The range of a group covers the chosen ranges of all its observed members. */
 static void choose_ranges(struct compress_ptq *ptq)
@@ -351,9 +345,7 @@ enum ledge_status compress_ptq_finish(struct compress_ptq *ptq, const struct led
     return LEDGE_OK;
 }
 
-/* -- measure
- * -------------------------------------------------------------------------------------------------------
- */
+/* -- measure -- */
 
 static void compare(struct compress_ptq *ptq, struct compress_tensor *tensor)
 {

@@ -150,8 +150,7 @@ enum ledge_status data_npz_read(const void *bytes, size_t size, struct ledge_are
     return LEDGE_OK;
 }
 
-/* -- writing: stored entries
- * ---------------------------------------------------------------------------------------- */
+/* -- writing: stored entries -- */
 
 static void put16(struct ledge_buf *out, unsigned value)
 {

@@ -52,9 +52,7 @@ struct writer {
     struct ledge_error *err;
 };
 
-/* -- attributes
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- attributes -- */
 
 static bool is_recurrent(const struct ledge_node *node)
 {
@@ -133,9 +131,7 @@ static enum ledge_status put_attribute(struct writer *w, const struct ledge_node
     return LEDGE_OK;
 }
 
-/* -- nodes
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- nodes -- */
 
 static const char *value_name(const struct ledge_graph *graph, int32_t value)
 {
@@ -219,9 +215,7 @@ static enum ledge_status put_node(struct writer *w, const struct ledge_node *nod
     return status;
 }
 
-/* -- values
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- values -- */
 
 static void put_info(struct writer *w, uint32_t field, const struct ledge_value *value)
 {
@@ -307,9 +301,7 @@ static enum ledge_status put_graph(struct writer *w)
     return status;
 }
 
-/* -- model
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- model -- */
 
 /* The IR version that came with an opset. Source: onnx/docs/Versioning.md, table of releases. */
 static int64_t ir_version(int32_t opset)

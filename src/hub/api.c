@@ -23,7 +23,7 @@ const struct hub_route hub_routes[] = {
 };
 const size_t hub_n_routes = sizeof hub_routes / sizeof hub_routes[0];
 
-/* -- answers ----------------------------------------------------------------------------------- */
+/* -- answers -- */
 
 void hub_security_headers(struct sys_http_request *request, bool page)
 {
@@ -128,7 +128,7 @@ void hub_reply_none(struct hub_request *request)
     sys_http_reply(request->http, 204, NULL, NULL, 0);
 }
 
-/* -- questions --------------------------------------------------------------------------------- */
+/* -- questions -- */
 
 static json_t *object_of(struct hub_request *request, const char *what, const char *text, size_t n)
 {
@@ -206,7 +206,7 @@ enum ledge_status hub_end(struct hub *hub, enum ledge_status status, struct ledg
     return status;
 }
 
-/* -- routing ----------------------------------------------------------------------------------- */
+/* -- routing -- */
 
 /* Does path fit the pattern? {…} takes one segment that is not empty. */
 static bool fits(const char *pattern, const char *path, char params[HUB_PARAMS][HUB_PARAM_SIZE])
@@ -317,7 +317,7 @@ void hub_api_handle(void *arg, struct sys_http_request *http)
     }
 }
 
-/* -- routes without a subject of their own ----------------------------------------------------- */
+/* -- routes without a subject of their own -- */
 
 void hub_on_healthz(struct hub_request *request)
 {

@@ -52,7 +52,7 @@ extern const size_t hub_n_routes;
 void hub_api_handle(void *arg, struct sys_http_request *request);
 size_t hub_api_limit(void *arg, const struct sys_http_request *request);
 
-/* -- answers: each ends the request ------------------------------------------------------------ */
+/* -- answers: each ends the request -- */
 
 void hub_reply_json(struct hub_request *request, int status, json_t *value); /* steals value */
 void hub_reply_none(struct hub_request *request);                            /* 204 */
@@ -64,7 +64,7 @@ void hub_reply_error(struct hub_request *request, const struct ledge_error *err)
 void hub_security_headers(struct sys_http_request *request, bool page);
 void hub_problem(struct sys_http_request *request, int status, const char *detail);
 
-/* -- questions --------------------------------------------------------------------------------- */
+/* -- questions -- */
 
 /* The JSON object of the body; NULL: answered with 400. OWNED: json_decref(). */
 json_t *hub_request_json(struct hub_request *request);
@@ -81,13 +81,13 @@ bool hub_request_cursor(struct hub_request *request, int64_t absent, int64_t *cu
 /* {"items","next"}; next NULL: none. Steals items. */
 json_t *hub_page(json_t *items, const char *next);
 
-/* -- transactions: begin, work, end ------------------------------------------------------------ */
+/* -- transactions: begin, work, end -- */
 
 /* Commit when status is LEDGE_OK, else roll back; a failed commit becomes the status. */
 LEDGE_NODISCARD enum ledge_status hub_end(struct hub *hub, enum ledge_status status,
                                           struct ledge_error *err);
 
-/* -- auth.c ------------------------------------------------------------------------------------ */
+/* -- auth.c -- */
 
 /* Who the caller is: bits of enum hub_who; *actor and *device_name are set accordingly. *csrf: an
  * admin by cookie on a write without the header. */
@@ -96,7 +96,7 @@ unsigned hub_auth(struct hub *hub, const struct sys_http_request *request, const
 bool hub_auth_limited(struct hub *hub, const struct sys_http_request *request);
 void hub_auth_failed(struct hub *hub, const struct sys_http_request *request);
 
-/* -- openapi.c, console.c ---------------------------------------------------------------------- */
+/* -- openapi.c, console.c -- */
 
 json_t *hub_openapi(void);
 /* True when the path is one of the console's files: answered. */

@@ -27,7 +27,7 @@ static bool token_right(const struct hub *hub, const char *token)
     return sys_equal(digest, hub->token_hash, sizeof digest);
 }
 
-/* -- cookies ----------------------------------------------------------------------------------- */
+/* -- cookies -- */
 
 /* The session's value out of "a=b; ledge_session=…; c=d". */
 static bool cookie_of(const struct sys_http_request *request, char value[SESSION_HEX + 1])
@@ -66,7 +66,7 @@ static bool session_good(struct hub *hub, const struct sys_http_request *request
            expires > 0;
 }
 
-/* -- who --------------------------------------------------------------------------------------- */
+/* -- who -- */
 
 static bool found(void *arg, const struct sys_row *row)
 {
@@ -120,7 +120,7 @@ unsigned hub_auth(struct hub *hub, const struct sys_http_request *request, const
     return who;
 }
 
-/* -- wrong tokens ------------------------------------------------------------------------------ */
+/* -- wrong tokens -- */
 
 bool hub_auth_limited(struct hub *hub, const struct sys_http_request *request)
 {
@@ -162,7 +162,7 @@ void hub_auth_failed(struct hub *hub, const struct sys_http_request *request)
     }
 }
 
-/* -- sessions ---------------------------------------------------------------------------------- */
+/* -- sessions -- */
 
 static enum ledge_status open_session(struct hub *hub, char value[SESSION_HEX + 1],
                                       struct ledge_error *err)

@@ -21,7 +21,7 @@
 
 enum { MAX_MANIFEST = 256 * 1024 * 1024, TAR_BLOCK = 512 };
 
-/* -- lists ------------------------------------------------------------------------------------- */
+/* -- lists -- */
 
 static bool add_version(void *arg, const struct sys_row *row)
 {
@@ -80,7 +80,7 @@ void hub_on_datasets(struct hub_request *request)
     hub_reply_json(request, 200, hub_page(page.items, page.more ? page.next : NULL));
 }
 
-/* -- frozen ------------------------------------------------------------------------------------ */
+/* -- frozen -- */
 
 struct frozen {
     json_t *samples, *classes;
@@ -183,7 +183,7 @@ void hub_on_dataset_freeze(struct hub_request *request)
     json_decref(frozen.classes);
 }
 
-/* -- archive ----------------------------------------------------------------------------------- */
+/* -- archive -- */
 
 /* POSIX.1-1988 ustar: name 0, mode 100, uid 108, gid 116, size 124, mtime 136, checksum 148, type
  * 156, magic 257. Labels of at most 64 bytes and digests keep the name below its 100. */

@@ -17,7 +17,7 @@
 #include "sys/json.h"
 #include "sys/log.h"
 
-/* -- sent -------------------------------------------------------------------------------------- */
+/* -- sent -- */
 
 struct newest {
     struct hub *hub;
@@ -60,7 +60,7 @@ void hub_deploy_send_unseen(struct hub *hub)
     }
 }
 
-/* -- shown ------------------------------------------------------------------------------------- */
+/* -- shown -- */
 
 struct devices {
     json_t *list;
@@ -205,7 +205,7 @@ bool hub_deploy_state(struct hub *hub, const char *device, int64_t gen, const ch
     return changed;
 }
 
-/* -- made -------------------------------------------------------------------------------------- */
+/* -- made -- */
 
 struct order {
     struct hub *hub;
@@ -391,7 +391,7 @@ void hub_on_deploy(struct hub_request *request)
     json_decref(body);
 }
 
-/* -- undone ------------------------------------------------------------------------------------ */
+/* -- undone -- */
 
 /* [[device, gen]] */
 static bool add_before(void *arg, const struct sys_row *row)

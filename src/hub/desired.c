@@ -16,7 +16,7 @@
 
 enum { DEFAULT_TRIAL_S = 5 };
 
-/* -- documents --------------------------------------------------------------------------------- */
+/* -- documents -- */
 
 enum ledge_status hub_desired_document(struct hub *hub, const char *device, int64_t gen,
                                        json_t **document, struct ledge_error *err)
@@ -70,7 +70,7 @@ enum ledge_status hub_desired_base(struct hub *hub, const char *device, struct h
     return hub_desired_document(hub, device, base->gen, &base->document, err);
 }
 
-/* -- units ------------------------------------------------------------------------------------- */
+/* -- units -- */
 
 struct version_row {
     bool found;
@@ -183,7 +183,7 @@ enum ledge_status hub_desired_merge(json_t *document, const char *key, const jso
     return LEDGE_OK;
 }
 
-/* -- signing ----------------------------------------------------------------------------------- */
+/* -- signing -- */
 
 static enum ledge_status sign(struct hub *hub, const struct ledge_buf *payload,
                               struct ledge_buf *envelope, struct ledge_error *err)

@@ -13,7 +13,7 @@
 #include "sys/json.h"
 #include "sys/log.h"
 
-/* -- shown ------------------------------------------------------------------------------------- */
+/* -- shown -- */
 
 /* Columns of device_list.sql. */
 static json_t *item_of(struct hub *hub, const struct sys_row *row)
@@ -108,7 +108,7 @@ void hub_device_event(struct hub *hub, const char *device)
     }
 }
 
-/* -- revoked ----------------------------------------------------------------------------------- */
+/* -- revoked -- */
 
 static enum ledge_status revoke(struct hub *hub, const char *actor, const char *device,
                                 struct ledge_error *err)
@@ -144,7 +144,7 @@ void hub_on_device_delete(struct hub_request *request)
     hub_reply_none(request);
 }
 
-/* -- heard ------------------------------------------------------------------------------------- */
+/* -- heard -- */
 
 static void complain(const char *device, const char *what, const struct ledge_error *err)
 {

@@ -24,7 +24,7 @@ static void hash_text(const char *text, size_t n, char hex[LEDGE_SHA256_HEX])
     ledge_hex(digest, sizeof digest, hex);
 }
 
-/* -- POST /enroll-tokens ----------------------------------------------------------------------- */
+/* -- POST /enroll-tokens -- */
 
 static enum ledge_status make_token(struct hub *hub, const char *device,
                                     char text[FLEET_TOKEN_SIZE], int64_t *expires,
@@ -84,7 +84,7 @@ void hub_on_enroll_token(struct hub_request *request)
     json_decref(body);
 }
 
-/* -- POST /enroll ------------------------------------------------------------------------------ */
+/* -- POST /enroll -- */
 
 struct claim {
     const char *device, *csr;

@@ -97,12 +97,12 @@ struct hub {
 const char *hub_path(const struct hub *hub, char out[HUB_PATH], const char *format, ...)
     LEDGE_PRINTF(3, 4);
 
-/* -- setup.c: what the first start makes ------------------------------------------------------- */
+/* -- setup.c: what the first start makes -- */
 
 /* Keys, CA, certificates, director key, admin token (printed once). */
 LEDGE_NODISCARD enum ledge_status hub_setup(struct hub *hub, struct ledge_error *err);
 
-/* -- store.c ----------------------------------------------------------------------------------- */
+/* -- store.c -- */
 
 LEDGE_NODISCARD enum ledge_status hub_store_open(struct hub *hub, struct ledge_error *err);
 
@@ -121,7 +121,7 @@ LEDGE_NODISCARD enum ledge_status hub_audit(struct hub *hub, const char *actor, 
                                             const char *subject, const char *detail,
                                             struct ledge_error *err);
 
-/* -- values ------------------------------------------------------------------------------------ */
+/* -- values -- */
 
 json_t *hub_json_time(int64_t ms); /* RFC 3339, milliseconds */
 json_t *hub_json_time_or_null(const struct sys_row *row, int column);
@@ -131,14 +131,14 @@ json_t *hub_json_stored(const char *text, bool array); /* JSON kept as text; bro
 
 bool hub_label_valid(const char *text); /* 1 to HUB_LABEL bytes that are safe as a folder's name */
 
-/* -- blobs.c ----------------------------------------------------------------------------------- */
+/* -- blobs.c -- */
 
 /* Keep bytes under their digest: file (durable) and row. sha256: FILLED. */
 LEDGE_NODISCARD enum ledge_status hub_blob_put(struct hub *hub, const void *bytes, size_t n,
                                                char sha256[65], struct ledge_error *err);
 const char *hub_blob_path(const struct hub *hub, const char *sha256, char out[HUB_PATH]);
 
-/* -- broker.c, link.c: MQTT -------------------------------------------------------------------- */
+/* -- broker.c, link.c: MQTT -- */
 
 LEDGE_NODISCARD enum ledge_status hub_broker_start(struct hub *hub, struct ledge_error *err);
 void hub_broker_stop(struct hub *hub, void (*stopped)(void *arg), void *arg);
@@ -151,7 +151,7 @@ LEDGE_NODISCARD enum ledge_status hub_link_start(struct hub *hub, struct ledge_e
 bool hub_link_send(struct hub *hub, const char *device, const char *channel, const void *payload,
                    size_t n);
 
-/* -- devices.c --------------------------------------------------------------------------------- */
+/* -- devices.c -- */
 
 struct fleet_hello;
 void hub_device_hello(struct hub *hub, const char *device, const struct fleet_hello *hello);
@@ -160,7 +160,7 @@ void hub_device_offline(struct hub *hub, const char *device);
 void hub_device_seen(struct hub *hub, const char *device);
 void hub_device_event(struct hub *hub, const char *device); /* tell browsers */
 
-/* -- live.c: frames per second, in memory ------------------------------------------------------ */
+/* -- live.c: frames per second, in memory -- */
 
 LEDGE_NODISCARD enum ledge_status hub_live_create(struct hub *hub, struct ledge_error *err);
 void hub_live_free(struct hub_live *live);
@@ -169,7 +169,7 @@ void hub_live_prediction(struct hub *hub, const char *device, size_t n, const ch
                          double score, int64_t ts);
 double hub_live_fps(struct hub *hub, const char *device); /* -1: none yet */
 
-/* -- ingest.c ---------------------------------------------------------------------------------- */
+/* -- ingest.c -- */
 
 LEDGE_NODISCARD enum ledge_status hub_ingest_create(struct hub *hub, struct ledge_error *err);
 void hub_ingest_free(struct hub_ingest *ingest);
@@ -181,7 +181,7 @@ LEDGE_NODISCARD enum ledge_status hub_ingest_add(
     void (*done)(void *arg, const char *epoch, int64_t acked, const struct ledge_error *err),
     void *arg, struct ledge_error *err);
 
-/* -- samples.c --------------------------------------------------------------------------------- */
+/* -- samples.c -- */
 
 /* Inside a transaction: keep a picture and its row. *id and *fresh (false: the same bytes were
  * here) FILLED. */
@@ -190,7 +190,7 @@ LEDGE_NODISCARD enum ledge_status hub_sample_put(struct hub *hub, const char *de
                                                  int64_t *id, bool *fresh, struct ledge_error *err);
 void hub_sample_event(struct hub *hub, int64_t id);
 
-/* -- deploy.c ---------------------------------------------------------------------------------- */
+/* -- deploy.c -- */
 
 /* Inside a transaction or not: what a device said about a generation. True when a deployment's
  * state changed. */
@@ -203,13 +203,13 @@ void hub_deploy_send_if_behind(struct hub *hub, const char *device, int64_t seen
  * sent meanwhile, or a hello that came before us, has not arrived. */
 void hub_deploy_send_unseen(struct hub *hub);
 
-/* -- logs.c ------------------------------------------------------------------------------------ */
+/* -- logs.c -- */
 
 LEDGE_NODISCARD enum ledge_status hub_logs_create(struct hub *hub, struct ledge_error *err);
 void hub_logs_free(struct hub_logs *logs);
 void hub_logs_answer(struct hub *hub, const char *device, const json_t *message);
 
-/* -- events.c: server-sent events -------------------------------------------------------------- */
+/* -- events.c: server-sent events -- */
 
 LEDGE_NODISCARD enum ledge_status hub_events_create(struct hub *hub, struct ledge_error *err);
 void hub_events_free(struct hub_events *events);

@@ -132,7 +132,7 @@ enum ledge_status hub_ingest_add(struct hub *hub, const char *device, const void
     return LEDGE_OK;
 }
 
-/* -- one record -------------------------------------------------------------------------------- */
+/* -- one record -- */
 
 static void remember_label(struct job *job, const json_t *meta, int64_t ts)
 {
@@ -206,7 +206,7 @@ static bool on_record(void *arg, const struct fleet_record *record)
     return job->status == LEDGE_OK;
 }
 
-/* -- one segment ------------------------------------------------------------------------------- */
+/* -- one segment -- */
 
 struct marks {
     int64_t acked, highest;
@@ -267,7 +267,7 @@ static enum ledge_status store_segment(struct job *job, struct ledge_error *err)
                       marks.acked, marks.highest, job->stored, job->duplicates);
 }
 
-/* -- the transaction --------------------------------------------------------------------------- */
+/* -- the transaction -- */
 
 static enum ledge_status store_all(struct hub *hub, struct job *jobs, struct ledge_error *err)
 {
@@ -344,7 +344,7 @@ static void commit_all(struct hub_ingest *ingest)
     }
 }
 
-/* -- POST /segments ---------------------------------------------------------------------------- */
+/* -- POST /segments -- */
 
 struct waiting_post {
     struct hub_request request;

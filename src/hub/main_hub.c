@@ -149,7 +149,7 @@ static int parse(int argc, char **argv, struct hub_options *options)
     return -1;
 }
 
-/* -- start ------------------------------------------------------------------------------------- */
+/* -- start -- */
 
 static enum ledge_status split_address(struct hub *hub, struct ledge_error *err)
 {

@@ -12,7 +12,7 @@
 #include "sys/json.h"
 #include "sys/log.h"
 
-/* -- lists ------------------------------------------------------------------------------------- */
+/* -- lists -- */
 
 static json_t *stored_or_null(const struct sys_row *row, int column)
 {
@@ -108,7 +108,7 @@ static void one(struct hub_request *request, const char *kind)
     }
 }
 
-/* -- POST .../versions ------------------------------------------------------------------------- */
+/* -- POST .../versions -- */
 
 struct upload {
     const char *kind, *name;

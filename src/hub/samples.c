@@ -104,7 +104,7 @@ void hub_sample_event(struct hub *hub, int64_t id)
     }
 }
 
-/* -- lists ------------------------------------------------------------------------------------- */
+/* -- lists -- */
 
 struct page {
     json_t *items;
@@ -162,7 +162,7 @@ void hub_on_samples(struct hub_request *request)
     hub_reply_json(request, 200, hub_page(page.items, page.more ? page.next : NULL));
 }
 
-/* -- one --------------------------------------------------------------------------------------- */
+/* -- one -- */
 
 /* The number in the path; -1: answered with 404. */
 static int64_t id_of(struct hub_request *request)
@@ -257,7 +257,7 @@ void hub_on_device_picture(struct hub_request *request)
     }
 }
 
-/* -- labels ------------------------------------------------------------------------------------ */
+/* -- labels -- */
 
 /* Inside a transaction; label NULL takes it back. ERR_NOT_FOUND: no such sample. */
 static enum ledge_status assign(struct hub *hub, int64_t id, const char *label, const char *by,
@@ -322,7 +322,7 @@ void hub_on_sample_unlabel(struct hub_request *request)
     }
 }
 
-/* -- POST /samples ----------------------------------------------------------------------------- */
+/* -- POST /samples -- */
 
 void hub_on_sample_push(struct hub_request *request)
 {

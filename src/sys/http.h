@@ -25,9 +25,7 @@ struct sys_tls;
 struct sys_http_server;
 struct sys_http_request;
 
-/* -- server
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- server -- */
 
 struct sys_http_server_options {
     const char *unix_path; /* a unix socket (mode 0600), or NULL */
@@ -93,9 +91,7 @@ void sys_http_stream_send(struct sys_http_request *request, const void *bytes, s
 size_t sys_http_stream_pending(const struct sys_http_request *request); /* bytes not yet written */
 void sys_http_stream_end(struct sys_http_request *request);
 
-/* -- client
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- client -- */
 
 struct sys_http_call {
     const char *method;         /* "GET", "POST", "PUT", "DELETE" */

@@ -126,7 +126,7 @@ static void on_output(struct evbuffer *buffer, const struct evbuffer_cb_info *in
     }
 }
 
-/* -- the answer -------------------------------------------------------------------------------- */
+/* -- the answer -- */
 
 static bool take_data(void *arg, const void *bytes, size_t n)
 {
@@ -208,7 +208,7 @@ static void on_read(struct bufferevent *bev, void *arg)
     }
 }
 
-/* -- the connection ---------------------------------------------------------------------------- */
+/* -- the connection -- */
 
 static void connect_next(struct call *call, const char *why);
 
@@ -457,7 +457,7 @@ enum ledge_status sys_http_start(struct sys_loop *loop, const struct sys_http_ca
     return status;
 }
 
-/* -- blocking ---------------------------------------------------------------------------------- */
+/* -- blocking -- */
 
 struct fetch {
     struct sys_loop *loop;

@@ -43,7 +43,7 @@ enum {
 
 static void process(struct sys_http_connection *c);
 
-/* -- requests ---------------------------------------------------------------------------------- */
+/* -- requests -- */
 
 void sys_http_request_free(struct sys_http_request *r)
 {
@@ -151,7 +151,7 @@ bool sys_http_closed(const struct sys_http_request *request)
     return request->connection == NULL;
 }
 
-/* -- connections ------------------------------------------------------------------------------- */
+/* -- connections -- */
 
 static void arm(struct sys_http_connection *c, int32_t seconds)
 {
@@ -384,7 +384,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     (void)bufferevent_enable(bev, EV_READ | EV_WRITE);
 }
 
-/* -- reading ----------------------------------------------------------------------------------- */
+/* -- reading -- */
 
 /* The length of the head in the input, 0 when it is not whole yet, -1 when it is too long. */
 static ev_ssize_t find_head(struct sys_http_connection *c, struct evbuffer *input)
@@ -547,7 +547,7 @@ static void process(struct sys_http_connection *c)
     }
 }
 
-/* -- the server -------------------------------------------------------------------------------- */
+/* -- the server -- */
 
 static void on_pause_end(evutil_socket_t fd, short what, void *arg)
 {

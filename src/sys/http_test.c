@@ -292,7 +292,7 @@ static void test_ranges(void **state)
     rig_stop(&rig);
 }
 
-/* -- raw bytes --------------------------------------------------------------------------------- */
+/* -- raw bytes -- */
 
 static int connect_raw(const struct rig *rig)
 {
@@ -489,7 +489,7 @@ static void test_stalled(void **state)
     rig_stop(&rig);
 }
 
-/* -- a hostile server -------------------------------------------------------------------------- */
+/* -- a hostile server -- */
 
 struct fake {
     int fd;
@@ -597,7 +597,7 @@ static void test_calls(void **state)
     assert_int_equal(fetch(&rig, "GET", "/", NULL, 0, NULL, NULL, &reply), -LEDGE_ERR_NETWORK);
 }
 
-/* -- TLS --------------------------------------------------------------------------------------- */
+/* -- TLS -- */
 
 static void issue(const char *dir, const char *name, bool server, const char *host)
 {

@@ -181,8 +181,7 @@ static void settle(struct sys_mqtt *m, int rc)
     update(m);
 }
 
-/* -- events of the socket
- * ------------------------------------------------------------------------------------------ */
+/* -- events of the socket -- */
 
 static void on_event(void *arg, int events)
 {

@@ -47,7 +47,7 @@ struct sys_process {
     char line[LINE_MAX_BYTES + 1];
 };
 
-/* -- starting ----------------------------------------------------------------------------------*/
+/* -- starting -- */
 
 extern char **environ;
 
@@ -199,7 +199,7 @@ static enum ledge_status spawn(char *const *argv, char *const *env, const char *
     return LEDGE_OK;
 }
 
-/* -- a supervised child ------------------------------------------------------------------------*/
+/* -- a supervised child -- */
 
 /* After a callback: true when the process was freed inside it and must not be touched. */
 static bool leave(struct sys_process *p)

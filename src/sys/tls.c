@@ -122,9 +122,7 @@ enum ledge_status sys_certificate_sha256(const char *path, char hex[65], struct 
                : sys_tls_fail(err, LEDGE_ERR_INTERNAL, "digest of", path);
 }
 
-/* -- contexts
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- contexts -- */
 
 static X509 *find_pinned(STACK_OF(X509) * chain, const char *pin)
 {

@@ -51,8 +51,7 @@ const char *sys_yaml_place(const struct sys_yaml *doc, const char *path,
 LEDGE_NODISCARD enum ledge_status sys_yaml_set(struct sys_yaml *doc, const char *assignment,
                                                struct ledge_error *err);
 
-/* -- a table of keys: checks, fills defaults, makes help
- * ------------------------------------------------------------ */
+/* -- a table of keys: checks, fills defaults, makes help -- */
 
 enum sys_yaml_type {
     SYS_YAML_TEXT,

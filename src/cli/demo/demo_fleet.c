@@ -18,9 +18,7 @@ enum { ONLINE_SECONDS = 60, DEPLOY_SECONDS = 90, WATCH_SECONDS = 150, SETTLE_SEC
  * is not sent. */
 static const double THRESHOLD = 0.9999;
 
-/* -- enrol
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- enrol -- */
 
 static bool all_online(void *arg)
 {
@@ -68,9 +66,7 @@ enum ledge_status demo_fleet_enrol(struct demo_run *run, struct demo_hub *hub,
     return demo_wait(run, "three devices are online", ONLINE_SECONDS, all_online, hub, err);
 }
 
-/* -- deploy
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- deploy -- */
 
 struct deployment {
     struct demo_hub *hub;
@@ -167,9 +163,7 @@ enum ledge_status demo_fleet_watch(struct demo_run *run, struct demo_hub *hub, i
     return LEDGE_OK;
 }
 
-/* -- collect
- * -------------------------------------------------------------------------------------------------------
- */
+/* -- collect -- */
 
 struct collecting {
     struct demo_hub *hub;
@@ -253,9 +247,7 @@ enum ledge_status demo_fleet_dataset(struct demo_run *run, struct demo_hub *hub,
     return demo_copy_tree(junior, folder, err);
 }
 
-/* -- swap
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- swap -- */
 
 struct counters {
     int64_t requests, failed, restarts;
@@ -357,9 +349,7 @@ enum ledge_status demo_fleet_swap(struct demo_run *run, struct demo_hub *hub,
     return measure_pause(hub, since, swap, err);
 }
 
-/* -- ledger
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- ledger -- */
 
 struct position {
     char device[16];

@@ -11,7 +11,7 @@
 
 #include "engine/format/ledge_file.h"
 
-/* -- an allocator that counts, and fails the n-th time ----------------------------------------- */
+/* -- an allocator that counts, and fails the n-th time -- */
 
 struct counter {
     int64_t calls;

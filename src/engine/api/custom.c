@@ -275,7 +275,7 @@ static enum ledge_status prepare_custom(struct ledge_op_prepare *prepare)
     return LEDGE_OK;
 }
 
-/* -- registration ------------------------------------------------------------------------------ */
+/* -- registration -- */
 
 static enum ledge_status check(const struct ledge_custom_op *ops, int32_t i,
                                struct ledge_error *err)
@@ -338,7 +338,7 @@ enum ledge_status ledge_custom_register(struct ledge_graph *graph,
     return LEDGE_OK;
 }
 
-/* -- for the callbacks ------------------------------------------------------------------------- */
+/* -- for the callbacks -- */
 
 static const struct ledge_node *inner(const struct ledge_custom_node *node)
 {

@@ -319,7 +319,7 @@ static void an_operator_waits_for_a_value_and_gives_its_output(void **state)
     free(bytes);
 }
 
-/* -- the n-th allocation fails ----------------------------------------------------------------- */
+/* -- the n-th allocation fails -- */
 
 struct meter {
     int64_t calls, fail_at, live;

@@ -224,7 +224,7 @@ static void a_session_works_in_the_callers_arena(void **state)
     free(bytes);
 }
 
-/* -- every allocation fails in turn ------------------------------------------------------------ */
+/* -- every allocation fails in turn -- */
 
 /* Open model and session with allocation number fail_at failing; true when there was one. */
 static bool opens_without(const char *path, int64_t fail_at, bool refused)
@@ -283,7 +283,7 @@ static void every_allocation_of_an_opening_may_fail(void **state)
     assert_true(models > 8);
 }
 
-/* -- open and close, again and again ----------------------------------------------------------- */
+/* -- open and close, again and again -- */
 
 /* Less than one forgotten allocation a cycle would be (32 bytes, 10,000 times). */
 

@@ -254,9 +254,7 @@ enum ledge_status ledge_model_metadata_at(const struct ledge_model *model, int32
     return LEDGE_OK;
 }
 
-/* -- plans
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- plans -- */
 
 /* Was this plan made for these options? */
 static bool matches(const struct ledge_model *model, const struct ledge_plan *plan,

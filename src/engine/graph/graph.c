@@ -71,8 +71,7 @@ static char *text_copy(struct ledge_graph *graph, const char *text)
     return ledge_arena_text(&graph->arena, text, strlen(text));
 }
 
-/* -- names: open addressing, FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv)
- * ------------------------------------- */
+/* -- names: open addressing, FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv) -- */
 
 static uint32_t hash(const char *text)
 {
@@ -161,9 +160,7 @@ static char *unique_name(struct ledge_graph *graph)
     }
 }
 
-/* -- values and nodes
- * -----------------------------------------------------------------------------------------------
- */
+/* -- values and nodes -- */
 
 int32_t ledge_graph_add_value(struct ledge_graph *graph, const char *name, enum ledge_dtype dtype,
                               int32_t rank, const int64_t *dims)
@@ -377,9 +374,7 @@ struct ledge_view ledge_value_view(const struct ledge_value *value)
     return view;
 }
 
-/* -- readers
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- readers -- */
 
 int32_t ledge_graph_readers(const struct ledge_graph *graph, int32_t value, int32_t *nodes,
                             int32_t max)

@@ -187,9 +187,7 @@ struct ledge_blocked_kernels {
  * bytes. */
 const struct ledge_blocked_kernels *ledge_blocked_for(enum ledge_rung rung, bool consistent);
 
-/* -- dense convolution: blocked_conv.c. in {x, weights, bias or NULL, addend or NULL}
- * --------------
- */
+/* -- dense convolution: blocked_conv.c. in {x, weights, bias or NULL, addend or NULL} -- */
 
 struct ledge_blocked_conv {
     struct ledge_geometry g; /* layout is that of the weights and of a planar x */
@@ -344,9 +342,7 @@ struct ledge_blocked_gather {
 
 enum ledge_status ledge_blocked_gather_run(const struct ledge_kernel_call *call);
 
-/* -- borders of a region: blocked_move.c
- * -----------------------------------------------------------
- */
+/* -- borders of a region: blocked_move.c -- */
 
 struct ledge_blocked_move {
     enum ledge_layout layout; /* of the plain tensor */

@@ -117,7 +117,7 @@ struct source {
     const float *src; /* channel 0 of the group */
 };
 
-/* -- NCHW ------------------------------------------------------------------------------------- */
+/* -- NCHW -- */
 
 static void stream_columns(const void *arg, int64_t k0, int64_t kc, int64_t at, int64_t count,
                            float *panel)
@@ -215,7 +215,7 @@ static void run_nchw(const struct ledge_kernel_call *call, struct job *job)
     }
 }
 
-/* -- NHWC ------------------------------------------------------------------------------------- */
+/* -- NHWC -- */
 
 /* k is (tap, channel). One row is a pixel: runs of channels, zeros where a tap is off the picture.
  */

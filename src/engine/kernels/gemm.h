@@ -35,8 +35,7 @@ enum ledge_status ledge_gemm_f32_c(const struct ledge_kernel_call *call);
 /* f64, and whole numbers of 32 and 64 bits, whose sums wrap. */
 enum ledge_status ledge_gemm_wide_c(const struct ledge_kernel_call *call);
 
-/* -- fast path
- * -------------------------------------------------------------------------------------- */
+/* -- fast path -- */
 
 struct ledge_gemm_fast {
     struct ledge_gemm_params base; /* first: what the judge reads */

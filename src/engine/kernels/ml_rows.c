@@ -107,9 +107,7 @@ enum ledge_status ledge_ml_vectorize_c(const struct ledge_kernel_call *call)
     return LEDGE_OK;
 }
 
-/* -- categories
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- categories -- */
 
 static bool same(const struct ledge_view *a, int64_t i, const struct ledge_view *b, int64_t k)
 {

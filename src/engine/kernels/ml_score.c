@@ -119,9 +119,7 @@ enum ledge_status ledge_ml_linear_c(const struct ledge_kernel_call *call)
     return LEDGE_OK;
 }
 
-/* -- trees
- * ------------------------------------------------------------------------------------------------------------
- */
+/* -- trees -- */
 
 static bool is_member(const struct ledge_ml_trees *p, const struct ledge_ml_node *node, double x)
 {

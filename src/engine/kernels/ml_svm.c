@@ -52,9 +52,7 @@ enum ledge_status ledge_ml_svm_c(const struct ledge_kernel_call *call)
     return LEDGE_OK;
 }
 
-/* -- classes
- * ------------------------------------------------------------------------------------------------
- */
+/* -- classes -- */
 
 /* Working memory of one row. */
 struct svc {

@@ -13,8 +13,7 @@
 #include "engine/kernels/kernel.h"
 #include "engine/kernels/onnx_tiny.h"
 
-/* -- moving: Transpose, Concat, Split, Slice, Expand, Tile, Pad (constant), DepthToSpace, ...
- * ---------------------- */
+/* -- moving: Transpose, Concat, Split, Slice, Expand, Tile, Pad (constant), DepthToSpace, ... -- */
 
 enum { LEDGE_STRIDED_RANK = 16 };
 
@@ -63,8 +62,7 @@ struct ledge_lookup {
 
 enum ledge_status ledge_lookup_c(const struct ledge_kernel_call *call);
 
-/* -- element by element
- * -------------------------------------------------------------------------------------------- */
+/* -- element by element -- */
 
 struct ledge_unary {
     int32_t op; /* of the entry */
@@ -143,9 +141,7 @@ enum ledge_status ledge_cast_c(const struct ledge_kernel_call *call);
 /* Clip with bounds in inputs 1 and 2 (either may be absent), any number type. */
 enum ledge_status ledge_clip_c(const struct ledge_kernel_call *call);
 
-/* -- reductions
- * ----------------------------------------------------------------------------------------------------
- */
+/* -- reductions -- */
 
 enum ledge_reduce_kind {
     LEDGE_REDUCE_SUM,
@@ -193,9 +189,7 @@ enum ledge_status ledge_topk_c(const struct ledge_kernel_call *call);
 enum { LEDGE_SOFTMAX_LOG = 1, LEDGE_SOFTMAX_HARD = 2 };
 enum ledge_status ledge_softmax_c(const struct ledge_kernel_call *call);
 
-/* -- indexing
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- indexing -- */
 
 /* Gather: out[outer][index][inner] = in[outer][idx[index]][inner]; inner in bytes. */
 struct ledge_gather {
@@ -263,9 +257,7 @@ struct ledge_fill {
 };
 enum ledge_status ledge_fill_c(const struct ledge_kernel_call *call);
 
-/* -- normalisation
- * -------------------------------------------------------------------------------------------------
- */
+/* -- normalisation -- */
 
 /* x [n, c, inner]; scale, bias, mean, var [c]. */
 struct ledge_norm {
@@ -294,9 +286,7 @@ enum ledge_status ledge_lrn_c(const struct ledge_kernel_call *call);
 /* LpNormalization along an axis: flags = p. */
 enum ledge_status ledge_lp_norm_c(const struct ledge_kernel_call *call);
 
-/* -- resizing
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- resizing -- */
 
 /* One axis after the other: out[o][j][i] = sum_t weight[j][t] in[o][index[j][t]][i]. */
 struct ledge_resize_pass {
@@ -314,9 +304,7 @@ struct ledge_resize {
 };
 enum ledge_status ledge_resize_c(const struct ledge_kernel_call *call);
 
-/* -- quantisation
- * --------------------------------------------------------------------------------------------------
- */
+/* -- quantisation -- */
 
 /* x as [outer, n, inner]; scale and zero point have 1 or n entries, or one per block of `block`
  * along n. */
@@ -348,9 +336,7 @@ struct ledge_qpool {
 };
 enum ledge_status ledge_qlinear_global_pool_c(const struct ledge_kernel_call *call);
 
-/* -- recurrence
- * ----------------------------------------------------------------------------------------------------
- */
+/* -- recurrence -- */
 
 enum ledge_rnn_kind { LEDGE_RNN, LEDGE_GRU, LEDGE_LSTM };
 enum ledge_activation_kind {

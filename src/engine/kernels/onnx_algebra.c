@@ -8,9 +8,7 @@
 
 #include "base/banned.h"
 
-/* -- Einsum
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- Einsum -- */
 
 /* Places of the inputs at index number `at` of dimensions first .. last - 1. */
 static void places(const struct ledge_einsum *p, int32_t first, int32_t last, int64_t at,
@@ -101,9 +99,7 @@ enum ledge_status ledge_einsum_c(const struct ledge_kernel_call *call)
     return LEDGE_OK;
 }
 
-/* -- Det: Gauss with the largest pivot of each column
- * ---------------------------------------------------------------
- */
+/* -- Det: Gauss with the largest pivot of each column -- */
 
 static double determinant(double *a, int64_t n)
 {
@@ -147,9 +143,7 @@ enum ledge_status ledge_det_c(const struct ledge_kernel_call *call)
     return LEDGE_OK;
 }
 
-/* -- MeanVarianceNormalization
- * --------------------------------------------------------------------------------------
- */
+/* -- MeanVarianceNormalization -- */
 
 static int64_t offset(int64_t at, const int64_t *dims, const int64_t *strides, int32_t n)
 {
@@ -193,9 +187,7 @@ enum ledge_status ledge_mean_variance_c(const struct ledge_kernel_call *call)
     return LEDGE_OK;
 }
 
-/* -- TfIdfVectorizer
- * ------------------------------------------------------------------------------------------------
- */
+/* -- TfIdfVectorizer -- */
 
 static bool is_gram(const struct ledge_view *x, int64_t at, int64_t step, const int64_t *gram,
                     int64_t k)

@@ -144,9 +144,7 @@ static void Pow_f32(const void *pa, const void *pb, void *po, int64_t n, int sa,
     }
 }
 
-/* -- the table
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- the table -- */
 
 #define ROW(NAME, name, IN, OUT)                                                                   \
     {#NAME, #NAME "_" #name "_c", LEDGE_##IN, LEDGE_##OUT, NAME##_##name},
@@ -202,9 +200,7 @@ const struct ledge_binary_entry *ledge_binary_find(const char *op, enum ledge_dt
     return NULL;
 }
 
-/* -- broadcasting
- * ---------------------------------------------------------------------------------------------------
- */
+/* -- broadcasting -- */
 
 /* Strides of view seen with the output's dimensions: 0 where it is repeated. */
 static void broadcast_strides(const struct ledge_view *view, const struct ledge_view *out,
@@ -341,9 +337,7 @@ enum ledge_status ledge_binary_c(const struct ledge_kernel_call *call)
     return LEDGE_OK;
 }
 
-/* -- Where
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- Where -- */
 
 enum ledge_status ledge_where_c(const struct ledge_kernel_call *call)
 {

@@ -17,9 +17,7 @@
 
 enum { CHUNK = 256 };
 
-/* -- reductions
- * ----------------------------------------------------------------------------------------------------
- */
+/* -- reductions -- */
 
 struct fold {
     enum ledge_reduce_kind kind;
@@ -228,9 +226,7 @@ enum ledge_status ledge_reduce_c(const struct ledge_kernel_call *call)
     return LEDGE_OK;
 }
 
-/* -- along one axis
- * ------------------------------------------------------------------------------------------------
- */
+/* -- along one axis -- */
 
 /* The axis as numbers that compare: double, exact for what models hold but 64-bit integers, which
  * are compared whole. */
@@ -317,8 +313,7 @@ enum ledge_status ledge_cumulate_c(const struct ledge_kernel_call *call)
     return LEDGE_OK;
 }
 
-/* -- TopK: a heap of the k best in place, then sorted
- * ------------------------------------------------------------- */
+/* -- TopK: a heap of the k best in place, then sorted -- */
 
 struct ranked {
     struct key key;
@@ -410,9 +405,7 @@ enum ledge_status ledge_topk_c(const struct ledge_kernel_call *call)
     return LEDGE_OK;
 }
 
-/* -- Softmax
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- Softmax -- */
 
 /* A loop of its own: compilers make vectors of the first. out may be in. */
 static void exponentials(const float *in, float peak, float *out, int64_t n, int64_t step)

@@ -61,9 +61,7 @@ static void sort(int64_t *v, int64_t n, before_fn before, const void *context)
     }
 }
 
-/* -- Unique
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- Unique -- */
 
 /* -1, 0, 1; NaN is above all and equal to itself. */
 static int compare_elements(const struct ledge_view *x, int64_t a, int64_t b)
@@ -133,9 +131,7 @@ void ledge_unique(struct ledge_unique *u)
     }
 }
 
-/* -- NonMaxSuppression
- * ----------------------------------------------------------------------------------------------
- */
+/* -- NonMaxSuppression -- */
 
 static bool score_before(const void *context, int64_t a, int64_t b)
 {

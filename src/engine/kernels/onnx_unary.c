@@ -113,9 +113,7 @@ DEFINE_COMPOSED(GeluTanh, (float)0.79788456080286536 * (x + (float)0.044715 * x 
                 x / 2 * (1 + t))
 DEFINE_COMPOSED(Mish, SOFTPLUS(x), Tanh, x *t)
 
-/* -- the other types
- * ---------------------------------------------------------------------------------------------------
- */
+/* -- the other types -- */
 
 /* Operators on whole numbers and tests; IsInf's p[0], p[1] say whether negative and positive
  * infinity count. */
@@ -169,9 +167,7 @@ LEDGE_COLD static int64_t whole_one(int32_t op, int64_t x, bool sign, const floa
     }
 }
 
-/* -- the table
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- the table -- */
 
 enum { REAL = 1, SIGNED = 2, UNSIGNED = 4, BOOLEAN = 8, TEST = 16 };
 
@@ -250,9 +246,7 @@ bool ledge_unary_find(const char *op, enum ledge_dtype in, struct ledge_unary_en
     return false;
 }
 
-/* -- the walk
- * -------------------------------------------------------------------------------------------------------
- */
+/* -- the walk -- */
 
 static void span_f32(const struct ledge_unary *p, const float *in, float *out, int64_t n)
 {

@@ -45,9 +45,7 @@ static uint32_t decode(const char *text, size_t bytes, size_t *n)
     return c;
 }
 
-/* -- writing the program
- * ------------------------------------------------------------------------------------------------
- */
+/* -- writing the program -- */
 
 static void emit(struct parser *p, uint8_t op, int32_t a, int32_t b)
 {
@@ -91,9 +89,7 @@ static void emit_class(struct parser *p, int32_t first, bool negated)
     }
 }
 
-/* -- classes
- * ------------------------------------------------------------------------------------------------
- */
+/* -- classes -- */
 
 /* Pairs of ends, in order, of what a letter behind a backslash or a name in [: :] stands for. */
 static const struct named {
@@ -234,9 +230,7 @@ static void bracket(struct parser *p)
     }
 }
 
-/* -- groups, what repeats
- * ------------------------------------------------------------------------------------------------
- */
+/* -- groups, what repeats -- */
 
 static void alternatives(struct parser *p);
 
@@ -495,9 +489,7 @@ const char *ledge_regex_compile(struct ledge_regex *regex, const char *pattern, 
     return p.wrong;
 }
 
-/* -- running it
- * ------------------------------------------------------------------------------------------------
- */
+/* -- running it -- */
 
 struct machine {
     const struct ledge_regex *regex;

@@ -79,8 +79,7 @@ enum ledge_status ledge_ml_rows_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_ml_imputer_c, "ml_imputer_c", &p, sizeof p);
 }
 
-/* -- ArrayFeatureExtractor, FeatureVectorizer, ZipMap
- * ---------------------------------------------------------------- */
+/* -- ArrayFeatureExtractor, FeatureVectorizer, ZipMap -- */
 
 enum ledge_status ledge_ml_extract_infer(struct ledge_op_infer *infer)
 {
@@ -144,8 +143,7 @@ enum ledge_status ledge_ml_zip_prepare(struct ledge_op_prepare *prepare)
     return LEDGE_OK;
 }
 
-/* -- LabelEncoder, CategoryMapper, OneHotEncoder
- * --------------------------------------------------------------------- */
+/* -- LabelEncoder, CategoryMapper, OneHotEncoder -- */
 
 /* A list attribute as a view; false when it is absent or of no type that maps have. */
 static bool view_of(struct ledge_arena *memory, const struct ledge_attr *attr,

@@ -65,9 +65,7 @@ enum ledge_status ledge_ml_linear_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_ml_linear_c, "ml_linear_c", &p, sizeof p);
 }
 
-/* -- support vectors
- * ----------------------------------------------------------------------------------------------------
- */
+/* -- support vectors -- */
 
 static bool is_svc(const struct ledge_node *node)
 {

@@ -55,9 +55,7 @@ static enum ledge_status no_memory(struct ledge_op_prepare *prepare)
     return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory for trees");
 }
 
-/* -- by pairs
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- by pairs -- */
 
 struct key {
     int64_t tree, node;
@@ -268,9 +266,7 @@ static enum ledge_status by_pairs(struct ledge_op_prepare *prepare, struct ledge
     return LEDGE_OK;
 }
 
-/* -- by numbers
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- by numbers -- */
 
 struct numbers {
     const int64_t *features, *modes, *yes, *no, *yes_leaf, *no_leaf, *missing, *targets;

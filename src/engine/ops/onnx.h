@@ -93,9 +93,7 @@
 LEDGE_ONNX_FUNCTIONS(LEDGE_ONNX_DECLARE)
 #undef LEDGE_ONNX_DECLARE
 
-/* -- help
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- help -- */
 
 /* Most entries of a table that prepare makes for one axis (Pad, Resize): a small file cannot ask
  * for much memory. */

@@ -9,9 +9,7 @@
 
 #include "base/banned.h"
 
-/* -- Einsum
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- Einsum -- */
 
 enum { LETTERS = 128, LABELS = LETTERS + LEDGE_MAX_RANK }; /* dimensions of "..." come last */
 
@@ -209,9 +207,7 @@ enum ledge_status ledge_onnx_einsum_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_einsum_c, "Einsum_c", &p, sizeof p);
 }
 
-/* -- Det
- * ------------------------------------------------------------------------------------------------------------
- */
+/* -- Det -- */
 
 enum ledge_status ledge_onnx_det_infer(struct ledge_op_infer *infer)
 {
@@ -234,9 +230,7 @@ enum ledge_status ledge_onnx_det_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_det_c, "Det_c", &params, sizeof params);
 }
 
-/* -- MeanVarianceNormalization
- * --------------------------------------------------------------------------------------
- */
+/* -- MeanVarianceNormalization -- */
 
 static enum ledge_status parse_mean_variance(const struct ledge_op_infer *infer,
                                              struct ledge_reduce *p)
@@ -279,9 +273,7 @@ enum ledge_status ledge_onnx_mean_variance_prepare(struct ledge_op_prepare *prep
                             sizeof p);
 }
 
-/* -- TfIdfVectorizer
- * ------------------------------------------------------------------------------------------------
- */
+/* -- TfIdfVectorizer -- */
 
 /* Grams of each length fill their part of the pool. */
 static int64_t count_grams(const struct ledge_tfidf *p)

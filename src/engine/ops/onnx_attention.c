@@ -168,9 +168,7 @@ enum ledge_status ledge_onnx_attention_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_attention_c, "Attention_c", &p, sizeof p);
 }
 
-/* -- RotaryEmbedding
- * ------------------------------------------------------------------------------------------------
- */
+/* -- RotaryEmbedding -- */
 
 static enum ledge_status parse_rotary(const struct ledge_op_infer *infer, struct ledge_rotary *p)
 {

@@ -7,9 +7,7 @@
 
 #include "base/banned.h"
 
-/* -- Reduce*
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- Reduce* -- */
 
 static const char *const reduce_names[] = {
     [LEDGE_REDUCE_SUM] = "ReduceSum",
@@ -93,9 +91,7 @@ enum ledge_status ledge_onnx_reduce_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_reduce_c, "Reduce_c", &params, sizeof params);
 }
 
-/* -- ArgMax, ArgMin
- * -------------------------------------------------------------------------------------------------
- */
+/* -- ArgMax, ArgMin -- */
 
 enum ledge_status ledge_onnx_argmax_infer(struct ledge_op_infer *infer)
 {
@@ -129,9 +125,7 @@ enum ledge_status ledge_onnx_argmax_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_argmax_c, "ArgMax_c", &params, sizeof params);
 }
 
-/* -- CumSum, CumProd
- * ------------------------------------------------------------------------------------------------
- */
+/* -- CumSum, CumProd -- */
 
 static enum ledge_status cumulate_axis(const struct ledge_op_infer *infer, int32_t *axis)
 {
@@ -169,9 +163,7 @@ enum ledge_status ledge_onnx_cumulate_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_cumulate_c, "CumSum_c", &params, sizeof params);
 }
 
-/* -- TopK
- * -----------------------------------------------------------------------------------------------------------
- */
+/* -- TopK -- */
 
 static enum ledge_status parse_topk(const struct ledge_op_infer *infer, struct ledge_topk *topk)
 {
@@ -215,9 +207,7 @@ enum ledge_status ledge_onnx_topk_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_topk_c, "TopK_c", &topk, sizeof topk);
 }
 
-/* -- Softmax
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- Softmax -- */
 
 enum ledge_status ledge_onnx_softmax_infer(struct ledge_op_infer *infer)
 {

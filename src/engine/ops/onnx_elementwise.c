@@ -9,9 +9,7 @@
 
 #include "base/banned.h"
 
-/* -- unary
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- unary -- */
 
 static const struct {
     const char *op;
@@ -74,9 +72,7 @@ enum ledge_status ledge_onnx_unary_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_unary_c, entry.kernel, &params, sizeof params);
 }
 
-/* -- binary
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- binary -- */
 
 static const struct ledge_binary_entry *binary_entry(const struct ledge_op_infer *infer)
 {
@@ -177,8 +173,7 @@ enum ledge_status ledge_onnx_binary_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_binary_c, entry->kernel, &params, sizeof params);
 }
 
-/* -- variadic: Max, Mean, Min, Sum
- * ---------------------------------------------------------------------------------- */
+/* -- variadic: Max, Mean, Min, Sum -- */
 
 static const struct ledge_binary_entry *variadic_entry(const struct ledge_op_infer *infer)
 {
@@ -257,9 +252,7 @@ enum ledge_status ledge_onnx_variadic_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_binary_c, entry->kernel, &params, sizeof params);
 }
 
-/* -- Pow
- * ------------------------------------------------------------------------------------------------------------
- */
+/* -- Pow -- */
 
 enum ledge_status ledge_onnx_pow_infer(struct ledge_op_infer *infer)
 {
@@ -284,9 +277,7 @@ enum ledge_status ledge_onnx_pow_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_pow_c, "Pow_any_c", &step, sizeof step);
 }
 
-/* -- Where
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- Where -- */
 
 enum ledge_status ledge_onnx_where_infer(struct ledge_op_infer *infer)
 {
@@ -331,8 +322,7 @@ enum ledge_status ledge_onnx_where_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_where_c, "Where_c", &params, sizeof params);
 }
 
-/* -- Cast, CastLike, BitCast
- * ---------------------------------------------------------------------------------------- */
+/* -- Cast, CastLike, BitCast -- */
 
 static enum ledge_status target_dtype(const struct ledge_op_infer *infer, enum ledge_dtype *dtype)
 {
@@ -390,9 +380,7 @@ enum ledge_status ledge_onnx_bit_cast_prepare(struct ledge_op_prepare *prepare)
     return LEDGE_OK;
 }
 
-/* -- Clip
- * -----------------------------------------------------------------------------------------------------------
- */
+/* -- Clip -- */
 
 enum ledge_status ledge_onnx_clip_infer(struct ledge_op_infer *infer)
 {

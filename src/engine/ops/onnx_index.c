@@ -17,9 +17,7 @@ static enum ledge_status need_indices(const struct ledge_op_infer *infer, int32_
                                   ledge_dtype_text(v->dtype));
 }
 
-/* -- Gather
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- Gather -- */
 
 enum ledge_status ledge_onnx_gather_infer(struct ledge_op_infer *infer)
 {
@@ -55,8 +53,7 @@ enum ledge_status ledge_onnx_gather_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_gather_c, "Gather_c", &params, sizeof params);
 }
 
-/* -- GatherElements, ScatterElements
- * -------------------------------------------------------------------------------- */
+/* -- GatherElements, ScatterElements -- */
 
 static enum ledge_status elements_axis(const struct ledge_op_infer *infer, int32_t *axis)
 {
@@ -134,8 +131,7 @@ enum ledge_status ledge_onnx_scatter_elements_prepare(struct ledge_op_prepare *p
                             sizeof params);
 }
 
-/* -- GatherND, ScatterND
- * -------------------------------------------------------------------------------------------- */
+/* -- GatherND, ScatterND -- */
 
 static enum ledge_status parse_nd(const struct ledge_op_infer *infer, int64_t batch_dims,
                                   struct ledge_nd *nd)
@@ -225,9 +221,7 @@ enum ledge_status ledge_onnx_scatter_nd_prepare(struct ledge_op_prepare *prepare
     return ledge_onnx_ready(prepare, ledge_scatter_nd_c, "ScatterND_c", &nd, sizeof nd);
 }
 
-/* -- OneHot
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- OneHot -- */
 
 static enum ledge_status parse_one_hot(const struct ledge_op_infer *infer, int64_t *depth,
                                        int32_t *axis)
@@ -269,8 +263,7 @@ enum ledge_status ledge_onnx_one_hot_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_one_hot_c, "OneHot_c", &params, sizeof params);
 }
 
-/* -- Trilu, ReverseSequence
- * ----------------------------------------------------------------------------------------- */
+/* -- Trilu, ReverseSequence -- */
 
 enum ledge_status ledge_onnx_trilu_infer(struct ledge_op_infer *infer)
 {

@@ -8,9 +8,7 @@
 
 #include "base/banned.h"
 
-/* -- Transpose
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- Transpose -- */
 
 static enum ledge_status permutation(const struct ledge_op_infer *infer, int32_t rank,
                                      int32_t *perm)
@@ -75,9 +73,7 @@ enum ledge_status ledge_onnx_transpose_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_move(prepare, "Transpose_c", &s);
 }
 
-/* -- Concat and Split
- * -----------------------------------------------------------------------------------------------
- */
+/* -- Concat and Split -- */
 
 enum ledge_status ledge_onnx_concat_infer(struct ledge_op_infer *infer)
 {
@@ -203,9 +199,7 @@ enum ledge_status ledge_onnx_split_prepare(struct ledge_op_prepare *prepare)
     return along_axis(prepare, prepare->node->n_out, false, axis);
 }
 
-/* -- Slice
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- Slice -- */
 
 struct slice {
     int64_t start[LEDGE_MAX_RANK], step[LEDGE_MAX_RANK], dims[LEDGE_MAX_RANK];
@@ -299,9 +293,7 @@ enum ledge_status ledge_onnx_slice_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_move(prepare, "Slice_c", &s);
 }
 
-/* -- Expand and Tile
- * ------------------------------------------------------------------------------------------------
- */
+/* -- Expand and Tile -- */
 
 enum ledge_status ledge_onnx_expand_infer(struct ledge_op_infer *infer)
 {
@@ -380,8 +372,7 @@ enum ledge_status ledge_onnx_tile_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_move(prepare, "Tile_c", &s);
 }
 
-/* -- DepthToSpace and SpaceToDepth
- * ---------------------------------------------------------------------------------- */
+/* -- DepthToSpace and SpaceToDepth -- */
 
 enum ledge_status ledge_onnx_depth_space_infer(struct ledge_op_infer *infer)
 {
@@ -433,9 +424,7 @@ enum ledge_status ledge_onnx_depth_space_prepare(struct ledge_op_prepare *prepar
     return ledge_onnx_move(prepare, down ? "DepthToSpace_c" : "SpaceToDepth_c", &s);
 }
 
-/* -- Pad
- * ------------------------------------------------------------------------------------------------------------
- */
+/* -- Pad -- */
 
 struct pads {
     int64_t before[LEDGE_MAX_RANK], after[LEDGE_MAX_RANK], dims[LEDGE_MAX_RANK];
@@ -585,9 +574,7 @@ enum ledge_status ledge_onnx_pad_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_lookup_c, "Pad_lookup_c", &params, sizeof params);
 }
 
-/* -- CenterCropPad
- * --------------------------------------------------------------------------------------------------
- */
+/* -- CenterCropPad -- */
 
 static enum ledge_status center_dims(const struct ledge_op_infer *infer, int64_t *dims)
 {

@@ -125,9 +125,7 @@ enum ledge_status ledge_onnx_dynamic_quantize_prepare(struct ledge_op_prepare *p
     return ledge_onnx_ready(prepare, ledge_dynamic_quantize_c, "DynamicQuantizeLinear_c", NULL, 0);
 }
 
-/* -- com.microsoft
- * ---------------------------------------------------------------------------------------------------
- */
+/* -- com.microsoft -- */
 
 static enum ledge_status need_byte(const struct ledge_op_infer *infer, int32_t i)
 {

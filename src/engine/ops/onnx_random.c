@@ -150,8 +150,7 @@ enum ledge_status ledge_onnx_random_prepare(struct ledge_op_prepare *prepare)
                                         .b = (double)ledge_node_float(node, "scale", 1)});
 }
 
-/* -- Dropout: the identity and a mask of ones, but for a constant training_mode with a ratio
- * ---------------------------------------------------------------------- */
+/* -- Dropout: the identity and a mask of ones, but for a constant training_mode with a ratio -- */
 
 /* How much is dropped: 0, not in training. */
 static enum ledge_status dropped(const struct ledge_op_infer *infer, double *rate)

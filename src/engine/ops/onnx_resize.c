@@ -203,9 +203,7 @@ enum ledge_status ledge_onnx_resize_infer(struct ledge_op_infer *infer)
     return ledge_infer_out(infer, 0, x->dtype, x->rank, r.dims);
 }
 
-/* -- coordinates
- * ----------------------------------------------------------------------------------------------------
- */
+/* -- coordinates -- */
 
 /* Place in the input of output element j on an axis. */
 static double source(const struct resize *r, int32_t axis, int64_t in, int64_t j)

@@ -20,9 +20,7 @@ static enum ledge_status misfit(const struct ledge_op_infer *infer, const char *
     return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "%s does not fit", what);
 }
 
-/* -- GridSample
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- GridSample -- */
 
 static enum ledge_status parse_grid(const struct ledge_op_infer *infer, struct ledge_grid_sample *p)
 {
@@ -77,9 +75,7 @@ enum ledge_status ledge_onnx_grid_sample_prepare(struct ledge_op_prepare *prepar
     return ledge_onnx_ready(prepare, ledge_grid_sample_c, "GridSample_c", &p, sizeof p);
 }
 
-/* -- AffineGrid
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- AffineGrid -- */
 
 static enum ledge_status parse_affine(const struct ledge_op_infer *infer,
                                       struct ledge_affine_grid *p)
@@ -121,9 +117,7 @@ enum ledge_status ledge_onnx_affine_grid_prepare(struct ledge_op_prepare *prepar
     return ledge_onnx_ready(prepare, ledge_affine_grid_c, "AffineGrid_c", &p, sizeof p);
 }
 
-/* -- RoiAlign
- * -------------------------------------------------------------------------------------------------------
- */
+/* -- RoiAlign -- */
 
 static enum ledge_status parse_roi(const struct ledge_op_infer *infer, struct ledge_roi_align *p)
 {
@@ -216,9 +210,7 @@ enum ledge_status ledge_onnx_max_roi_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_max_roi_pool_c, "MaxRoiPool_c", &p, sizeof p);
 }
 
-/* -- DeformConv
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- DeformConv -- */
 
 static bool has_dims(const struct ledge_value *x, int32_t rank, const int64_t *dims)
 {
@@ -272,9 +264,7 @@ enum ledge_status ledge_onnx_deform_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_deform_c, "DeformConv_c", &p, sizeof p);
 }
 
-/* -- Col2Im
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- Col2Im -- */
 
 /* Attribute name with n entries of at least least, or the fallback everywhere. */
 static enum ledge_status read_sizes(const struct ledge_op_infer *infer, const char *name, int32_t n,
@@ -346,9 +336,7 @@ enum ledge_status ledge_onnx_col2im_prepare(struct ledge_op_prepare *prepare)
     return ledge_onnx_ready(prepare, ledge_col2im_c, "Col2Im_c", &p, sizeof p);
 }
 
-/* -- MaxUnpool
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- MaxUnpool -- */
 
 static enum ledge_status parse_unpool(const struct ledge_op_infer *infer, struct ledge_unpool *p)
 {

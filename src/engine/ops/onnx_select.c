@@ -127,9 +127,7 @@ enum ledge_status ledge_onnx_compress_prepare(struct ledge_op_prepare *prepare)
     return select_prepare(prepare);
 }
 
-/* -- Unique
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- Unique -- */
 
 static enum ledge_status put_list(struct ledge_op_infer *infer, int32_t i, int64_t n,
                                   const int64_t *list)
@@ -179,9 +177,7 @@ enum ledge_status ledge_onnx_unique_prepare(struct ledge_op_prepare *prepare)
     return select_prepare(prepare);
 }
 
-/* -- NonMaxSuppression
- * ----------------------------------------------------------------------------------------------
- */
+/* -- NonMaxSuppression -- */
 
 static enum ledge_status real_or(const struct ledge_op_infer *infer, int32_t i, float *value)
 {

@@ -10,9 +10,7 @@
 
 #include "base/banned.h"
 
-/* -- aliases
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- aliases -- */
 
 static enum ledge_status reshape_dims(const struct ledge_op_infer *infer,
                                       const struct ledge_value *x, int64_t *dims, int32_t *rank)
@@ -148,8 +146,7 @@ enum ledge_status ledge_onnx_alias_prepare(struct ledge_op_prepare *prepare)
     return LEDGE_OK;
 }
 
-/* -- known without running
- * ------------------------------------------------------------------------------------------ */
+/* -- known without running -- */
 
 static enum ledge_status constant_list(struct ledge_op_infer *infer, const struct ledge_attr *attr)
 {

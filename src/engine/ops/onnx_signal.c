@@ -32,9 +32,7 @@ static const struct ledge_complex *make_roots(struct ledge_op_prepare *prepare, 
     return roots;
 }
 
-/* -- DFT
- * ------------------------------------------------------------------------------------------------------------
- */
+/* -- DFT -- */
 
 /* Constant whole input i, or the fallback when it is absent. */
 static enum ledge_status scalar_or(const struct ledge_op_infer *infer, int32_t i, int64_t fallback,
@@ -113,9 +111,7 @@ enum ledge_status ledge_onnx_dft_prepare(struct ledge_op_prepare *prepare)
                            : ledge_onnx_ready(prepare, ledge_dft_c, "DFT_c", &p, sizeof p);
 }
 
-/* -- STFT
- * -----------------------------------------------------------------------------------------------------------
- */
+/* -- STFT -- */
 
 static enum ledge_status parse_stft(const struct ledge_op_infer *infer, struct ledge_stft *p)
 {
@@ -157,9 +153,7 @@ enum ledge_status ledge_onnx_stft_prepare(struct ledge_op_prepare *prepare)
                            : ledge_onnx_ready(prepare, ledge_stft_c, "STFT_c", &p, sizeof p);
 }
 
-/* -- windows and filters
- * --------------------------------------------------------------------------------------------
- */
+/* -- windows and filters -- */
 
 static enum ledge_status real_out(struct ledge_op_infer *infer, int32_t rank, const int64_t *dims)
 {

@@ -19,9 +19,7 @@ static enum ledge_status misfit(const struct ledge_op_infer *infer, const char *
     return ledge_infer_fail(infer, LEDGE_ERR_SHAPE, "%s does not fit", what);
 }
 
-/* -- LinearAttention
- * ------------------------------------------------------------------------------------------------
- */
+/* -- LinearAttention -- */
 
 static enum ledge_status parse_linear(const struct ledge_op_infer *infer,
                                       struct ledge_linear_attention *p)
@@ -109,9 +107,7 @@ enum ledge_status ledge_onnx_linear_attention_prepare(struct ledge_op_prepare *p
     return ledge_onnx_ready(prepare, ledge_linear_attention_c, "LinearAttention_c", &p, sizeof p);
 }
 
-/* -- CausalConvWithState
- * --------------------------------------------------------------------------------------------
- */
+/* -- CausalConvWithState -- */
 
 static enum ledge_status parse_causal(const struct ledge_op_infer *infer,
                                       struct ledge_causal_conv *p)
@@ -162,9 +158,7 @@ enum ledge_status ledge_onnx_causal_conv_prepare(struct ledge_op_prepare *prepar
     return ledge_onnx_ready(prepare, ledge_causal_conv_c, "CausalConvWithState_c", &p, sizeof p);
 }
 
-/* -- TensorScatter
- * --------------------------------------------------------------------------------------------------
- */
+/* -- TensorScatter -- */
 
 static enum ledge_status parse_scatter(const struct ledge_op_infer *infer,
                                        struct ledge_tensor_scatter *p)

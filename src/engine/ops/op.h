@@ -100,8 +100,7 @@ extern const struct ledge_op_table ledge_ops_ml;
 /* Operators on blocked tensors, which only the layout step writes (plan/layout.c). */
 extern const struct ledge_op_table ledge_ops_blocked;
 
-/* -- help for infer and prepare
- * ------------------------------------------------------------------------------------ */
+/* -- help for infer and prepare -- */
 
 /* Input i as a value, NULL when absent. */
 const struct ledge_value *ledge_infer_in(const struct ledge_op_infer *infer, int32_t i);

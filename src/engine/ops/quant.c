@@ -216,8 +216,7 @@ static enum ledge_status infer_conv(struct ledge_op_infer *infer,
     return ledge_infer_out(infer, 0, dtype, x->rank, dims);
 }
 
-/* -- fast paths: weights, scales, zero points and bias are constant
- * --------------------------------- */
+/* -- fast paths: weights, scales, zero points and bias are constant -- */
 
 static bool constant_or_absent(const struct ledge_op_prepare *prepare, int32_t at)
 {

@@ -96,9 +96,7 @@ static bool read_layer(const struct ledge_match *match, struct ledge_node *node,
            layer->channels > 0 && read_bias(match, layer);
 }
 
-/* -- what is folded
- * -------------------------------------------------------------------------------------------------
- */
+/* -- what is folded -- */
 
 static bool read_batch_norm(const struct ledge_match *match, const struct ledge_node *node,
                             const struct layer *layer, struct affine *f)
@@ -173,9 +171,7 @@ static bool read_affine(const struct ledge_match *match, const struct ledge_node
     return data != NULL;
 }
 
-/* -- folding
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- folding -- */
 
 static enum ledge_status apply(struct ledge_match *match, const struct layer *layer,
                                const struct affine *f)

@@ -169,8 +169,7 @@ static enum ledge_status become(struct ledge_match *match, struct ledge_node *no
     return LEDGE_OK;
 }
 
-/* -- patterns: each returns ERR_NOT_FOUND when it does not match
- * ---------------------------------------------------- */
+/* -- patterns: each returns ERR_NOT_FOUND when it does not match -- */
 
 static enum ledge_status fuse_conv(struct ledge_match *match, struct ledge_node *node)
 {
@@ -315,8 +314,7 @@ static enum ledge_status fuse_global_pool(struct ledge_match *match, struct ledg
     return become(match, node, "com.microsoft", "QLinearGlobalAveragePool", in, 5, q);
 }
 
-/* -- operators that only move elements
- * ------------------------------------------------------------------------------ */
+/* -- operators that only move elements -- */
 
 static bool same_params(const struct ledge_match *match, const struct quantised *a,
                         const struct quantised *b)
@@ -394,8 +392,7 @@ static enum ledge_status fuse_split(struct ledge_match *match, struct ledge_node
     return LEDGE_OK;
 }
 
-/* -- functions of one element
- * ---------------------------------------------------------------------------------------- */
+/* -- functions of one element -- */
 
 /* y[i] depends on x[i] alone; further inputs, like Clip's bounds, are single constants. */
 static bool is_function(const struct ledge_match *match, const struct ledge_node *node)

@@ -158,9 +158,7 @@ static void test_kept(void **state)
     test_done(&net);
 }
 
-/* -- quantised
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- quantised -- */
 
 struct affine {
     int32_t scale, zero;

@@ -329,9 +329,7 @@ static void bury_constants(struct ledge_graph *graph, struct ledge_node *node)
     node->dead = true;
 }
 
-/* -- late nodes
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- late nodes -- */
 
 static bool reads_late(const struct ledge_graph *graph, const struct ledge_node *node)
 {

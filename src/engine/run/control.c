@@ -52,9 +52,7 @@ enum ledge_status ledge_late_if(const struct ledge_late_call *call)
     return LEDGE_OK;
 }
 
-/* -- Loop
- * -----------------------------------------------------------------------------------------------------------
- */
+/* -- Loop -- */
 
 /* One output of the body stacked along a new first dimension; room doubles. */
 struct stack {

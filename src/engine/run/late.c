@@ -44,9 +44,7 @@ struct ledge_late {
     bool *tail_constant; /* none: they stand in the graph */
 };
 
-/* -- help for whole operators
- * ---------------------------------------------------------------------------------------
- */
+/* -- help for whole operators -- */
 
 enum ledge_status ledge_late_fail(const struct ledge_late_call *call, enum ledge_status status,
                                   const char *format, ...)
@@ -116,9 +114,7 @@ enum ledge_status ledge_late_make(const struct ledge_late_call *call, int32_t i,
     return LEDGE_OK;
 }
 
-/* -- an ordinary node: a plan of its own for the shapes it meets
- * ----------------------------------------------------------------------------------------------
- */
+/* -- an ordinary node: a plan of its own for the shapes it meets -- */
 
 static enum ledge_status no_memory(struct ledge_late *late, const struct ledge_node *node)
 {
@@ -219,9 +215,7 @@ static enum ledge_status run_ordinary(struct ledge_late *late, struct step *step
     return LEDGE_OK;
 }
 
-/* -- what is left, as one graph
- * ---------------------------------------------------------------------------------------------
- */
+/* -- what is left, as one graph -- */
 
 bool ledge_may_be_key(const struct ledge_view *view)
 {
@@ -290,9 +284,7 @@ static bool takes_tail(const struct ledge_late *late, int32_t at)
     return free && late->plan->depth < DEEPEST_TAIL && can_lead(late, &late->steps[at]);
 }
 
-/* -- all late nodes
- * -------------------------------------------------------------------------------------------------
- */
+/* -- all late nodes -- */
 
 static enum ledge_status run_whole(struct ledge_late *late, struct step *step)
 {

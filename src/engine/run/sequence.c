@@ -106,9 +106,7 @@ enum ledge_status ledge_late_sequence_length(const struct ledge_late_call *call)
     return LEDGE_OK;
 }
 
-/* -- SplitToSequence, ConcatFromSequence
- * ----------------------------------------------------------------------------
- */
+/* -- SplitToSequence, ConcatFromSequence -- */
 
 /* [outer][n][inner] around an axis, inner in bytes. */
 struct around {
@@ -280,9 +278,7 @@ enum ledge_status ledge_late_concat_from_sequence(const struct ledge_late_call *
     return LEDGE_OK;
 }
 
-/* -- optionals
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- optionals -- */
 
 static bool has_element(const struct ledge_late_call *call)
 {
@@ -314,9 +310,7 @@ enum ledge_status ledge_late_optional_has(const struct ledge_late_call *call)
     return LEDGE_OK;
 }
 
-/* -- SequenceMap
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- SequenceMap -- */
 
 static enum ledge_status map_item(const struct ledge_late_call *call,
                                   const struct ledge_graph *body, int32_t own, int64_t item,

@@ -27,9 +27,7 @@ static enum ledge_status strings_of(const struct ledge_late_call *call, int32_t 
                                  ledge_dtype_text((*view)->dtype));
 }
 
-/* -- Cast to strings: real numbers with 8 digits, as ONNX Runtime writes them
- * ----------------------------------------------------------------------------------------------------
- */
+/* -- Cast to strings: real numbers with 8 digits, as ONNX Runtime writes them -- */
 
 enum { NUMBER_TEXT = 32 };
 
@@ -82,9 +80,7 @@ enum ledge_status ledge_late_cast_to_string(const struct ledge_late_call *call)
     return LEDGE_OK;
 }
 
-/* -- StringConcat
- * ----------------------------------------------------------------------------------------------------
- */
+/* -- StringConcat -- */
 
 static enum ledge_status join(const struct ledge_late_call *call, struct ledge_string a,
                               struct ledge_string b, struct ledge_string *out)
@@ -151,9 +147,7 @@ enum ledge_status ledge_late_string_concat(const struct ledge_late_call *call)
     return LEDGE_OK;
 }
 
-/* -- StringSplit
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- StringSplit -- */
 
 static bool is_space(char c)
 {
@@ -263,9 +257,7 @@ enum ledge_status ledge_late_string_split(const struct ledge_late_call *call)
     return LEDGE_OK;
 }
 
-/* -- StringNormalizer
- * -------------------------------------------------------------------------------------------------
- */
+/* -- StringNormalizer -- */
 
 static char lower(char c)
 {

@@ -114,9 +114,7 @@ static void give_like(const struct ledge_gradient *g, int32_t i, int32_t value)
     give(g, i, reshape(g, sum_to(g, value, to), to));
 }
 
-/* -- formulas
- * ------------------------------------------------------------------------------------------------
- */
+/* -- formulas -- */
 
 struct formula { /* arrays, so that the table needs no relocations */
     char op[12];
@@ -255,9 +253,7 @@ static enum ledge_status by_formula(const struct ledge_gradient *g, const struct
     return LEDGE_OK;
 }
 
-/* -- products
- * ------------------------------------------------------------------------------------------------
- */
+/* -- products -- */
 
 /* Element `at` (may count from the end) of a list, as a list of one. */
 static int32_t pick(const struct ledge_gradient *g, int32_t list, int64_t at)
@@ -336,9 +332,7 @@ static enum ledge_status gemm(const struct ledge_gradient *g)
     return LEDGE_OK;
 }
 
-/* -- reductions, moves
- * ------------------------------------------------------------------------------------------------
- */
+/* -- reductions, moves -- */
 
 /* Sum, Mean (of any number of inputs). */
 static enum ledge_status variadic(const struct ledge_gradient *g)

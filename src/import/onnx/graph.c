@@ -44,9 +44,7 @@ static enum ledge_status no_memory(struct ledge_onnx *onnx)
     return ledge_fail(onnx->err, LEDGE_ERR_NOMEM, "graph: no memory");
 }
 
-/* -- ValueInfoProto
- * ------------------------------------------------------------------------------------------------
- */
+/* -- ValueInfoProto -- */
 
 static enum ledge_status read_dim(struct ledge_onnx *onnx, struct ledge_span span,
                                   struct info *info)
@@ -153,9 +151,7 @@ static void apply_info(struct ledge_value *value, const struct info *info)
     memcpy(value->dim_names, info->dim_names, sizeof info->dim_names);
 }
 
-/* -- values
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- values -- */
 
 static const char *inner_name(struct ledge_onnx *onnx, const char *name)
 {
@@ -271,9 +267,7 @@ static enum ledge_status add_hint(struct ledge_onnx *onnx, struct ledge_span spa
     return LEDGE_OK;
 }
 
-/* -- nodes
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- nodes -- */
 
 struct node {
     const char *name, *op, *domain;
@@ -449,9 +443,7 @@ enum ledge_status ledge_onnx_graph(struct ledge_onnx *onnx, struct ledge_span sp
     return LEDGE_OK;
 }
 
-/* -- sub-graphs
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- sub-graphs -- */
 
 /* Values that nothing in the sub-graph makes are those of the graphs around it: its last inputs. */
 static bool add_captures(struct ledge_graph *sub)

@@ -237,8 +237,7 @@ static void test_models(void **state)
     }
 }
 
-/* -- sub-graphs and functions
- * ------------------------------------------------------------------------------------- */
+/* -- sub-graphs and functions -- */
 
 /* If(c) whose branches are If(c) whose branches ... depth times, the innermost Neg(x). */
 static void put_nested(struct ledge_buf *graph, int depth)

@@ -33,9 +33,7 @@ static int32_t set_number(const struct train_vjp *v, int32_t value, const char *
     return value;
 }
 
-/* -- linear
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- linear -- */
 
 static enum ledge_status conv(const struct train_vjp *v)
 {
@@ -118,9 +116,7 @@ static enum ledge_status matmul(const struct train_vjp *v)
     return LEDGE_OK;
 }
 
-/* -- normalisation
- * ---------------------------------------------------------------------------------------------------
- */
+/* -- normalisation -- */
 
 static enum ledge_status batch_norm(const struct train_vjp *v)
 {
@@ -151,9 +147,7 @@ static enum ledge_status fixed_norm(const struct train_vjp *v)
     return LEDGE_OK;
 }
 
-/* -- activations
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- activations -- */
 
 static enum ledge_status from_output(const struct train_vjp *v)
 {
@@ -246,9 +240,7 @@ static enum ledge_status softmax(const struct train_vjp *v)
     return LEDGE_OK;
 }
 
-/* -- arithmetic
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- arithmetic -- */
 
 static int32_t negative(const struct train_vjp *v, int32_t value)
 {
@@ -305,8 +297,7 @@ static enum ledge_status negation(const struct train_vjp *v)
     return LEDGE_OK;
 }
 
-/* -- pooling, reduction
- * ---------------------------------------------------------------------------------------------- */
+/* -- pooling, reduction -- */
 
 static enum ledge_status max_pool(const struct train_vjp *v)
 {
@@ -353,9 +344,7 @@ static enum ledge_status reduce(const struct train_vjp *v)
     return LEDGE_OK;
 }
 
-/* -- shape
- * -----------------------------------------------------------------------------------------------------------
- */
+/* -- shape -- */
 
 static enum ledge_status reshape(const struct train_vjp *v)
 {

@@ -19,9 +19,7 @@ static enum ledge_status no_memory(struct ledge_error *err)
     return ledge_fail(err, LEDGE_ERR_NOMEM, "train: out of memory");
 }
 
-/* -- data
- * ------------------------------------------------------------------------------------------------------------
- */
+/* -- data -- */
 
 /* The recipe's input, with what it leaves open taken from the first picture. */
 static enum ledge_status find_preprocess(const struct train_recipe *r, struct data_preprocess *out,
@@ -111,9 +109,7 @@ static enum ledge_status open_data(struct train_session *t, struct ledge_error *
     return LEDGE_OK;
 }
 
-/* -- model
- * -----------------------------------------------------------------------------------------------------------
- */
+/* -- model -- */
 
 /* Mean and deviation of each feature of a table, over the training part. OWNED arrays. */
 static enum ledge_status measure_features(struct data_set *set, float **mean, float **std,
@@ -230,9 +226,7 @@ static enum ledge_status open_model(struct train_session *t, struct ledge_error 
     return train_optimiser_init(r, t->network, t->pool, &t->optimiser, err);
 }
 
-/* -- open, close
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- open, close -- */
 
 static enum ledge_status open_folder(struct train_session *t, struct ledge_error *err)
 {
@@ -308,9 +302,7 @@ void train_session_close(struct train_session *t)
     data_set_close(t->test);
 }
 
-/* -- export
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- export -- */
 
 static enum ledge_status set_metadata(struct train_session *t, struct ledge_graph *graph,
                                       struct ledge_error *err)

@@ -40,9 +40,7 @@ static enum ledge_status save(struct train_session *t, struct ledge_error *err)
     return train_checkpoint_save(&c, &t->progress, err);
 }
 
-/* -- metrics
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- metrics -- */
 
 static enum ledge_status open_metrics(struct train_session *t, struct ledge_error *err)
 {
@@ -71,9 +69,7 @@ static enum ledge_status add_metrics(struct train_session *t, json_t *line, stru
     return LEDGE_OK;
 }
 
-/* -- validation
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- validation -- */
 
 static void score(const float *logits, int32_t classes, int32_t label, double *loss, int64_t *hits)
 {
@@ -121,9 +117,7 @@ static enum ledge_status evaluate(struct train_session *t, struct data_set *set,
     return LEDGE_OK;
 }
 
-/* -- training
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- training -- */
 
 static void report(struct train_session *t, struct train_report *r)
 {
@@ -237,9 +231,7 @@ static enum ledge_status one_epoch(struct train_session *t, struct ledge_error *
     return end_epoch(t, err);
 }
 
-/* -- the result
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- the result -- */
 
 static enum ledge_status finish(struct train_session *t, struct train_result *result,
                                 struct ledge_error *err)

@@ -9,9 +9,7 @@
 #include "base/status.h"
 #include "train/ops/conv.h"
 
-/* -- forward
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- forward -- */
 
 struct forward {
     struct train_conv s;
@@ -138,8 +136,7 @@ static enum ledge_status conv_prepare(struct ledge_op_prepare *prepare)
 
 const struct ledge_op train_op_conv = {"ledge.train", "Conv", conv_infer, conv_prepare};
 
-/* -- gradient of the input
- * ------------------------------------------------------------------------------------------- */
+/* -- gradient of the input -- */
 
 struct backward {
     struct train_conv s;

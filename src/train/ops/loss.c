@@ -92,9 +92,7 @@ static enum ledge_status loss_prepare(struct ledge_op_prepare *prepare)
 const struct ledge_op train_op_cross_entropy = {"ledge.train", "SoftmaxCrossEntropy", loss_infer,
                                                 loss_prepare};
 
-/* -- Dropout
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- Dropout -- */
 
 struct dropout {
     int64_t count;

@@ -31,9 +31,7 @@ static int64_t next(const struct walk *w, int64_t digits[LEDGE_MAX_RANK], int64_
     return at;
 }
 
-/* -- ReshapeLike
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- ReshapeLike -- */
 
 static enum ledge_status reshape_infer(struct ledge_op_infer *infer)
 {
@@ -55,9 +53,7 @@ static enum ledge_status reshape_prepare(struct ledge_op_prepare *prepare)
 const struct ledge_op train_op_reshape_like = {"ledge.train", "ReshapeLike", reshape_infer,
                                                reshape_prepare};
 
-/* -- SumLike
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- SumLike -- */
 
 static enum ledge_status like_infer(struct ledge_op_infer *infer)
 {
@@ -118,9 +114,7 @@ static enum ledge_status sum_prepare(struct ledge_op_prepare *prepare)
 
 const struct ledge_op train_op_sum_like = {"ledge.train", "SumLike", like_infer, sum_prepare};
 
-/* -- SpreadLike
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- SpreadLike -- */
 
 static enum ledge_status spread_run(const struct ledge_kernel_call *call)
 {
@@ -181,9 +175,7 @@ static enum ledge_status spread_prepare(struct ledge_op_prepare *prepare)
 const struct ledge_op train_op_spread_like = {"ledge.train", "SpreadLike", like_infer,
                                               spread_prepare};
 
-/* -- ConcatGrad
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- ConcatGrad -- */
 
 static enum ledge_status concat_infer(struct ledge_op_infer *infer)
 {
@@ -251,9 +243,7 @@ static enum ledge_status concat_prepare(struct ledge_op_prepare *prepare)
 const struct ledge_op train_op_concat_grad = {"ledge.train", "ConcatGrad", concat_infer,
                                               concat_prepare};
 
-/* -- Accumulate, Scale
- * -----------------------------------------------------------------------------------------------
- */
+/* -- Accumulate, Scale -- */
 
 static void add_some(void *arg, int64_t first, int64_t last)
 {

@@ -115,8 +115,7 @@ static enum ledge_status prepare_op(struct ledge_op_prepare *prepare)
     return LEDGE_OK;
 }
 
-/* -- Relu itself, over its input's memory where that dies
- * ------------------------------------------------------------ */
+/* -- Relu itself, over its input's memory where that dies -- */
 
 static void relu_some(void *arg, int64_t first, int64_t last)
 {
