@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/kernels/i8_words.h"
 #include "engine/kernels/onnx.h"
 #include "engine/kernels/onnx_number.h"
 
@@ -106,8 +107,8 @@ enum ledge_status ledge_quantize_linear_c(const struct ledge_kernel_call *call)
 }
 
 /* Bytes, of i8 with the first bit flipped: 128 too high, as zero is then. */
-static void dequantize_bytes(const uint8_t *restrict in, uint8_t flip, float *restrict out,
-                             int64_t n, float scale, int32_t zero)
+FAST static void dequantize_bytes(const uint8_t *restrict in, uint8_t flip, float *restrict out,
+                                  int64_t n, float scale, int32_t zero)
 {
     for (int64_t i = 0; i < n; i++) {
         out[i] = (float)((in[i] ^ flip) - zero) * scale;
