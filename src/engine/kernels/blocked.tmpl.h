@@ -9,16 +9,7 @@
 #include <math.h>
 
 #include "engine/kernels/blocked.h"
-
-#if defined(UNROLL) /* the simd header knows better */
-#elif defined(__clang__)
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 32")
-#endif
-#ifndef INLINE
-#define INLINE static inline __attribute__((always_inline))
-#endif
+#include "engine/kernels/loop_words.h"
 
 /* -- dense convolution ----------------------------------------------------------------------------
  */

@@ -10,9 +10,7 @@
 #include <string.h>
 
 #include "engine/kernels/i8.h"
-
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 8")
+#include "engine/kernels/loop_words.h"
 
 enum { LANES = 8, ROWS = 4, BLOCK = 32 };
 

@@ -6,16 +6,7 @@
  * has fewer shapes of the loops beside the tiles.
  */
 #include "engine/kernels/f32.h"
-
-#if defined(UNROLL) /* the simd header knows better */
-#elif defined(__clang__)
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 32")
-#endif
-#ifndef INLINE
-#define INLINE static inline __attribute__((always_inline))
-#endif
+#include "engine/kernels/loop_words.h"
 
 #ifdef FEW_LOOPS
 enum { VECTOR_PANELS = 2, PLANE_VECTORS = 1 };

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "engine/kernels/i8.h"
-#include "engine/kernels/i8_words.h"
+#include "engine/kernels/loop_words.h"
 #include "engine/port/select.h"
 
 #include "engine/kernels/i8_finish.tmpl.h"

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/kernels/i8_words.h"
+#include "engine/kernels/loop_words.h"
 #include "engine/kernels/onnx.h"
 #include "engine/kernels/onnx_number.h"
 

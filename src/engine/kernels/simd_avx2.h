@@ -6,9 +6,7 @@
 #include <immintrin.h>
 #include <stdint.h>
 
-#ifndef INLINE
-#define INLINE static inline __attribute__((always_inline)) /* also where size counts */
-#endif
+#include "engine/kernels/loop_words.h"
 
 enum { LANES = 8, TILE_ROWS = 6, PLANE_ROWS = 4, ROW_WIDE = 7, ROW_NARROW = 4 };
 

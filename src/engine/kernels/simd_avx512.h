@@ -6,9 +6,7 @@
 #include <immintrin.h>
 #include <stdint.h>
 
-#ifndef INLINE
-#define INLINE static inline __attribute__((always_inline)) /* also where size counts */
-#endif
+#include "engine/kernels/loop_words.h"
 
 enum { LANES = 16, TILE_ROWS = 14, PLANE_ROWS = 7, ROW_WIDE = 14, ROW_NARROW = 7 };
 

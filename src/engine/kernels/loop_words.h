@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* i8_words.h -- what the templates of 8-bit loops say to compilers. */
-#ifndef LEDGE_ENGINE_KERNELS_I8_WORDS_H
-#define LEDGE_ENGINE_KERNELS_I8_WORDS_H
+/* loop_words.h -- what loops made for one instruction set say to compilers. A file that knows
+ * better defines UNROLL or INLINE before. */
+#ifndef LEDGE_ENGINE_KERNELS_LOOP_WORDS_H
+#define LEDGE_ENGINE_KERNELS_LOOP_WORDS_H
 
-#if defined(__clang__)
+/* The loop behind it, of constant length, becomes a row of its bodies. */
+#if defined(UNROLL)
+#elif defined(__clang__)
 #define UNROLL _Pragma("unroll")
 #else
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
+/* Also where size counts: constants among the arguments choose what is left of the function. */
 #ifndef INLINE
 #define INLINE static inline __attribute__((always_inline))
 #endif
