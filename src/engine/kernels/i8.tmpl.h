@@ -111,6 +111,17 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
 
 #ifndef FINISH
 #include "engine/kernels/i8_bytes.tmpl.h"
+#ifndef SUMS_APART
+#define SUM_AGREES run_sum_agrees
+#define FINISH     run_finish_or_sum
+#else
+#define SUM_AGREES NULL
+#define FINISH     run_finish
+#endif
+#define BINARY       run_binary
+#define FIXED_BINARY run_fixed_binary
+#define QUANTIZE     run_quantize
+#define ADD_PIXELS   run_add_pixels
 #endif
 
 /* clang-format off */

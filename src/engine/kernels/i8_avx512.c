@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* i8_avx512.c -- the exact 8-bit loops for AVX-512 without VNNI: pairs of i16, vpmaddwd. */
 #if defined(__x86_64__)
+#include "engine/kernels/i8_avx512_bytes.h"
 #include "engine/kernels/simd_avx512_int.h"
 
 #define I8_GROUP 2
@@ -40,13 +41,7 @@ static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t r
     lookup_16(table, x, y, rows, n, ld);
     v_done();
 }
-#define LOOKUP       lookup
-#define FINISH       ledge_i8_avx512_finish
-#define SUM_AGREES   ledge_i8_avx512_sum_agrees
-#define BINARY       ledge_i8_avx512_binary
-#define FIXED_BINARY ledge_i8_avx512_fixed_binary
-#define QUANTIZE     ledge_i8_avx512_quantize
-#define ADD_PIXELS   ledge_i8_avx512_add_pixels
+#define LOOKUP lookup
 
 #include "engine/kernels/i8.tmpl.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* i8_avx512_bytes.c -- the 8-bit loops that are the same with and without VNNI. */
 #if defined(__x86_64__)
+#include "engine/kernels/i8_avx512_bytes.h"
 #include "engine/kernels/simd_avx512_int.h"
 
 #include "engine/kernels/i8_bytes.tmpl.h"

@@ -4,6 +4,7 @@
  *
  * In assembly, because compilers were seen to spill the accumulators around the intrinsic. */
 #if defined(__x86_64__)
+#include "engine/kernels/i8_avx512_bytes.h"
 #include "engine/kernels/simd_avx512_int.h"
 #include "engine/port/port.h"
 
@@ -151,13 +152,7 @@ static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t r
     }
     v_done();
 }
-#define LOOKUP       lookup
-#define FINISH       ledge_i8_avx512_finish
-#define SUM_AGREES   ledge_i8_avx512_sum_agrees
-#define BINARY       ledge_i8_avx512_binary
-#define FIXED_BINARY ledge_i8_avx512_fixed_binary
-#define QUANTIZE     ledge_i8_avx512_quantize
-#define ADD_PIXELS   ledge_i8_avx512_add_pixels
+#define LOOKUP lookup
 
 #include "engine/kernels/i8.tmpl.h"
 

@@ -14,13 +14,4 @@
 
 #ifndef SUMS_APART
 #include "engine/kernels/i8_sum.tmpl.h"
-#define SUM_AGREES run_sum_agrees
-#define FINISH     run_finish_or_sum
-#else
-#define SUM_AGREES NULL
-#define FINISH     run_finish
 #endif
-#define BINARY       run_binary
-#define FIXED_BINARY run_fixed_binary
-#define QUANTIZE     run_quantize
-#define ADD_PIXELS   run_add_pixels

@@ -12,19 +12,6 @@ enum { SUB = 4 };
 #define ROWS_MAX      12, 12, 8, 6
 #define ROWS_TABLE(F) ROWS_TO_12(F, 1) ROWS_TO_12(F, 2) ROWS_1_8(F, 3) ROWS_1_6(F, 4)
 
-/* What does not depend on the product: i8_avx512_bytes.c. */
-void ledge_i8_avx512_finish(const struct ledge_finish_i8 *f);
-bool ledge_i8_avx512_sum_agrees(const struct ledge_sum_i8 *sum, const struct ledge_epilogue_i8 *own,
-                                int32_t low, int32_t high, int32_t *at);
-void ledge_i8_avx512_binary(const struct ledge_binary_i8 *p, const uint8_t *a, const uint8_t *b,
-                            int64_t n, uint8_t *y);
-void ledge_i8_avx512_fixed_binary(const struct ledge_fixed_binary_i8 *p, const uint8_t *a,
-                                  const uint8_t *b, int64_t n, uint8_t *y);
-void ledge_i8_avx512_quantize(const float *x, int64_t n, float scale,
-                              const struct ledge_range_i8 *out, uint8_t *y);
-void ledge_i8_avx512_add_pixels(const uint8_t *x, int64_t pixels, int64_t step, int64_t n,
-                                uint8_t flip, int32_t *sums);
-
 typedef __m512i ivec;
 
 INLINE ivec iv_set1(uint32_t x)
