@@ -13,8 +13,11 @@
  * nothing but saturation is asked for. */
 #define ROWS_PACKED(vectors) ((PACKED) > (vectors) ? (PACKED) / (vectors) : 1)
 
+enum finish_way { FINISH_PLAIN, FINISH_FLOAT, FINISH_FIXED, FINISH_WIDE };
+
 /* Parameters are copied where vectors are stored between their uses: these might be they. */
-INLINE void finish_float(const struct ledge_finish_i8 *params, const int vectors, const bool plain)
+INLINE void finish_rows(const struct ledge_finish_i8 *params, const int vectors,
+                        const enum finish_way way)
 {
     const struct ledge_epilogue_i8 copy = *params->epilogue, *const e = &copy;
     struct ledge_finish_i8 own = *params, *const f = &own;
@@ -23,33 +26,14 @@ INLINE void finish_float(const struct ledge_finish_i8 *params, const int vectors
     vec low = v_set1((float)(e->low - e->zero));
     vec high = v_set1((float)(e->high - e->zero));
     vec scale[LEDGE_I8_VECTORS];
-    UNROLL
-    for (int v = 0; v < vectors; v++) {
-        scale[v] = v_load(e->scale + f->at + v * LANES);
-    }
-    for (int32_t r = 0; r < f->rows; r += together) {
-        ivec whole[LEDGE_I8_VECTORS];
-        UNROLL
-        for (int i = 0; i < together; i++) {
-            int32_t row = r + i < f->rows ? r + i : r;
-            UNROLL
-            for (int v = 0; v < vectors; v++) {
-                ivec sum = iv_load(f->sums + (row * vectors + v) * LANES);
-                vec x = v_mul(iv_to_float(sum), scale[v]);
-                whole[i * vectors + v] = iv_round(plain ? x : v_limit(x, low, high));
-            }
-        }
-        store_rows(f, r, whole, vectors, plain);
-    }
-}
-
-INLINE void finish_fixed(const struct ledge_finish_i8 *f, const int vectors)
-{
-    const int together = ROWS_PACKED(vectors);
     fixed_vec factor[LEDGE_I8_VECTORS];
     UNROLL
     for (int v = 0; v < vectors; v++) {
-        factor[v] = fixed_load(f->epilogue, f->at + v * LANES);
+        if (way == FINISH_FIXED) {
+            factor[v] = fixed_load(e, f->at + v * LANES);
+        } else {
+            scale[v] = v_load(e->scale + f->at + v * LANES);
+        }
     }
     for (int32_t r = 0; r < f->rows; r += together) {
         ivec whole[LEDGE_I8_VECTORS];
@@ -59,10 +43,16 @@ INLINE void finish_fixed(const struct ledge_finish_i8 *f, const int vectors)
             UNROLL
             for (int v = 0; v < vectors; v++) {
                 ivec sum = iv_load(f->sums + (row * vectors + v) * LANES);
-                whole[i * vectors + v] = iv_fixed(sum, &factor[v]);
+                ivec *to = &whole[i * vectors + v];
+                if (way == FINISH_FIXED) {
+                    *to = iv_fixed(sum, &factor[v]);
+                } else {
+                    vec x = v_mul(iv_to_float(sum), scale[v]);
+                    *to = iv_round(way == FINISH_PLAIN ? x : v_limit(x, low, high));
+                }
             }
         }
-        store_rows(f, r, whole, vectors, false);
+        store_rows(f, r, whole, vectors, way == FINISH_PLAIN);
     }
 }
 
@@ -104,21 +94,19 @@ static void take_less(const struct ledge_finish_i8 *f)
 
 typedef void (*finish_fn)(const struct ledge_finish_i8 *f);
 
-enum { FINISH_PLAIN, FINISH_FLOAT, FINISH_FIXED, FINISH_WIDE };
-
 #define FINISH_FUNCTIONS(v)                                                                        \
     static void finish_plain_##v(const struct ledge_finish_i8 *f)                                  \
     {                                                                                              \
-        finish_float(f, v, true);                                                                  \
+        finish_rows(f, v, FINISH_PLAIN);                                                           \
     }                                                                                              \
     static void finish_float_##v(const struct ledge_finish_i8 *f)                                  \
     {                                                                                              \
-        finish_float(f, v, false);                                                                 \
+        finish_rows(f, v, FINISH_FLOAT);                                                           \
     }
 #define FIXED_FUNCTIONS(v)                                                                         \
     static void finish_fixed_##v(const struct ledge_finish_i8 *f)                                  \
     {                                                                                              \
-        finish_fixed(f, v);                                                                        \
+        finish_rows(f, v, FINISH_FIXED);                                                           \
     }
 /* clang-format off */
 #define FINISH_ENTRY(v)                                                                            \
