@@ -96,11 +96,7 @@ static uint8_t *answer(struct test_net *net, enum ledge_rung rung, int32_t threa
                        int32_t *joined)
 {
     test_run(net, rung, threads);
-    struct ledge_view view = ledge_run_output(net->run, net->graph.n_outputs - 1);
-    *bytes = ledge_view_bytes(&view);
-    uint8_t *copy = malloc(*bytes);
-    assert_non_null(copy);
-    memcpy(copy, view.data, *bytes);
+    uint8_t *copy = test_last_output(net, bytes);
     *joined = 0;
     for (int32_t i = 0; i < net->plan->n_steps; i++) {
         *joined += net->plan->steps[i].ready.run == ledge_bands_i8_run;

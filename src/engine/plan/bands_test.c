@@ -117,11 +117,7 @@ static float *answer(struct test_net *net, enum ledge_rung rung, int32_t threads
                      int32_t *joined)
 {
     test_run(net, rung, threads);
-    struct ledge_view view = ledge_run_output(net->run, net->graph.n_outputs - 1);
-    *bytes = (size_t)ledge_view_count(&view) * sizeof(float);
-    float *copy = malloc(*bytes);
-    assert_non_null(copy);
-    memcpy(copy, view.data, *bytes);
+    float *copy = test_last_output(net, bytes);
     *joined = 0;
     for (int32_t i = 0; i < net->plan->n_steps; i++) {
         *joined += strcmp(net->plan->steps[i].node->op, "BlockedBands") == 0;

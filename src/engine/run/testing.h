@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/port/port.h"
@@ -142,6 +143,17 @@ static inline const void *test_result(struct test_net *net, int32_t output, int3
         assert_int_equal(view.dims[i], dims[i]);
     }
     return view.data;
+}
+
+/* The last output of a run, in memory of the caller's (malloc), with its length in bytes. */
+static inline void *test_last_output(struct test_net *net, size_t *bytes)
+{
+    struct ledge_view view = ledge_run_output(net->run, net->graph.n_outputs - 1);
+    *bytes = ledge_view_bytes(&view);
+    void *copy = malloc(*bytes);
+    assert_non_null(copy);
+    memcpy(copy, view.data, *bytes);
+    return copy;
 }
 
 /* Deterministic numbers: xorshift32 (Marsaglia 2003). */
