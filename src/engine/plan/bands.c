@@ -142,24 +142,10 @@ static bool find_chain(const struct ledge_plan *plan, const struct ledge_plan_op
     return false;
 }
 
-enum ledge_status ledge_plan_bands(struct ledge_plan *plan,
-                                   const struct ledge_plan_options *options,
-                                   struct ledge_error *err)
+bool ledge_plan_join_bands(struct ledge_plan *plan, const struct ledge_plan_options *options,
+                           int32_t at, bool *joined)
 {
-    struct ledge_graph *graph = &plan->graph;
-    bool any = false;
-    if (options->layout == LEDGE_PLAN_PLAIN) {
-        return LEDGE_OK;
-    }
-    ledge_graph_sweep(graph); /* counts reads */
-    for (int32_t i = 0; i < graph->n_nodes; i++) {
-        int32_t chain[LEDGE_BANDS_PARTS];
-        if (find_chain(plan, options, i, chain)) {
-            any = true;
-            if (!join(graph, chain)) {
-                return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory to join convolutions");
-            }
-        }
-    }
-    return any ? ledge_graph_sort(graph, err) : LEDGE_OK;
+    int32_t chain[LEDGE_BANDS_PARTS];
+    *joined = find_chain(plan, options, at, chain);
+    return !*joined || join(&plan->graph, chain);
 }

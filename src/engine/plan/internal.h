@@ -40,14 +40,23 @@ LEDGE_NODISCARD enum ledge_status ledge_plan_pack(struct ledge_plan *plan,
                                                   const struct ledge_plan_options *options,
                                                   struct ledge_error *err);
 LEDGE_NODISCARD enum ledge_status ledge_plan_pack_now(struct ledge_op_prepare *ready);
-/* sums.c: residual sums become part of quantised convolutions. */
-LEDGE_NODISCARD enum ledge_status ledge_plan_sums(struct ledge_plan *plan,
+
+/* join.c: look() at each node of the graph in turn, whose reads are counted; the graph is sorted
+ * where some were joined. Nothing happens with plain layout. Errors: ERR_NOMEM.
+ *
+ * look(): joins node number `at` with its neighbours where that pays; false: no memory.
+ *   sums.c   residual sums become part of quantised convolutions
+ *   bands.c  chains of blocked convolutions become one node */
+typedef bool (*ledge_plan_join_fn)(struct ledge_plan *plan,
+                                   const struct ledge_plan_options *options, int32_t at,
+                                   bool *joined);
+LEDGE_NODISCARD enum ledge_status ledge_plan_join(struct ledge_plan *plan,
                                                   const struct ledge_plan_options *options,
-                                                  struct ledge_error *err);
-/* bands.c: join chains of blocked convolutions. */
-LEDGE_NODISCARD enum ledge_status ledge_plan_bands(struct ledge_plan *plan,
-                                                   const struct ledge_plan_options *options,
-                                                   struct ledge_error *err);
+                                                  ledge_plan_join_fn look, struct ledge_error *err);
+bool ledge_plan_join_sum(struct ledge_plan *plan, const struct ledge_plan_options *options,
+                         int32_t at, bool *joined);
+bool ledge_plan_join_bands(struct ledge_plan *plan, const struct ledge_plan_options *options,
+                           int32_t at, bool *joined);
 
 /* bands_i8.c: join prepared steps that are chains of 8-bit convolutions. */
 LEDGE_NODISCARD enum ledge_status ledge_plan_bands_i8(struct ledge_plan *plan,

@@ -95,15 +95,16 @@ static enum ledge_status prepare_steps(struct ledge_plan *plan,
             LEDGE_TRY(prepare_step(plan, step, options, 1, err));
         }
     }
-    LEDGE_KEEP(LEDGE_PASS_NHWC)
-    (LEDGE_TRY(ledge_plan_bands_i8(plan, options, err));) for (int32_t s = 0; s < plan->n_steps;
-                                                               s++)
-    {
+    enum ledge_status status = LEDGE_OK;
+    if (plan->n_steps > 1) {
+        LEDGE_KEEP(LEDGE_PASS_NHWC)(status = ledge_plan_bands_i8(plan, options, err);)
+    }
+    for (int32_t s = 0; s < plan->n_steps; s++) {
         if (plan->steps[s].ready.scratch_bytes > plan->scratch_bytes) {
             plan->scratch_bytes = plan->steps[s].ready.scratch_bytes;
         }
     }
-    return LEDGE_OK;
+    return status;
 }
 
 /* What is folded is computed as in a run. */
@@ -173,10 +174,12 @@ enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
         LEDGE_KEEP(LEDGE_OP_BlockedConv)(status = ledge_plan_layout(made, options, err);)
     }
     if (status == LEDGE_OK) {
-        LEDGE_KEEP(LEDGE_OP_BlockedConv)(status = ledge_plan_bands(made, options, err);)
+        LEDGE_KEEP(LEDGE_OP_BlockedConv)
+        (status = ledge_plan_join(made, options, ledge_plan_join_bands, err);)
     }
     if (status == LEDGE_OK) {
-        LEDGE_KEEP(LEDGE_OP_QLinearAdd)(status = ledge_plan_sums(made, options, err);)
+        LEDGE_KEEP(LEDGE_OP_QLinearAdd)
+        (status = ledge_plan_join(made, options, ledge_plan_join_sum, err);)
     }
     if (status == LEDGE_OK) {
         status = prepare_steps(made, options, err);

@@ -108,26 +108,14 @@ static bool fuse(struct ledge_graph *graph, int32_t at, int32_t host, int32_t ow
     return true;
 }
 
-enum ledge_status ledge_plan_sums(struct ledge_plan *plan, const struct ledge_plan_options *options,
-                                  struct ledge_error *err)
+bool ledge_plan_join_sum(struct ledge_plan *plan, const struct ledge_plan_options *options,
+                         int32_t at, bool *joined)
 {
+    (void)options;
     struct ledge_graph *graph = &plan->graph;
-    bool any = false;
-    if (options->layout == LEDGE_PLAN_PLAIN) {
-        return LEDGE_OK;
-    }
-    ledge_graph_sweep(graph); /* counts reads */
-    for (int32_t i = 0; i < graph->n_nodes; i++) {
-        int32_t own = 0;
-        const struct ledge_node *node = &graph->nodes[i];
-        int32_t host = is_sum(node) && has_constants(graph, node) ? host_of(graph, node, &own) : -1;
-        if (host < 0) {
-            continue;
-        }
-        any = true;
-        if (!fuse(graph, i, host, own)) {
-            return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory to join a sum");
-        }
-    }
-    return any ? ledge_graph_sort(graph, err) : LEDGE_OK;
+    const struct ledge_node *node = &graph->nodes[at];
+    int32_t own = 0;
+    int32_t host = is_sum(node) && has_constants(graph, node) ? host_of(graph, node, &own) : -1;
+    *joined = host >= 0;
+    return host < 0 || fuse(graph, at, host, own);
 }
