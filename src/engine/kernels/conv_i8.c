@@ -843,7 +843,9 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
         ledge_pool_spans(call->pool, (int32_t)tasks, one_span, &job);
         job.x += ledge_volume(g->in) * g->in_channels;
         job.y += job.pixels * g->out_channels * element;
-        job.addend += job.addend != NULL ? job.pixels * g->out_channels : 0;
+        if (job.addend != NULL) {
+            job.addend += job.pixels * g->out_channels;
+        }
     }
     return LEDGE_OK;
 }
