@@ -111,7 +111,7 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
 
 #ifndef FINISH
 #include "engine/kernels/i8_bytes.tmpl.h"
-#ifndef SUMS_APART
+#ifndef FEW_LOOPS
 #define SUM_AGREES run_sum_agrees
 #define FINISH     run_finish_or_sum
 #else

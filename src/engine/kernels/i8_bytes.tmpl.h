@@ -12,6 +12,6 @@
 
 #include "engine/kernels/i8_each.tmpl.h"
 
-#ifndef SUMS_APART
+#ifndef FEW_LOOPS
 #include "engine/kernels/i8_sum.tmpl.h"
 #endif

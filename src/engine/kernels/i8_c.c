@@ -238,7 +238,7 @@ static inline void quads(const uint8_t *const *x, int32_t n, uint8_t flip, ivec 
     }
 }
 
-#define SUMS_APART /* small rather than fast */
+#define FEW_LOOPS /* small rather than fast */
 #include "engine/kernels/i8.tmpl.h"
 
 I8_KERNELS(c, LEDGE_RUNG_C);

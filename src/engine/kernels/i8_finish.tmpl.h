@@ -7,6 +7,7 @@
  *   PACKED, VECTORS_TABLE(F)         vectors of sums in one of bytes; F(vectors) for each in use
  *   store_rows(f, row, r, vectors, plain)   r + zero, clamped, as n bytes: ROWS_PACKED(vectors)
  *                                           rows
+ *   FEW_LOOPS                          small rather than fast
  */
 
 /* Rows go together as far as they fill the vectors that are packed into one of bytes. plain:
@@ -94,15 +95,22 @@ static void take_less(const struct ledge_finish_i8 *f)
 
 typedef void (*finish_fn)(const struct ledge_finish_i8 *f);
 
-#define FINISH_FUNCTIONS(v)                                                                        \
-    static void finish_plain_##v(const struct ledge_finish_i8 *f)                                  \
-    {                                                                                              \
-        finish_rows(f, v, FINISH_PLAIN);                                                           \
-    }                                                                                              \
+#define FLOAT_FUNCTIONS(v)                                                                         \
     static void finish_float_##v(const struct ledge_finish_i8 *f)                                  \
     {                                                                                              \
         finish_rows(f, v, FINISH_FLOAT);                                                           \
     }
+#ifdef FEW_LOOPS
+#define PLAIN_FUNCTIONS(v)
+#define PLAIN_WAY(v) finish_float_##v
+#else
+#define PLAIN_FUNCTIONS(v)                                                                         \
+    static void finish_plain_##v(const struct ledge_finish_i8 *f)                                  \
+    {                                                                                              \
+        finish_rows(f, v, FINISH_PLAIN);                                                           \
+    }
+#define PLAIN_WAY(v) finish_plain_##v
+#endif
 #define FIXED_FUNCTIONS(v)                                                                         \
     static void finish_fixed_##v(const struct ledge_finish_i8 *f)                                  \
     {                                                                                              \
@@ -110,10 +118,11 @@ typedef void (*finish_fn)(const struct ledge_finish_i8 *f);
     }
 /* clang-format off */
 #define FINISH_ENTRY(v)                                                                            \
-    [v] = {finish_plain_##v, finish_float_##v,                                                     \
+    [v] = {PLAIN_WAY(v), finish_float_##v,                                                      \
            LEDGE_KEEP(LEDGE_PART_FIXED)(finish_fixed_##v, finish_wide)},
 
-VECTORS_TABLE(FINISH_FUNCTIONS)
+VECTORS_TABLE(FLOAT_FUNCTIONS)
+VECTORS_TABLE(PLAIN_FUNCTIONS)
 LEDGE_KEEP(LEDGE_PART_FIXED)(VECTORS_TABLE(FIXED_FUNCTIONS))
     /* clang-format on */
 
