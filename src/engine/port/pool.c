@@ -11,17 +11,24 @@
  * The caller writes the job, then the ranges (release), raises `generation` and takes part. Waiting
  * spins for at most SPIN_SECONDS and then sleeps on the word itself. When there are more threads
  * than CPUs nobody spins: the one who is waited for needs the CPU.
+ *
+ * Where threads run is the scheduler's choice, but for two things that cost milliseconds. A worker
+ * may be woken on the caller's CPU though another one is idle: it moves off. And a worker may have
+ * lost its CPU in the middle of a piece that the caller waits for: it gets the caller's, which has
+ * nothing else to do. Both are done with affinity masks, of which a worker has its own back after.
  */
-#define _GNU_SOURCE /* syscall */
+#define _GNU_SOURCE /* syscall, CPU_SET */
 #include "engine/port/pool.h"
 
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/banned.h"
@@ -29,6 +36,8 @@
 #include "engine/port/port.h"
 
 #define SPIN_SECONDS 50e-6
+/* How long the caller looks whether the worker that it waits for has a CPU. */
+#define LOOK_SECONDS 100e-6
 
 enum { SPINS_BETWEEN_LOOKS = 32, LINE = 64 };
 
@@ -36,10 +45,12 @@ struct worker {
     struct ledge_pool *pool;
     int32_t index;
     pthread_t thread;
+    double used; /* of a CPU, when the caller began to look */
 };
 
 struct range {
     _Alignas(LINE) atomic_uint_least64_t left; /* end << 32 | next */
+    atomic_bool at_work;                       /* the worker whose range it is */
 };
 
 struct ledge_pool {
@@ -47,6 +58,7 @@ struct ledge_pool {
     atomic_int asleep;
     _Alignas(LINE) atomic_uint pending; /* indices of the job that are not done */
     atomic_int caller_asleep;
+    atomic_int caller_cpu; /* when it last woke somebody */
     _Alignas(LINE) void (*task)(void *arg, int32_t first, int32_t last, int32_t worker);
     void *arg;
     atomic_bool stop;
@@ -61,9 +73,10 @@ struct ledge_pool {
     struct worker workers[];
 };
 
-static void futex_wait(atomic_uint *word, unsigned value)
+static void futex_wait(atomic_uint *word, unsigned value, double seconds)
 {
-    (void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+    struct timespec time = {.tv_nsec = (long)(seconds * 1e9)};
+    (void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, seconds > 0 ? &time : NULL, NULL, 0);
 }
 
 static void futex_wake(atomic_uint *word)
@@ -80,23 +93,72 @@ static void relax(void)
 #endif
 }
 
-/* Wait until *word is not value; sleepers lets the other side skip the wake-up call. */
-static void wait_change(atomic_uint *word, unsigned value, atomic_int *sleepers, bool spin)
+/* Does *word change within SPIN_SECONDS? */
+static bool changes(atomic_uint *word, unsigned value)
 {
-    double until = spin ? ledge_port_seconds() + SPIN_SECONDS : 0;
-    while (spin) {
+    double until = ledge_port_seconds() + SPIN_SECONDS;
+    do {
         for (int i = 0; i < SPINS_BETWEEN_LOOKS; i++) {
             if (atomic_load_explicit(word, memory_order_acquire) != value) {
-                return;
+                return true;
             }
             relax();
         }
-        spin = ledge_port_seconds() < until;
+    } while (ledge_port_seconds() < until);
+    return false;
+}
+
+/* sleepers lets the other side skip the wake-up call. */
+static void sleep_while(atomic_uint *word, unsigned value, atomic_int *sleepers, double seconds)
+{
+    (void)atomic_fetch_add(sleepers, 1);
+    futex_wait(word, value, seconds);
+    (void)atomic_fetch_sub(sleepers, 1);
+}
+
+/* A thread goes to one of the CPUs of its mask, but not to that one. */
+static void leave_cpu(pthread_t thread, int cpu, const cpu_set_t *mask)
+{
+    cpu_set_t others = *mask;
+    CPU_CLR(cpu, &others);
+    if (CPU_COUNT(&others) > 0) {
+        (void)pthread_setaffinity_np(thread, sizeof others, &others);
     }
-    while (atomic_load(word) == value) {
-        (void)atomic_fetch_add(sleepers, 1);
-        futex_wait(word, value);
-        (void)atomic_fetch_sub(sleepers, 1);
+    (void)pthread_setaffinity_np(thread, sizeof *mask, mask);
+}
+
+static double cpu_seconds(pthread_t thread)
+{
+    clockid_t clock;
+    struct timespec used;
+    return pthread_getcpuclockid(thread, &clock) == 0 && clock_gettime(clock, &used) == 0
+               ? (double)used.tv_sec + (double)used.tv_nsec * 1e-9
+               : 0;
+}
+
+/* The caller waits for workers that have a piece each. */
+static void fetch_piece(struct ledge_pool *pool, unsigned left)
+{
+    for (int32_t i = 0; i < pool->started; i++) {
+        bool at_work = atomic_load(&pool->ranges[i + 1].at_work);
+        pool->workers[i].used = at_work ? cpu_seconds(pool->workers[i].thread) : 0;
+    }
+    sleep_while(&pool->pending, left, &pool->caller_asleep, LOOK_SECONDS);
+    for (int32_t i = 0; i < pool->started && atomic_load(&pool->pending) == left; i++) {
+        pthread_t thread = pool->workers[i].thread;
+        int cpu = sched_getcpu();
+        cpu_set_t mask, here;
+        if (cpu < 0 || cpu >= CPU_SETSIZE || !atomic_load(&pool->ranges[i + 1].at_work) ||
+            cpu_seconds(thread) - pool->workers[i].used > LOOK_SECONDS / 4 ||
+            pthread_getaffinity_np(thread, sizeof mask, &mask) != 0 || !CPU_ISSET(cpu, &mask)) {
+            continue;
+        }
+        CPU_ZERO(&here);
+        CPU_SET(cpu, &here);
+        if (pthread_setaffinity_np(thread, sizeof here, &here) == 0) {
+            sleep_while(&pool->pending, left, &pool->caller_asleep, LOOK_SECONDS * 10);
+            leave_cpu(thread, cpu, &mask);
+        }
     }
 }
 
@@ -131,12 +193,28 @@ static void take_part(struct ledge_pool *pool, int32_t worker)
         int32_t first, last;
         while (take(range, k == 0, &first, &last)) {
             pool->task(pool->arg, first, last, worker);
-            unsigned done = (unsigned)(last - first);
-            if (atomic_fetch_sub(&pool->pending, done) == done &&
-                atomic_load(&pool->caller_asleep) > 0) {
+            (void)atomic_fetch_sub(&pool->pending, (unsigned)(last - first));
+            if (atomic_load(&pool->caller_asleep) > 0) {
                 futex_wake(&pool->pending);
             }
         }
+    }
+}
+
+/* The next job, or the end. */
+static void wait_for_job(struct ledge_pool *pool, unsigned seen)
+{
+    if (pool->spin && changes(&pool->generation, seen)) {
+        return;
+    }
+    while (atomic_load(&pool->generation) == seen) {
+        sleep_while(&pool->generation, seen, &pool->asleep, 0);
+    }
+    int cpu = sched_getcpu();
+    cpu_set_t mask;
+    if (pool->spin && cpu >= 0 && cpu == atomic_load(&pool->caller_cpu) &&
+        pthread_getaffinity_np(pthread_self(), sizeof mask, &mask) == 0) {
+        leave_cpu(pthread_self(), cpu, &mask);
     }
 }
 
@@ -150,7 +228,7 @@ static void *work(void *arg)
     (void)pthread_sigmask(SIG_BLOCK, &all, NULL);
     (void)ledge_denormals_off();
     for (;;) {
-        wait_change(&pool->generation, seen, &pool->asleep, pool->spin);
+        wait_for_job(pool, seen);
         seen = atomic_load(&pool->generation);
         if (atomic_load(&pool->stop)) {
             return NULL;
@@ -158,12 +236,17 @@ static void *work(void *arg)
         if (pool->denormals) {
             (void)ledge_denormals_on();
         }
+        atomic_store(&pool->ranges[self->index].at_work, true);
         take_part(pool, self->index);
+        atomic_store(&pool->ranges[self->index].at_work, false);
     }
 }
 
 static void announce(struct ledge_pool *pool)
 {
+    if (atomic_load(&pool->asleep) > 0) {
+        atomic_store(&pool->caller_cpu, sched_getcpu());
+    }
     (void)atomic_fetch_add(&pool->generation, 1);
     if (atomic_load(&pool->asleep) > 0) {
         futex_wake(&pool->generation);
@@ -265,7 +348,11 @@ void ledge_pool_spans(struct ledge_pool *pool, int32_t n,
     take_part(pool, 0);
     unsigned left;
     while ((left = atomic_load(&pool->pending)) != 0) {
-        wait_change(&pool->pending, left, &pool->caller_asleep, pool->spin);
+        if (!pool->spin) {
+            sleep_while(&pool->pending, left, &pool->caller_asleep, 0);
+        } else if (!changes(&pool->pending, left)) {
+            fetch_piece(pool, left);
+        }
     }
 }
 

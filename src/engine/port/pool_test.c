@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pool_test.c -- every index runs exactly once, whatever the number of threads and tasks, and
  * whatever a thread is kept from. */
+#define _GNU_SOURCE /* sched_getaffinity */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -167,6 +169,53 @@ static void a_slow_thread_is_helped(void **state)
     ledge_pool_free(pool);
 }
 
+/* Two tasks that wait for each other, so that each thread has one. */
+struct pair {
+    atomic_int met, looked;
+    cpu_set_t masks[2];
+    bool kept; /* the worker is kept from its CPU for longer than the caller spins */
+};
+
+static void meet(atomic_int *count)
+{
+    (void)atomic_fetch_add(count, 1);
+    while (atomic_load(count) < 2) {
+        (void)sched_yield();
+    }
+}
+
+static void look(void *arg, int32_t index, int32_t worker)
+{
+    struct pair *pair = arg;
+    (void)index;
+    meet(&pair->met);
+    (void)sched_getaffinity(0, sizeof pair->masks[worker], &pair->masks[worker]);
+    meet(&pair->looked); /* till then the caller cannot move the worker */
+    if (pair->kept && worker != 0) {
+        (void)usleep(2000);
+    }
+}
+
+/* However a worker is moved about, it has its own mask again in the next job. */
+static void masks_are_given_back(void **state)
+{
+    (void)state;
+    cpu_set_t own;
+    assert_int_equal(sched_getaffinity(0, sizeof own, &own), 0);
+    struct ledge_pool *pool = NULL;
+    assert_int_equal(ledge_pool_create(2, NULL, &pool, NULL), LEDGE_OK);
+    for (int round = 0; round < 40; round++) {
+        struct pair pair = {.kept = round % 2 == 0};
+        if (round % 8 < 2) {
+            (void)usleep(1000); /* the worker falls asleep, and is woken anywhere */
+        }
+        ledge_pool_run(pool, 2, look, &pair);
+        assert_true(CPU_EQUAL(&pair.masks[0], &own));
+        assert_true(CPU_EQUAL(&pair.masks[1], &own));
+    }
+    ledge_pool_free(pool);
+}
+
 #if !defined(__SANITIZE_THREAD__) /* which does not let a child of several threads go on */
 static void a_child_works_alone(void **state)
 {
@@ -220,6 +269,7 @@ int main(void)
         cmocka_unit_test(without_a_pool_all_is_one_span),
         cmocka_unit_test(sleepers_wake),
         cmocka_unit_test(a_slow_thread_is_helped),
+        cmocka_unit_test(masks_are_given_back),
 #if !defined(__SANITIZE_THREAD__)
         cmocka_unit_test(a_child_works_alone),
 #endif
