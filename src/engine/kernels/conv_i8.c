@@ -684,6 +684,22 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
     }
 }
 
+/* Panels p0 .. p1 - 1 of a chunk whose table is filled. */
+static void run_panels(const struct job *job, const struct chunk *c, int64_t group, int64_t p0,
+                       int64_t p1)
+{
+    const struct ledge_conv_i8 *conv = job->conv;
+    if (conv->zeros != NULL) {
+        conv->isa->row_sums(c->table, c->n, conv->taps, conv->tap_bytes, c->row_sums);
+        for (int64_t i = 0; i < c->n && conv->one_zero; i++) {
+            c->row_sums[i] = (int32_t)((uint32_t)c->row_sums[i] * (uint32_t)conv->zeros[0]);
+        }
+    }
+    for (int64_t panel = p0; panel < p1; panel++) {
+        run_panel(job, group, panel, c);
+    }
+}
+
 /* Pixels `at` .. at + n - 1 of a group, panels p0 .. p1 - 1. */
 static void run_chunk(const struct job *job, int64_t at, int64_t n, int64_t group, int64_t p0,
                       int64_t p1, uint8_t *scratch)
@@ -700,19 +716,11 @@ static void run_chunk(const struct job *job, int64_t at, int64_t n, int64_t grou
     for (int64_t i = 0; i < c.n * conv->taps && group > 0; i++) {
         c.table[i] += group * conv->group_bytes;
     }
-    if (conv->zeros != NULL) {
-        conv->isa->row_sums(c.table, c.n, conv->taps, conv->tap_bytes, c.row_sums);
-        for (int64_t i = 0; i < c.n && conv->one_zero; i++) {
-            c.row_sums[i] = (int32_t)((uint32_t)c.row_sums[i] * (uint32_t)conv->zeros[0]);
-        }
-    }
     if (conv->bytes) {
         struct ledge_bytes_i8 bytes = bytes_of(conv, &c);
         conv->isa->turn(&bytes, c.turned);
     }
-    for (int64_t panel = p0; panel < p1; panel++) {
-        run_panel(job, group, panel, &c);
-    }
+    run_panels(job, &c, group, p0, p1);
 }
 
 /* Grains are counted by chunk, group and part of the panels; those that follow each other are done
@@ -822,6 +830,13 @@ void ledge_conv_i8_pixels(const struct ledge_kernel_call *call, const uint8_t *x
     }
 }
 
+/* A fully connected layer's only row, read where it lies: there is nothing to divide. */
+static bool is_single_row(const struct ledge_conv_i8 *conv)
+{
+    return conv->g.out[W] == 1 && conv->g.groups == 1 && !conv->copy && conv->edges == 0 &&
+           ledge_conv_i8_is_flat(conv);
+}
+
 enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
 {
     const struct ledge_conv_i8 *conv = call->params;
@@ -829,6 +844,12 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
     struct job job = job_of(call);
     job.x = call->in[conv->input]->data;
     job.y = call->out[0]->data;
+    if (call->pool == NULL && is_single_row(conv)) {
+        int32_t row_sum;
+        const struct chunk c = {.n = 1, .table = &job.x, .row_sums = &row_sum};
+        run_panels(&job, &c, 0, 0, conv->panels);
+        return LEDGE_OK;
+    }
     job.copy = call->scratch;
     job.scratch = (uint8_t *)call->scratch + conv->copy_bytes;
     int64_t element = (int64_t)ledge_dtype_size(call->out[0]->dtype);

@@ -36,7 +36,7 @@ INLINE void rows_tile(const struct ledge_rows_i8 *t, const int vectors, const in
                 column[v] = iv_load(w + v * LANES);
             }
             w += vectors * LANES;
-            if (vectors > 2) { /* narrower tiles have no register left for it */
+            if (vectors > 2 && rows > 1) { /* others have no register left, or no time */
                 __builtin_prefetch(ahead, 0, 2);
                 ahead += 16;
             }
