@@ -28,11 +28,11 @@ enum ledge_status ledge_conv_transpose_f32_c(const struct ledge_kernel_call *cal
 struct ledge_conv_fast {
     struct ledge_conv_params base; /* first: what the judge reads */
     const struct ledge_f32_kernels *isa;
-    bool depthwise;
+    bool depthwise, few;        /* few: NCHW, fewer pixels than lanes */
     int64_t m, n, k;            /* of one group's product */
     struct ledge_spread spread; /* NCHW */
     size_t packed_floats;       /* of all groups */
-    size_t spread_floats;       /* of one copy */
+    size_t spread_floats;       /* of one copy; few: of a row, or of the output */
     size_t worker_floats;       /* scratch of one thread besides */
     int32_t copies;             /* of the spread: one for each thread, or one shared */
     int32_t threads;

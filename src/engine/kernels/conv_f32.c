@@ -4,6 +4,7 @@
  *
  * NCHW: c[O/g][pixels] = weights[O/g][K] * columns[K][pixels], pixels are vector lanes.
  * NHWC: c[pixels][O/g] = rows[pixels][K] * weights[K][O/g], output channels are vector lanes.
+ * NCHW with fewer pixels than lanes: as NHWC, and turned in the end.
  * A batch of at least as many pictures as threads is shared out by picture (NCHW), otherwise the
  * threads work on one picture together. The sums are the same either way.
  */
@@ -11,8 +12,10 @@
 
 #include "engine/kernels/conv.h"
 #include "engine/kernels/product_f32.h"
+#include "engine/kernels/turn.h"
 
-enum { H = 1, W = 2 };
+/* Pictures of so few pixels leave most lanes of a vector empty. */
+enum { H = 1, W = 2, FEW = 8 };
 
 /* Tasks are counted in 32 bits. */
 #define COUNT_LIMIT ((int64_t)1 << 30)
@@ -20,6 +23,11 @@ enum { H = 1, W = 2 };
 static bool is_nchw(const struct ledge_conv_fast *fast)
 {
     return fast->base.g.layout == LEDGE_NCHW;
+}
+
+static bool by_columns(const struct ledge_conv_fast *fast)
+{
+    return is_nchw(fast) && !fast->few;
 }
 
 LEDGE_COLD bool ledge_conv_f32_is_fast(const struct ledge_geometry *g)
@@ -36,10 +44,23 @@ static size_t round_up(size_t floats)
     return (floats + 15) & ~(size_t)15;
 }
 
+/* Channels are lanes, too, where they fill these, or what fills them up is small. */
+static LEDGE_COLD bool is_few(const struct ledge_geometry *g)
+{
+    int64_t k = g->in_channels / g->groups * ledge_volume(g->kernel);
+    return g->layout == LEDGE_NCHW && ledge_volume(g->out) <= FEW &&
+           (g->out_channels / g->groups >= 16 || k * g->groups <= 512);
+}
+
+static bool is_single(const struct ledge_conv_fast *fast)
+{
+    return fast->few && fast->m == 1;
+}
+
 static size_t group_floats(const struct ledge_conv_fast *fast)
 {
-    return is_nchw(fast) ? ledge_product_f32_a_size(fast->m, fast->k)
-                         : ledge_product_f32_b_size(fast->isa, fast->k, fast->n);
+    return by_columns(fast) ? ledge_product_f32_a_size(fast->m, fast->k)
+                            : ledge_product_f32_b_size(fast->isa, fast->k, fast->n);
 }
 
 LEDGE_COLD void ledge_conv_f32_plan(struct ledge_conv_fast *fast,
@@ -53,11 +74,17 @@ LEDGE_COLD void ledge_conv_f32_plan(struct ledge_conv_fast *fast,
     fast->threads = threads;
     fast->copies = 0;
     fast->k = g->in_channels / g->groups * taps;
-    fast->m = is_nchw(fast) ? g->out_channels / g->groups : g->batch * pixels;
-    fast->n = is_nchw(fast) ? pixels : g->out_channels / g->groups;
     fast->depthwise = ledge_depthwise_f32_is_fast(g);
+    fast->few = !fast->depthwise && is_few(g);
+    fast->m = by_columns(fast) ? g->out_channels / g->groups : g->batch * pixels;
+    fast->n = by_columns(fast) ? pixels : g->out_channels / g->groups;
     fast->worker_floats = round_up(ledge_product_f32_scratch(isa, false));
-    if (is_nchw(fast)) {
+    if (fast->few) { /* the one row, or all of the output before it is turned */
+        fast->copies = 1;
+        fast->spread_floats = round_up((size_t)(is_single(fast) ? fast->k
+                                                : pixels > 1    ? fast->m * g->out_channels
+                                                                : 0));
+    } else if (is_nchw(fast)) {
         ledge_spread_init(&fast->spread, g, tap_at);
         int64_t channels = fast->depthwise ? 1 : g->in_channels;
         fast->spread_floats = round_up((size_t)(fast->spread.channel_floats * channels));
@@ -94,7 +121,7 @@ void ledge_conv_f32_pack(const struct ledge_conv_fast *fast, const float *weight
     for (int64_t group = 0; group < g->groups; group++) {
         const float *from = weights + group * out_group * fast->k;
         float *to = packed + (size_t)group * round_up(group_floats(fast));
-        if (is_nchw(fast)) {
+        if (by_columns(fast)) {
             ledge_product_f32_pack_a(fast->isa, from, fast->k, 1, fast->m, fast->k, to);
         } else {
             ledge_product_f32_pack_b(fast->isa, from, 1, fast->k, fast->k, fast->n, to);
@@ -254,12 +281,86 @@ static void stream_rows(const void *arg, int64_t k0, int64_t kc, int64_t at, int
     }
 }
 
-static void run_nhwc(const struct ledge_kernel_call *call, const struct job *job)
+/* -- NCHW of few pixels: k is (channel, tap) -- */
+
+/* The first column of a window that begins at column x and is no more left of `at`. */
+static int64_t column_from(const struct ledge_geometry *g, int64_t x, int64_t at)
+{
+    int64_t step = g->dilation[W], n = x >= at ? 0 : (at - x + step - 1) / step;
+    return n < g->kernel[W] ? n : g->kernel[W];
+}
+
+static void gather_row(const struct source *source, int64_t pixel, int64_t k0, int64_t kc,
+                       float *to)
+{
+    const struct ledge_geometry *g = &source->fast->base.g;
+    const int64_t plane = ledge_volume(g->in), volume = ledge_volume(g->out);
+    const int64_t width = g->kernel[W], taps = g->kernel[H] * width, step = g->dilation[W];
+    int64_t out[3];
+    ledge_unravel(pixel % volume, g->out, out);
+    const int64_t y0 = out[H] * g->stride[H] - g->pad[H], x0 = out[W] * g->stride[W] - g->pad[W];
+    const int64_t first = column_from(g, x0, 0), end = column_from(g, x0, g->in[W]);
+    const float *channel = source->src + (pixel / volume * g->in_channels + k0 / taps) * plane;
+    int64_t row = k0 % taps / width, column = k0 % width;
+    if (first > 0 || end < width || y0 < 0 ||
+        y0 + (g->kernel[H] - 1) * g->dilation[H] >= g->in[H]) {
+        memset(to, 0, (size_t)kc * sizeof *to);
+    }
+    while (kc > 0) {
+        int64_t run = width - column < kc ? width - column : kc;
+        int64_t y = y0 + row * g->dilation[H];
+        int64_t stop = end < column + run ? end : column + run;
+        if (y < 0 || y >= g->in[H]) {
+            stop = 0;
+        }
+        for (int64_t i = column > first ? column : first; i < stop; i++) {
+            to[i - column] = channel[y * g->in[W] + x0 + i * step];
+        }
+        to += run;
+        kc -= run;
+        column = 0;
+        if (++row == g->kernel[H]) {
+            row = 0;
+            channel += plane;
+        }
+    }
+}
+
+static void gather_rows(const void *arg, int64_t k0, int64_t kc, int64_t at, int64_t count,
+                        float *panel)
+{
+    for (int64_t i = 0; i < count; i++) {
+        gather_row(arg, at + i, k0, kc, panel + i * LEDGE_F32_KC);
+    }
+}
+
+static void run_single(const struct ledge_kernel_call *call, const struct job *job,
+                       const struct ledge_product_f32 *p, const struct source *source)
+{
+    const struct ledge_conv_fast *fast = job->fast;
+    gather_row(source, 0, 0, fast->k, job->spread);
+    struct ledge_vector_f32 vector = {.x = job->spread,
+                                      .k = fast->k,
+                                      .deep = LEDGE_F32_KC,
+                                      .w = p->resident,
+                                      .panels = (fast->n + fast->isa->nr - 1) / fast->isa->nr,
+                                      .n = fast->n,
+                                      .bias = p->col_bias,
+                                      .y = p->c,
+                                      .low = p->clamp.low,
+                                      .high = p->clamp.high};
+    ledge_vector_f32_run(fast->isa, &vector, call->pool);
+}
+
+static void run_by_rows(const struct ledge_kernel_call *call, const struct job *job)
 {
     const struct ledge_conv_fast *fast = job->fast;
     const struct ledge_geometry *g = &fast->base.g;
+    const int64_t pixels = ledge_volume(g->out);
+    const int64_t group_step = g->in_channels / g->groups * (fast->few ? ledge_volume(g->in) : 1);
+    const bool turned = fast->few && pixels > 1;
     for (int64_t group = 0; group < g->groups; group++) {
-        struct source source = {.fast = fast, .src = job->x + group * (g->in_channels / g->groups)};
+        struct source source = {.fast = fast, .src = job->x + group * group_step};
         struct ledge_product_f32 product = {
             .isa = fast->isa,
             .m = fast->m,
@@ -267,14 +368,23 @@ static void run_nhwc(const struct ledge_kernel_call *call, const struct job *job
             .k = fast->k,
             .a_resident = false,
             .resident = job->packed + (size_t)group * round_up(group_floats(fast)),
-            .stream = stream_rows,
+            .stream = fast->few ? gather_rows : stream_rows,
             .arg = &source,
-            .c = job->y + group * fast->n,
+            .c = (turned ? job->spread : job->y) + group * fast->n,
             .ldc = g->out_channels,
             .col_bias = job->bias != NULL ? job->bias + group * fast->n : NULL,
             .clamp = fast->base.clamp,
         };
-        ledge_product_f32_run(&product, call->pool, job->scratch);
+        if (is_single(fast)) {
+            run_single(call, job, &product, &source);
+        } else {
+            ledge_product_f32_run(&product, call->pool, job->scratch);
+        }
+    }
+    for (int64_t picture = 0; turned && picture < g->batch; picture++) {
+        int64_t at = picture * pixels * g->out_channels;
+        ledge_turn_floats(job->spread + at, g->out_channels, pixels, pixels, g->out_channels,
+                          job->y + at, pixels);
     }
 }
 
@@ -301,10 +411,10 @@ enum ledge_status ledge_conv_f32_fast(const struct ledge_kernel_call *call)
         .spread = scratch,
         .scratch = scratch + (size_t)fast->copies * fast->spread_floats,
     };
-    if (is_nchw(fast)) {
+    if (by_columns(fast)) {
         run_nchw(call, &job);
     } else {
-        run_nhwc(call, &job);
+        run_by_rows(call, &job);
     }
     return LEDGE_OK;
 }

@@ -42,6 +42,12 @@ static const struct shape shapes[] = {
     {"depthwise multiplier", 1, 4, 9, 9, 12, 4, 3, 1, 1, 1},
     {"depthwise all border", 1, 16, 2, 2, 16, 16, 5, 1, 1, 2},
     {"many pictures", 5, 3, 8, 8, 4, 1, 3, 1, 1, 1},
+    {"few pixels", 2, 20, 5, 3, 33, 1, 3, 2, 1, 1},
+    {"few pixels in groups", 3, 48, 4, 2, 64, 2, 3, 2, 1, 1},
+    {"few pixels, few channels", 1, 9, 2, 4, 3, 1, 3, 1, 1, 1},
+    {"few pixels, dilation 2", 1, 40, 5, 4, 18, 1, 3, 2, 2, 2},
+    {"one pixel of many", 1, 70, 3, 3, 40, 1, 3, 1, 1, 0},
+    {"one pixel of padding", 1, 32, 1, 1, 16, 1, 3, 1, 1, 1},
     {"much of everything", 1, 70, 23, 21, 65, 1, 3, 1, 1, 1},
 };
 

@@ -79,6 +79,9 @@ struct ledge_unary_entry {
 /* False when there is none. */
 bool ledge_unary_find(const char *op, enum ledge_dtype in, struct ledge_unary_entry *entry);
 enum ledge_status ledge_unary_c(const struct ledge_kernel_call *call);
+/* The same as Sigmoid and Tanh of f32, in place. */
+void ledge_sigmoid_floats(float *x, int64_t n);
+void ledge_tanh_floats(float *x, int64_t n);
 
 /* sa, sb: 1 for a run of elements, 0 for one that is repeated. */
 typedef void (*ledge_binary_fn)(const void *a, const void *b, void *out, int64_t n, int sa, int sb);

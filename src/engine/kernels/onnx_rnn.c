@@ -90,6 +90,8 @@ struct cell {
 LEDGE_COLD static float rare_activation(enum ledge_activation_kind kind, float a, float b, float x)
 {
     switch (kind) {
+    case LEDGE_ACT_RELU:
+        return x > 0 ? x : 0;
     case LEDGE_ACT_HARD_SIGMOID:
         return fmaxf(0, fminf(1, a * x + b));
     case LEDGE_ACT_SOFTSIGN:
@@ -111,40 +113,41 @@ LEDGE_COLD static float rare_activation(enum ledge_activation_kind kind, float a
     }
 }
 
-static float activate(const struct cell *cell, int which, float x)
+/* x: n values, which become those of activation number which. */
+static void activate(const struct cell *cell, int which, float *x, int64_t n)
 {
-    float clip = cell->p->clip;
-    if (clip > 0) {
-        x = x > clip ? clip : x < -clip ? -clip : x;
+    const enum ledge_activation_kind kind = cell->p->act[cell->d][which];
+    const float clip = cell->p->clip, a = cell->p->alpha[cell->d][which];
+    for (int64_t k = 0; k < n && clip > 0; k++) {
+        x[k] = x[k] > clip ? clip : x[k] < -clip ? -clip : x[k];
     }
-    switch (cell->p->act[cell->d][which]) {
-    case LEDGE_ACT_SIGMOID:
-        return 1 / (1 + ledge_exp_f32(-x));
-    case LEDGE_ACT_TANH:
-        return ledge_tanh_f32(x);
-    case LEDGE_ACT_RELU:
-        return x > 0 ? x : 0;
-    default:
-        return rare_activation(cell->p->act[cell->d][which], cell->p->alpha[cell->d][which],
-                               cell->p->beta[cell->d][which], x);
+    if (kind == LEDGE_ACT_SIGMOID) {
+        ledge_sigmoid_floats(x, n);
+    } else if (kind == LEDGE_ACT_TANH) {
+        ledge_tanh_floats(x, n);
+    } else {
+        for (int64_t k = 0; k < n; k++) {
+            x[k] = rare_activation(kind, a, cell->p->beta[cell->d][which], x[k]);
+        }
     }
 }
 
-/* out[j] = sum_i m[j][i] v[i] */
-static void product(const float *m, const float *v, float *out, int64_t rows, int64_t cols)
+/* out[j] = sum_i m[j][i] v[i] + b[j]; b may be NULL */
+static void product(const float *m, const float *v, const float *b, float *out, int64_t rows,
+                    int64_t cols)
 {
     for (int64_t j = 0; j < rows; j++) {
         float sum = 0;
         for (int64_t i = 0; i < cols; i++) {
             sum += m[j * cols + i] * v[i];
         }
-        out[j] = sum;
+        out[j] = b != NULL ? sum + b[j] : sum;
     }
 }
 
 /* The same for weights that are packed. */
-static void packed_product(const struct cell *cell, const float *packed, const float *v, float *out,
-                           int64_t rows, int64_t cols)
+static void packed_product(const struct cell *cell, const float *packed, const float *v,
+                           const float *b, float *out, int64_t rows, int64_t cols)
 {
     const struct ledge_f32_kernels *isa = cell->p->isa;
     struct ledge_vector_f32 vector = {.x = v,
@@ -153,6 +156,7 @@ static void packed_product(const struct cell *cell, const float *packed, const f
                                       .w = packed,
                                       .panels = (rows + isa->nr - 1) / isa->nr,
                                       .n = rows,
+                                      .bias = b,
                                       .y = out,
                                       .low = -INFINITY,
                                       .high = INFINITY};
@@ -180,7 +184,7 @@ static void block_product(const struct cell *cell, const struct rows *rows, int6
     const struct ledge_rnn *p = cell->p;
     int64_t all = gates_of(p->kind) * p->hidden;
     if (steps == 1) {
-        packed_product(cell, cell->packed, rows->x, cell->block, all, p->inputs);
+        packed_product(cell, cell->packed, rows->x, cell->b, cell->block, all, p->inputs);
         return;
     }
     struct ledge_product_f32 product = {.isa = p->isa,
@@ -192,6 +196,7 @@ static void block_product(const struct cell *cell, const struct rows *rows, int6
                                         .arg = rows,
                                         .c = cell->block,
                                         .ldc = all,
+                                        .col_bias = cell->b,
                                         .clamp = {-INFINITY, INFINITY}};
     ledge_product_f32_run(&product, cell->pool, cell->scratch);
 }
@@ -206,7 +211,7 @@ static void parts_of_x(const struct cell *cell, const float *x, int64_t stride, 
         return;
     }
     for (int64_t i = 0; i < steps; i++) {
-        product(cell->w, x + i * stride, cell->block + i * all, all, p->inputs);
+        product(cell->w, x + i * stride, cell->b, cell->block + i * all, all, p->inputs);
     }
 }
 
@@ -214,30 +219,45 @@ static void parts_of_x(const struct cell *cell, const float *x, int64_t stride, 
 static void part_of_h(const struct cell *cell, const float *h, bool gate, float *out)
 {
     const struct ledge_rnn *p = cell->p;
-    int64_t rows = gate ? p->hidden : gates_of(p->kind) * p->hidden;
+    int64_t all = gates_of(p->kind) * p->hidden, rows = gate ? p->hidden : all;
+    const float *b = cell->b != NULL ? cell->b + all + (gate ? 2 * p->hidden : 0) : NULL;
     if (cell->packed != NULL) {
         const float *weights = cell->packed + p->w_floats + (gate ? p->r_floats : 0);
-        packed_product(cell, weights, h, out, rows, p->hidden);
+        packed_product(cell, weights, h, b, out, rows, p->hidden);
     } else {
-        product(cell->r + (gate ? 2 * p->hidden * p->hidden : 0), h, out, rows, p->hidden);
+        product(cell->r + (gate ? 2 * p->hidden * p->hidden : 0), h, b, out, rows, p->hidden);
     }
 }
 
+/* What a gate sees of the cell. */
+static void look(const struct cell *cell, float *gate, int64_t which)
+{
+    const int64_t h = cell->p->hidden;
+    for (int64_t k = 0; k < h && cell->peep != NULL; k++) {
+        gate[k] += cell->peep[which * h + k] * cell->c[k];
+    }
+}
+
+/* Gates lie as i o f c, weights of peepholes as i o f. */
 static void lstm_step(struct cell *cell)
 {
     const int64_t h = cell->p->hidden;
-    const float *g = cell->xg, *peep = cell->peep;
+    float *i = cell->xg, *o = i + h, *f = o + h, *made = f + h, *c = cell->c;
+    look(cell, i, 0);
+    activate(cell, 0, i, h);
+    look(cell, f, 2);
+    activate(cell, 0, f, h);
+    activate(cell, 1, made, h);
     for (int64_t k = 0; k < h; k++) {
-        float before = cell->c[k];
-        float i = activate(cell, 0, g[k] + (peep != NULL ? peep[k] * before : 0));
-        float f =
-            cell->p->input_forget
-                ? 1 - i
-                : activate(cell, 0, g[2 * h + k] + (peep != NULL ? peep[2 * h + k] * before : 0));
-        float c = f * before + i * activate(cell, 1, g[3 * h + k]);
-        float o = activate(cell, 0, g[h + k] + (peep != NULL ? peep[h + k] * c : 0));
-        cell->c[k] = c;
-        cell->h[k] = o * activate(cell, 2, c);
+        float keep = cell->p->input_forget ? 1 - i[k] : f[k];
+        c[k] = keep * c[k] + i[k] * made[k];
+    }
+    look(cell, o, 1);
+    activate(cell, 0, o, h);
+    memcpy(cell->h, c, (size_t)h * sizeof *c);
+    activate(cell, 2, cell->h, h);
+    for (int64_t k = 0; k < h; k++) {
+        cell->h[k] *= o[k];
     }
 }
 
@@ -245,27 +265,25 @@ static void lstm_step(struct cell *cell)
 static void gru_step(struct cell *cell)
 {
     const int64_t h = cell->p->hidden;
-    const float *bias = cell->b != NULL ? cell->b + 5 * h : NULL; /* Rb of gate h */
-    float *z = cell->xg, *r = cell->xg + h, *n = cell->xg + 2 * h;
+    float *z = cell->xg, *r = z + h, *n = r + h, *of_h = cell->hg + 2 * h;
     for (int64_t k = 0; k < 2 * h; k++) {
-        cell->xg[k] = activate(cell, 0, cell->xg[k] + cell->hg[k]);
+        z[k] += cell->hg[k];
     }
-    if (cell->p->linear_before_reset) {
-        for (int64_t k = 0; k < h; k++) {
-            n[k] += r[k] * cell->hg[2 * h + k];
-        }
-    } else {
+    activate(cell, 0, z, 2 * h);
+    if (!cell->p->linear_before_reset) {
         float *reset = cell->hg; /* z and r parts are used up */
         for (int64_t k = 0; k < h; k++) {
             reset[k] = r[k] * cell->h[k];
         }
         part_of_h(cell, reset, true, cell->work);
-        for (int64_t k = 0; k < h; k++) {
-            n[k] += cell->work[k] + (bias != NULL ? bias[k] : 0);
-        }
+        of_h = cell->work;
     }
     for (int64_t k = 0; k < h; k++) {
-        cell->h[k] = (1 - z[k]) * activate(cell, 1, n[k]) + z[k] * cell->h[k];
+        n[k] += cell->p->linear_before_reset ? r[k] * of_h[k] : of_h[k];
+    }
+    activate(cell, 1, n, h);
+    for (int64_t k = 0; k < h; k++) {
+        cell->h[k] = (1 - z[k]) * n[k] + z[k] * cell->h[k];
     }
 }
 
@@ -274,10 +292,6 @@ static void step(struct cell *cell)
     const struct ledge_rnn *p = cell->p;
     const int64_t all = gates_of(p->kind) * p->hidden;
     part_of_h(cell, cell->h, false, cell->hg);
-    for (int64_t k = 0; k < all && cell->b != NULL; k++) {
-        cell->xg[k] += cell->b[k];
-        cell->hg[k] += cell->b[all + k];
-    }
     if (p->kind == LEDGE_GRU) {
         gru_step(cell);
         return;
@@ -289,9 +303,8 @@ static void step(struct cell *cell)
         lstm_step(cell);
         return;
     }
-    for (int64_t k = 0; k < p->hidden; k++) {
-        cell->h[k] = activate(cell, 0, cell->xg[k]);
-    }
+    memcpy(cell->h, cell->xg, (size_t)p->hidden * sizeof *cell->h);
+    activate(cell, 0, cell->h, p->hidden);
 }
 
 static const float *floats(const struct ledge_kernel_call *call, int32_t i)

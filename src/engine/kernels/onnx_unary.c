@@ -248,18 +248,27 @@ bool ledge_unary_find(const char *op, enum ledge_dtype in, struct ledge_unary_en
 
 /* -- the walk -- */
 
-static void span_f32(const struct ledge_unary *p, const float *in, float *out, int64_t n)
+static void span_f32(chunk_fn fn, const float *p, const float *in, float *out, int64_t n)
 {
-    chunk_fn fn = rows[p->op].f32;
     for (; n >= CHUNK; n -= CHUNK, in += CHUNK, out += CHUNK) {
-        fn(in, out, p->p[0], p->p[1]);
+        fn(in, out, p[0], p[1]);
     }
     if (n > 0) {
         float last[CHUNK] = {0};
         memcpy(last, in, (size_t)n * sizeof *in);
-        fn(last, last, p->p[0], p->p[1]);
+        fn(last, last, p[0], p[1]);
         memcpy(out, last, (size_t)n * sizeof *out);
     }
+}
+
+void ledge_sigmoid_floats(float *x, int64_t n)
+{
+    span_f32(Sigmoid_f32, (const float[2]){0}, x, x, n);
+}
+
+void ledge_tanh_floats(float *x, int64_t n)
+{
+    span_f32(Tanh_f32, (const float[2]){0}, x, x, n);
 }
 
 LEDGE_COLD static void span_other(const struct ledge_unary *p, const struct ledge_view *in,
@@ -288,7 +297,8 @@ static void span(const struct ledge_kernel_call *call, int64_t at, int64_t n)
 {
     const struct ledge_view *in = call->in[0], *out = call->out[0];
     if (in->dtype == LEDGE_F32 && out->dtype == LEDGE_F32) {
-        span_f32(call->params, (const float *)in->data + at, (float *)out->data + at, n);
+        const struct ledge_unary *p = call->params;
+        span_f32(rows[p->op].f32, p->p, (const float *)in->data + at, (float *)out->data + at, n);
     } else {
         span_other(call->params, in, out, at, n);
     }
