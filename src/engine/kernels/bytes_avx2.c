@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bytes_avx2.c -- products of bytes for AVX2, exact: two vpmaddubsw are added as i16 where
- * packing has proved that four products fit; what it had to cut off the weights for that is added
- * from sparse lists (struct ledge_bytes_i8).
+ * packing has proved that four products fit (struct ledge_bytes_i8).
  *
- * Lists are worked off with pixels in the lanes: the same two weights serve 32 pixels, on
- * activations turned so that pixels are neighbours. Threads: none. Memory: the caller's. */
+ * Pixels are in the lanes: one channel's weights for two units serve up to 64 pixels, so each
+ * channel may pair its units as its weights want it. Activations are turned for that once for all
+ * channels; bytes of 16 channels are turned back. Threads: none. Memory: the caller's. */
 #if defined(__x86_64__)
 #include <immintrin.h>
 #include <string.h>
@@ -12,7 +12,13 @@
 #include "engine/kernels/i8.h"
 #include "engine/kernels/loop_words.h"
 
-enum { LANES = 8, ROWS = 4, BLOCK = 32 };
+/* GROUP: vectors of 8 pixels whose bytes fill a vector. */
+enum { LANES = 8, GROUP = 4, MOST = LEDGE_STEP_PIXELS / LANES, CHANNELS = 2 * LANES, AHEAD = 1024 };
+
+/* Sums of a block of pixels by position, in the order of its lanes: first_pixel(). */
+struct sums {
+    _Alignas(32) int32_t of[CHANNELS][LEDGE_STEP_PIXELS];
+};
 
 INLINE __m256i load(const void *p)
 {
@@ -31,242 +37,307 @@ INLINE __m256i spread(const void *p)
     return _mm256_set1_epi32(x);
 }
 
-/* 8 x 8 numbers of 32 bits: row i's element j to row j's element i. */
-INLINE void turn_8(__m256i *r)
+static int32_t smaller(int64_t a, int64_t b)
 {
-    __m256i pair[8], four[8];
+    return (int32_t)(a < b ? a : b);
+}
+
+/* What packs within 128 bits wants the first half of a group's pixels in the low halves of its
+ * vectors: low half of vector v of a group of n are pixels 4v .. 4v + 3 of it, high half 4n more.
+ */
+INLINE void two_rows(__m256i *r)
+{
+    __m256i pair[4];
     UNROLL
-    for (int i = 0; i < 8; i += 2) {
+    for (int i = 0; i < 4; i += 2) {
         pair[i] = _mm256_unpacklo_epi32(r[i], r[i + 1]);
         pair[i + 1] = _mm256_unpackhi_epi32(r[i], r[i + 1]);
     }
-    UNROLL
-    for (int i = 0; i < 8; i += 4) {
-        four[i] = _mm256_unpacklo_epi64(pair[i], pair[i + 2]);
-        four[i + 1] = _mm256_unpackhi_epi64(pair[i], pair[i + 2]);
-        four[i + 2] = _mm256_unpacklo_epi64(pair[i + 1], pair[i + 3]);
-        four[i + 3] = _mm256_unpackhi_epi64(pair[i + 1], pair[i + 3]);
-    }
-    UNROLL
-    for (int i = 0; i < 4; i++) {
-        r[i] = _mm256_permute2x128_si256(four[i], four[i + 4], 0x20);
-        r[i + 4] = _mm256_permute2x128_si256(four[i], four[i + 4], 0x31);
-    }
+    r[0] = _mm256_unpacklo_epi64(pair[0], pair[2]);
+    r[1] = _mm256_unpackhi_epi64(pair[0], pair[2]);
+    r[2] = _mm256_unpacklo_epi64(pair[1], pair[3]);
+    r[3] = _mm256_unpackhi_epi64(pair[1], pair[3]);
 }
 
-/* A unit of 32 rows, 8 in a vector: four vectors of one byte of each. */
-INLINE void part_bytes(const __m256i *from, uint8_t *to)
+INLINE __m128i load_half(const void *p)
 {
-    const __m256i order = _mm256_broadcastsi128_si256(
-        _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
-    __m256i x[4];
-    UNROLL
-    for (int i = 0; i < 4; i++) {
-        x[i] = _mm256_shuffle_epi8(from[i * LANES], order);
-    }
-    __m256i a = _mm256_unpacklo_epi32(x[0], x[1]), b = _mm256_unpacklo_epi32(x[2], x[3]);
-    __m256i c = _mm256_unpackhi_epi32(x[0], x[1]), d = _mm256_unpackhi_epi32(x[2], x[3]);
-    store(to, _mm256_unpacklo_epi64(a, b));
-    store(to + BLOCK, _mm256_unpackhi_epi64(a, b));
-    store(to + 2 * BLOCK, _mm256_unpacklo_epi64(c, d));
-    store(to + 3 * BLOCK, _mm256_unpackhi_epi64(c, d));
+    return _mm_loadu_si128(p);
 }
 
-/* Eight units of 32 rows. What works within 128 bits wants rows 4j .. 4j + 3 and 16 + 4j .. of them
- * together. */
-INLINE void turn_units(const uint8_t *const *x, int64_t u, uint8_t *to)
+/* All units of a tap of 8 pixels, step bytes apart. */
+INLINE void turn_tap(const uint8_t *const *x, int64_t units, uint8_t *to, int64_t step)
 {
-    __m256i r[4][LANES];
-    for (int j = 0; j < 4; j++) {
+    for (int64_t done = 0; done < units; done += 4) {
+        int64_t u = done + 4 <= units ? done : units - 4; /* the last may have been done in part */
+        __m256i r[4];
         UNROLL
-        for (int i = 0; i < LANES; i++) {
-            r[j][i] = load(x[4 * j + i % 4 + i / 4 * 16] + 4 * u);
+        for (int i = 0; i < 4; i++) {
+            __m256i low = _mm256_castsi128_si256(load_half(x[i] + 4 * u));
+            r[i] = _mm256_inserti128_si256(low, load_half(x[i + 4] + 4 * u), 1);
         }
-        turn_8(r[j]);
-    }
-    for (int i = 0; i < LANES; i++) {
-        part_bytes(&r[0][i], to + 4 * (u + i) * BLOCK);
+        two_rows(r);
+        UNROLL
+        for (int i = 0; i < 4; i++) {
+            store(to + (u + i) * step, r[i]);
+        }
     }
 }
 
 /* Rows that are not there are the last one again. */
 void ledge_turn_avx2(const struct ledge_bytes_i8 *b, uint8_t *turned)
 {
-    for (int64_t at = 0; at < b->rows; at += BLOCK) {
-        for (int64_t tap = 0; tap < b->taps; tap++) {
-            const uint8_t *x[BLOCK];
-            for (int64_t i = 0; i < BLOCK; i++) {
-                int64_t row = at + i < b->rows ? at + i : b->rows - 1;
-                x[i] = b->x[row * b->taps + tap];
-            }
-            uint8_t *to = turned + (at * b->taps + tap * BLOCK) * b->units * 4;
-            for (int64_t u = 0; u < b->units; u += LANES) {
-                /* the last eight may have been done in part */
-                turn_units(x, u + LANES <= b->units ? u : b->units - LANES, to);
+    const int64_t pixels = (int64_t)b->block * LANES, unit = pixels * 4;
+    for (int64_t at = 0; at < b->rows; at += pixels, turned += b->parts * b->part_units * unit) {
+        const int32_t vectors = smaller((b->rows - at + LANES - 1) / LANES, b->block);
+        for (int32_t v = 0; v < vectors; v++) {
+            const int32_t first = v / GROUP * GROUP, group = smaller(vectors - first, GROUP);
+            for (int64_t tap = 0; tap < b->taps; tap++) {
+                const uint8_t *x[LANES];
+                for (int32_t i = 0; i < LANES; i++) {
+                    int64_t row = at + first * LANES + 4 * (v - first + i / 4 * group) + i % 4;
+                    row = row < b->rows ? row : b->rows - 1;
+                    x[i] = b->x[row * b->taps + tap];
+                }
+                turn_tap(x, b->units, turned + tap * b->units * unit + v * 32, unit);
             }
         }
     }
     _mm256_zeroupper();
 }
 
-/* A list's products with 32 rows of `turned`, as i16: 0 .. 7 and 16 .. 23, the others. */
-INLINE void list_of(const uint8_t *turned, const struct ledge_rest_i8 *rest, __m256i *sums)
-{
-    UNROLL
-    for (int i = 0; i < LEDGE_REST_I8; i += 2) {
-        __m256i x = load(turned + (int64_t)rest->k[i] * BLOCK);
-        __m256i y = load(turned + (int64_t)rest->k[i + 1] * BLOCK);
-        __m256i w = spread(&rest->w[i / 2]);
-        __m256i low = _mm256_maddubs_epi16(_mm256_unpacklo_epi8(x, y), w);
-        __m256i high = _mm256_maddubs_epi16(_mm256_unpackhi_epi8(x, y), w);
-        sums[0] = i == 0 ? low : _mm256_add_epi16(sums[0], low);
-        sums[1] = i == 0 ? high : _mm256_add_epi16(sums[1], high);
-    }
-}
-
-/* Whatever a file says: are all lists of a panel there, and all elements in them? */
+/* Whatever a file says: are all steps of a panel there? */
 static bool are_there(const struct ledge_bytes_i8 *b)
 {
-    const uint32_t *starts = b->starts;
-    const int64_t k = 4 * b->taps * b->units;
-    for (int32_t i = 0; i < b->vectors * LANES; i++) {
-        if (starts[i] > starts[i + 1] || starts[i + 1] > b->lists) {
-            return false;
-        }
+    const int64_t n = b->vectors * LANES * b->parts;
+    bool there = b->starts[n] <= b->room;
+    for (int64_t i = 0; i < n; i++) {
+        there = there && b->starts[i] <= b->starts[i + 1];
     }
-    __m128i most = _mm_setzero_si128();
-    for (uint32_t g = starts[0]; g < starts[b->vectors * LANES]; g++) {
-        most = _mm_max_epu16(most, _mm_loadu_si128((const __m128i *)(const void *)b->rest[g].k));
-    }
-    most = _mm_subs_epu16(most, _mm_set1_epi16((int16_t)(k - 1)));
-    return _mm_testz_si128(most, _mm_setr_epi32(-1, -1, -1, 0)) != 0;
+    return there;
 }
 
-INLINE void add_lists(const __m256i *left, const __m256i *right, __m256i *acc)
+/* One part of all sums of a panel for so many vectors of pixels: x is what their units are. The
+ * mask keeps steps within what is turned. */
+INLINE void part_of(const struct ledge_bytes_i8 *b, int64_t part, const uint8_t *x,
+                    struct sums *sums, const int vectors)
 {
     const __m256i ones = _mm256_set1_epi16(1);
-    UNROLL
-    for (int i = 0; i < 2; i++) {
-        __m256i low = _mm256_unpacklo_epi16(left[i], right[i]);
-        __m256i high = _mm256_unpackhi_epi16(left[i], right[i]);
-        acc[2 * i] = _mm256_add_epi32(acc[2 * i], _mm256_madd_epi16(low, ones));
-        acc[2 * i + 1] = _mm256_add_epi32(acc[2 * i + 1], _mm256_madd_epi16(high, ones));
-    }
-}
-
-/* What a channel's sums over 32 rows begin with, whose elements are `turned`. acc[v] are rows 4v ..
- * 4v + 3 and 16 + 4v .. of them. */
-INLINE void rest_of(const struct ledge_rest_i8 *rest, uint32_t count, int32_t offset,
-                    const uint8_t *turned, __m256i *acc)
-{
-    __m256i left[2], right[2];
-    UNROLL
-    for (int v = 0; v < 4; v++) {
-        acc[v] = _mm256_set1_epi32(offset);
-    }
-    for (uint32_t g = 0; g + 1 < count; g += 2, rest += 2) {
-        list_of(turned, rest, left);
-        list_of(turned, rest + 1, right);
-        add_lists(left, right, acc);
-    }
-    if (count % 2 != 0) {
-        list_of(turned, rest, left);
-        right[0] = right[1] = _mm256_setzero_si256();
-        add_lists(left, right, acc);
-    }
-}
-
-static void begin_rows(const struct ledge_bytes_i8 *params, int64_t at, bool lists)
-{
-    const struct ledge_bytes_i8 own = *params, *const b = &own; /* what is stored might be it */
-    const uint8_t *turned = b->turned + at * 4 * b->taps * b->units;
-    for (int64_t vector = 0; vector < b->vectors; vector++) {
-        __m256i channels[4][LANES];
-        for (int c = 0; c < LANES; c++) {
-            __m256i acc[4];
-            const uint32_t *start = b->starts + vector * LANES + c;
-            const uint32_t count = lists ? start[1] - start[0] : 0;
-            rest_of(lists ? b->rest + start[0] : b->rest, count, b->offset[vector * LANES + c],
-                    turned, acc);
+    const uint32_t mask = ledge_bytes_mask(b->block, b->part_units) * 0x10001U;
+    const struct ledge_step_i8 *steps = b->steps;
+    const uint32_t *start = b->starts + part * b->vectors * LANES;
+    const int32_t *offset = b->offset, *const end = offset + b->vectors * LANES;
+    int32_t *to = sums->of[0];
+    for (; offset < end; offset++, start++, to += LEDGE_STEP_PIXELS) {
+        const struct ledge_step_i8 *s = steps + start[0], *const stop = steps + start[1];
+        __m256i acc[MOST];
+        UNROLL
+        for (int v = 0; v < vectors; v++) {
+            acc[v] = part == 0 ? spread(offset) : load(to + v * LANES);
+        }
+        for (; s < stop; s++) {
+            uint32_t at;
+            memcpy(&at, s->at, sizeof at);
+            at &= mask;
+            __builtin_prefetch((const char *)s + AHEAD);
+            const uint8_t *left = x + 8 * (size_t)(at & 0xffff),
+                          *right = x + 8 * (size_t)(at >> 16);
+            const __m256i w = spread(&s->w[0]), z = spread(&s->w[1]);
             UNROLL
-            for (int v = 0; v < 4; v++) {
-                channels[v][c] = acc[v];
+            for (int v = 0; v < vectors; v++) {
+                __m256i sum = _mm256_add_epi16(_mm256_maddubs_epi16(load(left + 32 * v), w),
+                                               _mm256_maddubs_epi16(load(right + 32 * v), z));
+                acc[v] = _mm256_add_epi32(acc[v], _mm256_madd_epi16(sum, ones));
             }
         }
-        for (int v = 0; v < 4; v++) {
-            turn_8(channels[v]);
+        UNROLL
+        for (int v = 0; v < vectors; v++) {
+            store(to + v * LANES, acc[v]);
+        }
+    }
+}
+
+typedef void (*part_fn)(const struct ledge_bytes_i8 *b, int64_t part, const uint8_t *x,
+                        struct sums *sums);
+
+#define PART(vectors)                                                                              \
+    static void part_##vectors(const struct ledge_bytes_i8 *b, int64_t part, const uint8_t *x,     \
+                               struct sums *sums)                                                  \
+    {                                                                                              \
+        part_of(b, part, x, sums, vectors);                                                        \
+    }
+
+/* 3 and 5 vectors are taken as one more. */
+PART(1)
+PART(2)
+PART(4)
+PART(6)
+PART(7)
+PART(8)
+
+/* 8 x 8 numbers of 32 bits: row i's element j to row j's element i. */
+INLINE void turn_8(__m256i *r)
+{
+    two_rows(r);
+    two_rows(r + 4);
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        __m256i low = r[i];
+        r[i] = _mm256_permute2x128_si256(low, r[i + 4], 0x20);
+        r[i + 4] = _mm256_permute2x128_si256(low, r[i + 4], 0x31);
+    }
+}
+
+/* Sums of a group of pixels as they are, the first one of them row number `row`. */
+static void give_sums(const struct ledge_bytes_i8 *b, const int32_t *sums, int32_t group,
+                      int64_t row)
+{
+    for (int32_t vector = 0; vector < b->vectors; vector++) {
+        for (int32_t v = 0; v < group; v++) {
+            __m256i r[LANES];
             UNROLL
             for (int i = 0; i < LANES; i++) {
-                int64_t row = at + 4 * v + i % 4 + i / 4 * 16;
-                store(b->sums + (row * b->vectors + vector) * LANES, channels[v][i]);
+                r[i] = load(sums + (vector * LANES + i) * LEDGE_STEP_PIXELS + v * LANES);
             }
-        }
-    }
-}
-
-INLINE void tile(const struct ledge_bytes_i8 *b, int64_t at, const int vectors, const int rows)
-{
-    __m256i acc[ROWS][2];
-    const __m256i ones = _mm256_set1_epi16(1);
-    const uint32_t *w = b->w;
-    const int64_t bytes = 4 * b->units;
-    int32_t *sums = b->sums + at * vectors * LANES;
-    UNROLL
-    for (int i = 0; i < rows * vectors; i++) {
-        acc[i / vectors][i % vectors] = load(sums + i * LANES);
-    }
-    for (int64_t tap = 0; tap < b->taps; tap++) {
-        const uint8_t *x[ROWS];
-        UNROLL
-        for (int r = 0; r < rows; r++) {
-            x[r] = b->x[(at + r) * b->taps + tap] + bytes;
-        }
-        for (int64_t k = -bytes; k < 0; k += 8, w += 2 * vectors * LANES) {
+            turn_8(r);
             UNROLL
-            for (int r = 0; r < rows; r++) {
-                __m256i left = spread(x[r] + k), right = spread(x[r] + k + 4);
-                UNROLL
-                for (int v = 0; v < vectors; v++) {
-                    __m256i sum = _mm256_add_epi16(
-                        _mm256_maddubs_epi16(left, load(w + v * LANES)),
-                        _mm256_maddubs_epi16(right, load(w + (vectors + v) * LANES)));
-                    acc[r][v] = _mm256_add_epi32(acc[r][v], _mm256_madd_epi16(sum, ones));
-                }
+            for (int i = 0; i < LANES; i++) {
+                int64_t at = row + 4 * (v + i / 4 * group) + i % 4;
+                store(b->sums + (at * b->vectors + vector) * LANES, r[i]);
             }
         }
     }
+}
+
+/* How sums become bytes: i8_finish.tmpl.h in this order of lanes. */
+struct way {
+    __m256 high;
+    __m256i zero, low, most, flip;
+};
+
+/* A position's sums of a group of pixels. */
+INLINE __m256i bytes_of(const struct way *way, const int32_t *sums, int32_t group,
+                        const float *scale, const bool plain)
+{
+    const __m256 by = _mm256_broadcast_ss(scale);
+    __m256i whole[GROUP];
     UNROLL
-    for (int i = 0; i < rows * vectors; i++) {
-        store(sums + i * LANES, acc[i / vectors][i % vectors]);
+    for (int v = 0; v < GROUP; v++) {
+        __m256i sum = load(sums + (v < group ? v : 0) * LANES);
+        __m256 x = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), by);
+        whole[v] = _mm256_cvtps_epi32(plain ? x : _mm256_min_ps(way->high, x));
+    }
+    __m256i first = _mm256_packs_epi32(whole[0], whole[1]);
+    __m256i second = _mm256_packs_epi32(whole[2], whole[3]);
+    if (plain) {
+        return _mm256_packus_epi16(first, second);
+    }
+    first = _mm256_adds_epi16(first, way->zero);
+    second = _mm256_adds_epi16(second, way->zero);
+    __m256i bytes = _mm256_max_epu8(_mm256_packus_epi16(first, second), way->low);
+    return _mm256_xor_si256(_mm256_min_epu8(bytes, way->most), way->flip);
+}
+
+INLINE void store_some(uint8_t *y, int32_t n, __m128i bytes)
+{
+    if (n == 16) {
+        _mm_storeu_si128((__m128i *)(void *)y, bytes);
+    } else if (n == 8) {
+        _mm_storel_epi64((__m128i *)(void *)y, bytes);
+    } else {
+        uint8_t some[16];
+        _mm_storeu_si128((__m128i *)(void *)some, bytes);
+        memcpy(y, some, (size_t)n);
     }
 }
 
-typedef void (*tile_fn)(const struct ledge_bytes_i8 *b, int64_t at);
-
-#define TILE(vectors, rows)                                                                        \
-    static void tile_##vectors##_##rows(const struct ledge_bytes_i8 *b, int64_t at)                \
-    {                                                                                              \
-        tile(b, at, vectors, rows);                                                                \
+/* Sums of a group of pixels as bytes of their channels, the first one of them row number `row`.
+ * whole: all of the group are there, and 16 channels. */
+INLINE void give_bytes(const struct ledge_bytes_i8 *b, const int32_t *sums, int32_t group,
+                       int64_t row, const bool plain, const bool whole)
+{
+    const struct ledge_epilogue_i8 *e = b->finish->epilogue;
+    const struct way way = {_mm256_set1_ps((float)(e->high - e->zero)),
+                            _mm256_set1_epi16((int16_t)e->zero), _mm256_set1_epi8((char)e->low),
+                            _mm256_set1_epi8((char)e->high), _mm256_set1_epi8((char)e->flip)};
+    const float *scale = e->scale + b->finish->at;
+    const int32_t n = whole ? 16 : b->finish->n;
+    const int64_t ldy = b->finish->ldy;
+    uint8_t *y = b->finish->y + row * ldy;
+    const int64_t left = whole ? LEDGE_STEP_PIXELS : b->rows - row;
+    const int64_t half = 4 * group * ldy;
+    const bool wide = whole || b->vectors > 1;
+    __m256i quads[GROUP][4]; /* by four pixels of each half, by four channels */
+    for (int32_t q = 0; q < 4; q++) {
+        const int32_t p = q % 2 * (wide ? LANES : 4) + q / 2 * (wide ? 4 : 0);
+        __m256i bytes[4]; /* of ledge_i8_channel_at() */
+        UNROLL
+        for (int32_t i = 0; i < 4; i++) {
+            bytes[i] =
+                bytes_of(&way, sums + (p + i) * LEDGE_STEP_PIXELS, group, scale + p + i, plain);
+        }
+        __m256i a = _mm256_unpacklo_epi8(bytes[0], bytes[1]);
+        __m256i z = _mm256_unpacklo_epi8(bytes[2], bytes[3]);
+        quads[0][q] = _mm256_unpacklo_epi16(a, z);
+        quads[1][q] = _mm256_unpackhi_epi16(a, z);
+        a = _mm256_unpackhi_epi8(bytes[0], bytes[1]);
+        z = _mm256_unpackhi_epi8(bytes[2], bytes[3]);
+        quads[2][q] = _mm256_unpacklo_epi16(a, z);
+        quads[3][q] = _mm256_unpackhi_epi16(a, z);
     }
+    for (int32_t j = 0; j < group; j++) {
+        two_rows(quads[j]);
+        for (int32_t i = 0; i < 4; i++, y += ldy) {
+            if (4 * j + i < left) {
+                store_some(y, n, _mm256_castsi256_si128(quads[j][i]));
+            }
+            if (4 * (j + group) + i < left) {
+                store_some(y + half, n, _mm256_extracti128_si256(quads[j][i], 1));
+            }
+        }
+    }
+}
 
-TILE(1, 1)
-TILE(1, 4)
-TILE(2, 1)
-TILE(2, 4)
+static void give_plain(const struct ledge_bytes_i8 *b, const int32_t *sums, int32_t group,
+                       int64_t row)
+{
+    if (group == GROUP && b->finish->n == 16 && b->rows - row >= GROUP * LANES) {
+        give_bytes(b, sums, GROUP, row, true, true);
+    } else {
+        give_bytes(b, sums, group, row, true, false);
+    }
+}
+
+static void give_clamped(const struct ledge_bytes_i8 *b, const int32_t *sums, int32_t group,
+                         int64_t row)
+{
+    give_bytes(b, sums, group, row, false, false);
+}
 
 void ledge_bytes_avx2(const struct ledge_bytes_i8 *b)
 {
-    static const tile_fn tiles[2][2] = {{tile_1_1, tile_1_4}, {tile_2_1, tile_2_4}};
-    const bool lists = are_there(b);
-    int64_t at = 0;
-    for (; at < b->rows; at += BLOCK) {
-        begin_rows(b, at, lists);
+    static const part_fn parts[MOST] = {part_1, part_2, part_4, part_4,
+                                        part_6, part_6, part_7, part_8};
+    const struct ledge_epilogue_i8 *e = b->finish != NULL ? b->finish->epilogue : NULL;
+    void (*const give)(const struct ledge_bytes_i8 *, const int32_t *, int32_t, int64_t) =
+        e == NULL                    ? give_sums
+        : ledge_epilogue_is_plain(e) ? give_plain
+                                     : give_clamped;
+    const int64_t pixels = (int64_t)b->block * LANES;
+    const uint8_t *x = b->turned;
+    const int64_t parts_there = are_there(b) ? b->parts : 0;
+    struct sums sums;
+    if (parts_there == 0) {
+        memset(&sums, 0, sizeof sums);
     }
-    for (at = 0; at + ROWS <= b->rows; at += ROWS) {
-        tiles[b->vectors - 1][1](b, at);
-    }
-    for (; at < b->rows; at++) {
-        tiles[b->vectors - 1][0](b, at);
+    for (int64_t at = 0; at < b->rows; at += pixels) {
+        const int32_t vectors = smaller((b->rows - at + LANES - 1) / LANES, b->block);
+        for (int64_t part = 0; part < parts_there; part++) {
+            parts[vectors - 1](b, part, x + part * b->part_units * pixels * 4, &sums);
+        }
+        x += b->parts * b->part_units * pixels * 4;
+        for (int32_t v = 0; v < vectors; v += GROUP) {
+            give(b, sums.of[0] + v * LANES, smaller(vectors - v, GROUP), at + v * LANES);
+        }
     }
     _mm256_zeroupper();
 }

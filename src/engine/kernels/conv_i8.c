@@ -59,14 +59,21 @@ LEDGE_COLD bool ledge_conv_i8_is_fast(const struct ledge_geometry *g)
            ledge_volume(g->kernel) * per_group(g) < COUNT_LIMIT / 256;
 }
 
+/* Pixels that go together where bytes is the way. */
+static int64_t block_pixels(const struct ledge_conv_i8 *conv)
+{
+    return 8 * (int64_t)conv->block;
+}
+
 static int64_t turned_rows(const struct ledge_conv_i8 *conv)
 {
-    return ceil_div(conv->chunk, 32) * 32;
+    return ceil_div(conv->chunk, block_pixels(conv)) * block_pixels(conv);
 }
 
 static size_t turned_bytes(const struct ledge_conv_i8 *conv)
 {
-    return align((size_t)(turned_rows(conv) * conv->taps * conv->units * 4));
+    const size_t behind = 8 * (size_t)ledge_bytes_mask(conv->block, conv->part_units) + 256;
+    return align((size_t)(turned_rows(conv) * conv->parts * conv->part_units * 4) + behind);
 }
 
 static size_t summed_bytes(const struct ledge_conv_i8 *conv)
@@ -130,6 +137,20 @@ LEDGE_COLD static bool plan_patches(struct ledge_conv_i8 *conv)
     return true;
 }
 
+/* Pixels by blocks of like size, units by parts of like size; whole blocks in a chunk. */
+static void divide_blocks(struct ledge_conv_i8 *conv)
+{
+    const int64_t units = conv->taps * conv->units;
+    int64_t vectors = ceil_div(ledge_volume(conv->g.out), 8);
+    conv->block = (int32_t)ceil_div(vectors, ceil_div(vectors, LEDGE_STEP_PIXELS / 8));
+    conv->parts = ceil_div(units, LEDGE_PART_UNITS);
+    conv->part_units = ceil_div(units, conv->parts);
+    const int64_t pixels = block_pixels(conv);
+    int64_t most = conv->chunk / pixels * pixels, chunk = TURNED / units / pixels * pixels;
+    chunk = chunk < most ? chunk : most;
+    conv->chunk = chunk > pixels ? chunk : pixels;
+}
+
 /* Everything that follows from conv->group and conv->bytes. */
 static void lay_out(struct ledge_conv_i8 *conv)
 {
@@ -166,11 +187,8 @@ static void lay_out(struct ledge_conv_i8 *conv)
     conv->position = conv->vectors * isa->lanes;
     conv->group_units = (size_t)(conv->position * conv->taps * units);
     conv->chunk = chunk_of(conv->taps);
-    if (conv->bytes) { /* whole blocks of 32 */
-        int64_t most_pixels = conv->chunk / 32 * 32;
-        int64_t chunk = TURNED / (conv->taps * units) / 32 * 32;
-        chunk = chunk > 32 ? chunk : 32;
-        conv->chunk = chunk < most_pixels ? chunk : most_pixels;
+    if (conv->bytes) {
+        divide_blocks(conv);
     }
     conv->copy_bytes =
         conv->copy ? align((size_t)(conv->rows * conv->columns * conv->pixel_bytes)) : 0;
@@ -189,7 +207,7 @@ static bool may_be_bytes(const struct ledge_conv_i8 *conv)
     const struct ledge_geometry *g = &conv->g;
     int64_t k = ledge_volume(g->kernel) * g->in_channels;
     return conv->isa->bytes != NULL && conv->flip == 0 && !conv->planes && g->groups == 1 &&
-           g->in_channels % 8 == 0 && k >= 64 && k <= UINT16_MAX &&
+           g->in_channels % 4 == 0 && k >= 16 && k <= UINT16_MAX &&
            g->kernel[H] * g->kernel[W] <= 64 && ledge_volume(g->out) >= 16;
 }
 
@@ -199,8 +217,8 @@ void ledge_conv_i8_use_bytes(struct ledge_conv_i8 *conv)
     int64_t k = ledge_volume(conv->g.kernel) * conv->g.in_channels;
     conv->group = 4;
     conv->bytes = true;
-    conv->room = (uint32_t)(k / 24 + 3);
     lay_out(conv);
+    conv->room = conv->position * (k / 6 + 2);
     conv->worker_bytes = worker > conv->worker_bytes ? worker : conv->worker_bytes;
 }
 
@@ -223,17 +241,15 @@ LEDGE_COLD void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung r
     if (may_be_bytes(conv)) {
         struct ledge_conv_i8 other = *conv;
         ledge_conv_i8_use_bytes(&other);
-        conv->may_be_bytes = other.units >= 8 && other.units % 2 == 0;
+        conv->may_be_bytes = other.units >= 4;
     }
     size_t padding = padding_bytes(conv);
     size_t weights = conv->group_units * (size_t)conv->g.groups * sizeof(uint32_t);
     if (conv->may_be_bytes) {
         struct ledge_conv_i8 other = *conv;
         ledge_conv_i8_use_bytes(&other);
-        size_t end = other.group_units * sizeof(uint32_t) +
-                     (size_t)other.position *
-                         (sizeof(uint32_t) + other.room * sizeof(struct ledge_rest_i8)) +
-                     sizeof(uint32_t);
+        size_t end = (size_t)(other.position * other.parts + 1) * sizeof(uint32_t) +
+                     (size_t)other.room * sizeof(struct ledge_step_i8);
         weights = end > weights ? end : weights;
         padding = padding > padding_bytes(&other) ? padding : padding_bytes(&other);
         conv->worker_bytes = other.worker_bytes;
@@ -242,16 +258,16 @@ LEDGE_COLD void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung r
     conv->packed_bytes = conv->padding_at + align(padding);
 }
 
-/* Behind the weights: bytes take half the room of the words that the other way wants. */
-uint32_t *ledge_conv_i8_rest_starts(const struct ledge_conv_i8 *conv, const void *packed)
+uint32_t *ledge_conv_i8_starts(const struct ledge_conv_i8 *conv, const void *packed)
 {
-    return (uint32_t *)(void *)((char *)packed + conv->group_units * sizeof(uint32_t));
+    (void)conv;
+    return (uint32_t *)(void *)(uintptr_t)packed;
 }
 
-struct ledge_rest_i8 *ledge_conv_i8_rest(const struct ledge_conv_i8 *conv, const void *packed)
+struct ledge_step_i8 *ledge_conv_i8_steps(const struct ledge_conv_i8 *conv, const void *packed)
 {
-    return (struct ledge_rest_i8 *)(void *)(ledge_conv_i8_rest_starts(conv, packed) +
-                                            conv->position + 1);
+    return (struct ledge_step_i8 *)(void *)(ledge_conv_i8_starts(conv, packed) +
+                                            conv->position * conv->parts + 1);
 }
 
 int64_t ledge_conv_i8_positions(const struct ledge_conv_i8 *conv)
@@ -559,6 +575,13 @@ static void add_apart(const struct ledge_conv_i8 *conv, const struct ledge_finis
     }
 }
 
+static void look_up(const struct job *job, const struct ledge_finish_i8 *f)
+{
+    if (job->table != NULL) {
+        job->conv->isa->lookup(job->table, f->y, f->y, f->rows, f->n, f->ldy);
+    }
+}
+
 /* Sums become results; f tells of the rows that are there, the first one is pixel number `pixel`
  * of the picture. */
 static void finish_rows(const struct job *job, struct ledge_finish_i8 *f, int64_t pixel,
@@ -577,9 +600,7 @@ static void finish_rows(const struct job *job, struct ledge_finish_i8 *f, int64_
     } else {
         conv->isa->finish(f);
     }
-    if (job->table != NULL) {
-        conv->isa->lookup(job->table, f->y, f->y, f->rows, f->n, f->ldy);
-    }
+    look_up(job, f);
 }
 
 /* Where the ways of run_panel() keep what a chunk of pixels needs. */
@@ -611,8 +632,11 @@ static struct ledge_bytes_i8 bytes_of(const struct ledge_conv_i8 *conv, const st
                                    .taps = conv->taps,
                                    .units = conv->units,
                                    .rows = c->n,
+                                   .block = conv->block,
+                                   .parts = conv->parts,
+                                   .part_units = conv->part_units,
                                    .turned = c->turned,
-                                   .lists = conv->position * (int64_t)conv->room,
+                                   .room = conv->room,
                                    .sums = c->sums};
 }
 
@@ -622,14 +646,20 @@ static void run_bytes(const struct job *job, const struct chunk *c,
 {
     const struct ledge_conv_i8 *conv = job->conv;
     struct ledge_bytes_i8 bytes = bytes_of(conv, c);
-    bytes.w = rows->w;
     bytes.offset = rows->offset;
-    bytes.starts = ledge_conv_i8_rest_starts(conv, job->call->packed) + finish->at;
-    bytes.rest = ledge_conv_i8_rest(conv, job->call->packed);
+    bytes.starts = ledge_conv_i8_starts(conv, job->call->packed) + finish->at * conv->parts;
+    bytes.steps = ledge_conv_i8_steps(conv, job->call->packed);
     bytes.vectors = rows->vectors;
-    conv->isa->bytes(&bytes);
     finish->sums = c->sums;
     finish->rows = (int32_t)c->n;
+    if (!conv->single && job->addend == NULL && conv->epilogue.scale != NULL) {
+        bytes.finish = finish;
+        finish->y = job->y + (c->at - job->first) * finish->ldy + finish->at;
+        conv->isa->bytes(&bytes);
+        look_up(job, finish);
+        return;
+    }
+    conv->isa->bytes(&bytes);
     finish_rows(job, finish, c->at, finish->at);
 }
 
@@ -761,7 +791,7 @@ static void divide(struct job *job)
         return;
     }
     if (weights <= ledge_volume(g->in) * g->in_channels || conv->panels * g->groups < wanted / 2) {
-        int64_t step = conv->bytes ? 32 : CHUNK_STEP;
+        int64_t step = conv->bytes ? block_pixels(conv) : CHUNK_STEP;
         int64_t chunk = ceil_div(3 * job->pixels, wanted * step) * step;
         job->chunk = chunk < job->chunk ? chunk : job->chunk;
     }

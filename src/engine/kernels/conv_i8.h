@@ -73,7 +73,9 @@ struct ledge_conv_i8 {
     int64_t chunk;                     /* output pixels that share a table of pointers */
     size_t group_units;                /* of packed weights */
     size_t padding_at, packed_bytes;   /* behind them stands one pixel of padding */
-    uint32_t room;                     /* lists for each position, where bytes is the way */
+    /* where bytes is the way: see struct ledge_bytes_i8; room for so many steps */
+    int32_t block;
+    int64_t parts, part_units, room;
     size_t copy_bytes, worker_bytes;
 };
 
@@ -104,11 +106,11 @@ bool ledge_conv_i8_pack(const struct ledge_conv_i8 *conv, const struct ledge_wei
 /* Takes the way that packing chose; only where it may_be_bytes. */
 void ledge_conv_i8_use_bytes(struct ledge_conv_i8 *conv);
 
-/* For packing: the first vector of a panel of a group; where bytes is the way, the lists of what
- * was cut off the weights. */
+/* For packing: the first vector of a panel of a group; where bytes is the way, what stands in the
+ * place of weights. */
 int64_t ledge_conv_i8_panel_at(const struct ledge_conv_i8 *conv, int64_t panel);
-uint32_t *ledge_conv_i8_rest_starts(const struct ledge_conv_i8 *conv, const void *packed);
-struct ledge_rest_i8 *ledge_conv_i8_rest(const struct ledge_conv_i8 *conv, const void *packed);
+uint32_t *ledge_conv_i8_starts(const struct ledge_conv_i8 *conv, const void *packed);
+struct ledge_step_i8 *ledge_conv_i8_steps(const struct ledge_conv_i8 *conv, const void *packed);
 
 enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call);
 

@@ -250,129 +250,198 @@ static void fill_pixel(const struct ledge_conv_i8 *conv, uint8_t *pixel)
 /* What may be added up in one i16: 255 times it fits. */
 enum { FITS = 128 };
 
-/* The rest of one channel, in the making. */
-struct rest {
-    struct ledge_rest_i8 *to;
-    uint32_t count, room;
+/* Four weights of one unit. */
+struct unit {
+    uint32_t w;
+    uint16_t at;   /* in its part */
+    uint8_t most;  /* of the sums: */
+    uint64_t sums; /* 16 bits each: positive and negative ones of the first two, of the last two */
 };
 
-/* A place for one more weight in a list, if its sum allows; -1: none. */
-static int32_t place_in(const struct ledge_rest_i8 *rest, int32_t w)
+/* Units of a part: as they are, and what was cut off them. */
+struct units {
+    struct unit of[2 * LEDGE_PART_UNITS];
+    int32_t n;
+};
+
+static uint64_t sums_of(uint32_t w)
 {
-    int32_t place = -1, sum = w < 0 ? -w : w;
-    for (int32_t i = LEDGE_REST_I8 - 1; i >= 0; i--) {
-        int32_t other = (int8_t)(uint8_t)(rest->w[i / 2] >> (8 * (i % 2)));
-        place = other == 0 ? i : place;
-        if ((other < 0) == (w < 0)) {
-            sum += other < 0 ? -other : other;
+    uint64_t sums = 0;
+    for (int32_t i = 0; i < 4; i++) {
+        const int32_t x = (int8_t)(uint8_t)(w >> (8 * i));
+        sums += (uint64_t)(x < 0 ? -x : x) << (i / 2 * 32 + (x < 0 ? 16 : 0));
+    }
+    return sums;
+}
+
+static bool fit(uint64_t sums)
+{
+    return ((sums + (uint64_t)(0x7fff - FITS) * 0x0001000100010001) & 0x8000800080008000) == 0;
+}
+
+static void add_unit(struct units *units, uint32_t w, int64_t at)
+{
+    struct unit unit = {.w = w, .at = (uint16_t)at, .sums = sums_of(w)};
+    for (int32_t i = 0; i < 4; i++) {
+        uint8_t sum = (uint8_t)(unit.sums >> (16 * i));
+        unit.most = sum > unit.most ? sum : unit.most;
+    }
+    if (w != 0) {
+        units->of[units->n] = unit;
+        units->n++;
+    }
+}
+
+/* What must be cut off the larger of two weights of one sign, so that both fit. */
+static uint32_t too_much(uint32_t w)
+{
+    const int32_t a = (int8_t)(uint8_t)w, b = (int8_t)(uint8_t)(w >> 8);
+    const int32_t sum = a + b, more = (sum < 0 ? -sum : sum) - FITS;
+    if ((a < 0) != (b < 0) || more <= 0) {
+        return 0;
+    }
+    const int32_t cut = sum < 0 ? -more : more;
+    const bool first = sum < 0 ? a < b : a > b;
+    return (uint32_t)(uint8_t)cut << (first ? 0 : 8);
+}
+
+/* a - b for each of four bytes. */
+static uint32_t less_bytes(uint32_t a, uint32_t b)
+{
+    uint32_t less = 0;
+    for (int32_t i = 0; i < 32; i += 8) {
+        less |= (((a >> i) - (b >> i)) & 0xff) << i;
+    }
+    return less;
+}
+
+static void take_unit(struct units *units, uint32_t w, int64_t at)
+{
+    const uint32_t cut = too_much(w) | too_much(w >> 16) << 16;
+    add_unit(units, less_bytes(w, cut), at);
+    add_unit(units, cut, at);
+}
+
+/* By what is largest in them, largest first: order is FILLED. */
+static void sort_units(const struct units *units, int32_t *order)
+{
+    int32_t place[FITS + 2] = {0};
+    for (int32_t i = 0; i < units->n; i++) {
+        place[FITS - units->of[i].most + 1]++;
+    }
+    for (int32_t i = 1; i <= FITS; i++) {
+        place[i] += place[i - 1];
+    }
+    for (int32_t i = 0; i < units->n; i++) {
+        order[place[FITS - units->of[i].most]++] = i;
+    }
+}
+
+/* The largest ones choose first, among the smallest ones. How many steps these units take; NULL: no
+ * room for them. */
+static struct ledge_step_i8 *pair_units(const struct units *units, int64_t scale,
+                                        struct ledge_step_i8 *to, const struct ledge_step_i8 *end)
+{
+    enum { TRIES = 24 };
+    int32_t order[2 * LEDGE_PART_UNITS];
+    int32_t last = units->n - 1;
+    sort_units(units, order);
+    for (int32_t i = 0; i <= last; i++) {
+        if (order[i] < 0) {
+            continue;
         }
-    }
-    return sum <= FITS ? place : -1;
-}
-
-/* False when the room is used up. */
-static bool add_rest(struct rest *rest, int64_t k, int32_t w)
-{
-    for (uint32_t at = 0; at < rest->room; at++) {
-        struct ledge_rest_i8 *to = &rest->to[at];
-        int32_t place = place_in(to, w);
-        if (place >= 0) {
-            to->k[place] = (uint16_t)k;
-            to->w[place / 2] |= (uint32_t)(uint8_t)w * 0x10001U << (8 * (place % 2));
-            rest->count = at < rest->count ? rest->count : at + 1;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Of the low two bytes of both, do neither positive nor negative ones add up to too much? */
-static bool fits_i16(uint32_t first, uint32_t second)
-{
-    int32_t a = (int8_t)(uint8_t)first, b = (int8_t)(uint8_t)(first >> 8);
-    int32_t c = (int8_t)(uint8_t)second, d = (int8_t)(uint8_t)(second >> 8);
-    int32_t sum = a + b + c + d;
-    int32_t all = (a < 0 ? -a : a) + (b < 0 ? -b : b) + (c < 0 ? -c : c) + (d < 0 ? -d : d);
-    return all + sum <= 2 * FITS && all - sum <= 2 * FITS;
-}
-
-/* Four weights that meet in an i16: at bytes i and i + 1 of two neighbouring units. Too large ones
- * of a sign are cut, the largest first. */
-static bool cut_four(uint32_t *first, uint32_t *second, int32_t i, int64_t unit, struct rest *rest)
-{
-    uint32_t *const units[2] = {first, second};
-    if (fits_i16(*first >> (8 * i), *second >> (8 * i))) {
-        return true;
-    }
-    for (int32_t sign = -1; sign <= 1; sign += 2) {
-        for (;;) {
-            int32_t sum = 0, most = 0, which = 0;
-            for (int32_t k = 0; k < 4; k++) {
-                int32_t w = sign * (int8_t)(uint8_t)(*units[k / 2] >> (8 * (i + k % 2)));
-                sum += w > 0 ? w : 0;
-                which = w > most ? k : which;
-                most = w > most ? w : most;
-            }
-            if (sum <= FITS) {
-                break;
-            }
-            int32_t cut = sum - FITS < most ? sum - FITS : most;
-            cut = cut < 127 ? cut : 127;
-            const int32_t at = i + which % 2, left = sign * (most - cut);
-            uint32_t *w = units[which / 2];
-            *w = (*w & ~((uint32_t)0xff << (8 * at))) | (uint32_t)(uint8_t)left << (8 * at);
-            if (!add_rest(rest, 4 * (unit + which / 2) + at, sign * cut)) {
-                return false;
+        const struct unit *unit = &units->of[order[i]], *other = NULL;
+        for (int32_t j = last, tries = 0; j > i && other == NULL && tries < TRIES; j--) {
+            if (order[j] >= 0) {
+                bool fits = fit(unit->sums + units->of[order[j]].sums);
+                other = fits ? &units->of[order[j]] : NULL;
+                order[j] = fits ? -1 : order[j];
+                tries++;
             }
         }
+        while (last > i && order[last] < 0) {
+            last--;
+        }
+        if (to == end) {
+            return NULL;
+        }
+        const struct unit none = {.at = unit->at};
+        other = other != NULL ? other : &none;
+        to->at[0] = (uint16_t)(unit->at * scale);
+        to->at[1] = (uint16_t)(other->at * scale);
+        to->w[0] = unit->w;
+        to->w[1] = other->w;
+        to++;
     }
-    return true;
+    return to;
 }
 
-/* Cuts the weights of one position; false: too much is left over. */
-static bool cut(const struct packing *p, int64_t position, int64_t step, uint32_t *w, void *packed)
+/* The units of a part of a line. */
+static void take_part(const struct packing *p, struct line *line, int64_t part, bool magnitude,
+                      struct units *units)
+{
+    const int64_t first = part * p->conv->part_units;
+    const int64_t n = least(p->units - first, p->conv->part_units);
+    uint32_t made[LEDGE_PART_UNITS];
+    units->n = 0;
+    if (line->channel < 0 || n <= 0) {
+        return;
+    }
+    if (line->at != NULL) {
+        memcpy(made, line->at + 4 * first, (size_t)n * sizeof *made);
+    } else {
+        make_piece(p, line, 4 * first, 4 * n, made);
+    }
+    add_up(p, line, made, 4 * n, magnitude);
+    for (int64_t u = 0; u < n; u++) {
+        take_unit(units, made[u], u);
+    }
+}
+
+/* A panel's steps from number `first` on, part after part: starts is FILLED. The number behind the
+ * last one; -1: there is no room. */
+static int64_t pack_steps(const struct packing *p, int64_t panel, int64_t first, void *packed,
+                          const struct ledge_lists_i8 *lists)
 {
     const struct ledge_conv_i8 *conv = p->conv;
-    uint32_t *start = ledge_conv_i8_rest_starts(conv, packed) + position;
-    int64_t left = conv->position * (int64_t)conv->room - *start;
-    struct rest rest = {.to = ledge_conv_i8_rest(conv, packed) + *start,
-                        .room = (uint32_t)least(left, 2 * (int64_t)conv->room)};
-    for (int64_t u = 0; u < p->units; u += 2) {
-        uint32_t *first = w + u * step, *second = first + step;
-        for (int32_t i = 0; i < 4; i += 2) {
-            if (!cut_four(first, second, i, u, &rest)) {
-                return false;
-            }
-        }
+    const int64_t at = ledge_conv_i8_panel_at(conv, panel) * conv->isa->lanes;
+    const int64_t n = ledge_conv_i8_panel_at(conv, panel + 1) * conv->isa->lanes - at;
+    struct ledge_step_i8 *steps = ledge_conv_i8_steps(conv, packed), *to = steps + first;
+    uint32_t *starts = ledge_conv_i8_starts(conv, packed) + at * conv->parts;
+    struct line lines[2 * MAX_LANES];
+    for (int64_t i = 0; i < n; i++) {
+        int64_t channel = at + ledge_i8_channel_at(conv->isa, (int32_t)(n / conv->isa->lanes), i);
+        lines[i] = line_of(p, channel < conv->g.out_channels ? channel : -1);
     }
-    start[1] = start[0] + rest.count;
-    return true;
+    for (int64_t i = 0; i < n * conv->parts; i++) {
+        struct units units;
+        take_part(p, &lines[i % n], i / n, lists->largest != NULL, &units);
+        to = pair_units(&units, 4 * conv->block, to, steps + conv->room);
+        if (to == NULL) {
+            return -1;
+        }
+        starts[i + 1] = (uint32_t)(to - steps);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        list(p, &lines[i], at + i, lists);
+    }
+    return to - steps;
 }
 
-/* Rest and what goes with it must take less time than bytes save: in vector operations for 32
- * outputs, (4 - 2.5) for each product. */
-static bool pays(const struct packing *p, uint64_t lists)
+/* Steps must take less time than words: in vector operations for 8 outputs, 5 of them against one
+ * for each product and for what sums take on their way to bytes. */
+static bool pays(const struct packing *p, int64_t steps)
 {
-    const uint64_t outputs = (uint64_t)p->conv->position, k = 4 * (uint64_t)p->units;
-    return 27 * lists + 32 * outputs < outputs * k * 3 / 2;
+    return 5 * steps < p->conv->position * (4 * p->units + 6);
 }
 
 static bool pack_as_bytes(const struct packing *p, void *packed, const struct ledge_lists_i8 *lists)
 {
-    const struct ledge_conv_i8 *conv = p->conv;
-    const int32_t lanes = conv->isa->lanes;
-    for (int64_t panel = 0; panel < conv->panels; panel++) {
-        int64_t first = ledge_conv_i8_panel_at(conv, panel) * lanes;
-        int64_t step = ledge_conv_i8_panel_at(conv, panel + 1) * lanes - first;
-        uint32_t *to = (uint32_t *)packed + first * p->units;
-        pack_panel(p, 0, panel, packed, lists);
-        for (int64_t i = 0; i < step; i++) {
-            if (!cut(p, first + i, step, to + i, packed)) {
-                return false;
-            }
-        }
+    int64_t steps = 0;
+    for (int64_t panel = 0; panel < p->conv->panels && steps >= 0; panel++) {
+        steps = pack_steps(p, panel, steps, packed, lists);
     }
-    return pays(p, ledge_conv_i8_rest_starts(conv, packed)[conv->position]);
+    return steps >= 0 && pays(p, steps);
 }
 
 /* Bytes, if that is the faster way for these weights. */

@@ -45,6 +45,12 @@ struct ledge_epilogue_i8 {
     uint8_t flip;            /* 0x80: the result is i8 */
 };
 
+/* Are results what saturation to a byte leaves? */
+static inline bool ledge_epilogue_is_plain(const struct ledge_epilogue_i8 *e)
+{
+    return e->narrow && e->zero == 0 && e->low == 0 && e->high == 255 && e->flip == 0;
+}
+
 /* Sums of rows of activations with vectors of channels. A row is a list of taps, each of `units`
  * units side by side. */
 struct ledge_rows_i8 {
@@ -78,32 +84,47 @@ struct ledge_finish_i8 {
 
 /* -- products of bytes where there is no exact instruction for them --
  *
- * vpmaddubsw saturates beyond i16. Packing cuts weights so that of each four that meet in one i16
- * (channels 8i + 2j, 8i + 2j + 1 and both + 4), neither the positive nor the negative ones add up
- * to more than 128: 255 * 128 fits. What was cut off is the rest, in lists by channel. */
+ * vpmaddubsw saturates beyond i16. A step takes two units, whose four products that meet in one i16
+ * (the first or last two elements of both) fit: neither the positive nor the negative weights among
+ * them add up to more than 128, and 255 * 128 fits. Which units go together is each channel's own
+ * choice; a unit whose weights are too large by themselves is taken twice, with a part of them
+ * each.
+ *
+ * Units come in parts, so that their pixels stay in the L1 cache. */
 
-/* So many products of single elements, which fit i16 likewise: of their weights, neither the
- * positive nor the negative ones add up to more than 128. */
-enum { LEDGE_REST_I8 = 6 };
+enum { LEDGE_STEP_PIXELS = 64, LEDGE_PART_UNITS = 128 };
 
-struct ledge_rest_i8 {
-    uint16_t k[LEDGE_REST_I8];
-    uint32_t w[LEDGE_REST_I8 / 2]; /* two weights as bytes, twice */
+struct ledge_step_i8 {
+    uint16_t at[2]; /* the units' places within their part: bytes / 8 */
+    uint32_t w[2];  /* four weights each */
 };
 
 struct ledge_bytes_i8 {
-    const uint8_t *const *x; /* as in ledge_rows_i8; units are even, at least 8 */
-    int64_t taps, units;
-    int64_t rows;
-    const uint8_t *turned;            /* [rows / 32][taps * units * 4][32]: turned, 32 rows each */
-    const uint32_t *w;                /* [taps][units][vectors][lanes] */
-    const int32_t *offset;            /* [vectors][lanes] */
-    const uint32_t *starts;           /* of each position's lists in rest, and of the next one's */
-    const struct ledge_rest_i8 *rest; /* of all panels */
-    int64_t lists;                    /* room for them */
-    int32_t vectors;                  /* 1, 2 */
-    int32_t *sums;                    /* FILLED: [rows, as 32s][vectors][lanes] */
+    const uint8_t *const *x; /* as in ledge_rows_i8; at least 4 units */
+    int64_t taps, units, rows;
+    int32_t block; /* vectors of 8 pixels that go together, 8 at most */
+    int64_t parts, part_units;
+    const uint8_t *turned;  /* [rows / block / 8][parts][part_units][block][8 pixels] of units */
+    const int32_t *offset;  /* [vectors][lanes] */
+    const uint32_t *starts; /* [parts][vectors][lanes] and one more: where steps begin and end */
+    const struct ledge_step_i8 *steps;
+    int64_t room;    /* for steps */
+    int32_t vectors; /* 1, 2 */
+    /* Either of them is FILLED: results of the rows that are there, by an epilogue that has scales;
+     * or NULL, then sums of [rows, as blocks][vectors][lanes]. */
+    const struct ledge_finish_i8 *finish;
+    int32_t *sums;
 };
+
+/* Places of a part's units are within this, 8 bytes each; so much is there behind the last part. */
+static inline uint32_t ledge_bytes_mask(int32_t block, int64_t part_units)
+{
+    uint32_t mask = 1;
+    while (mask < 4 * part_units * block) {
+        mask *= 2;
+    }
+    return mask - 1;
+}
 
 /* Sums of one block of taps_vectors * lanes channels over a window, each channel for itself. */
 struct ledge_taps_i8 {
