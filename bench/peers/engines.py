@@ -5,9 +5,9 @@ Every engine is told: so many threads, f32 arithmetic for f32 models, no spinnin
 Inputs are put where the engine reads them once, in bind(); run() is what the clock sees: one inference, nothing copied that the
 engine's own interface does not copy.
 """
-import ctypes
 import os
 import pathlib
+import sys
 
 import numpy as np
 
@@ -35,22 +35,7 @@ def site(package, pattern):
     return [str(p) for p in folder.glob(pattern)]
 
 
-# -- Ledge, through its C library
-
-
-class LedgeTensor(ctypes.Structure):
-    _fields_ = [("data", ctypes.c_void_p), ("bytes", ctypes.c_size_t), ("dtype", ctypes.c_int), ("rank", ctypes.c_int32),
-                ("dims", ctypes.c_int64 * 8), ("scale", ctypes.c_float), ("zero_point", ctypes.c_int32)]
-
-
-class LedgeOptions(ctypes.Structure):
-    """struct ledge_session_options; what stands behind these fields is zero: the defaults."""
-    _fields_ = [("threads", ctypes.c_int32), ("batch", ctypes.c_int32), ("profile", ctypes.c_int32),
-                ("input_shapes", ctypes.c_void_p), ("n_input_shapes", ctypes.c_int32), ("rest", ctypes.c_char * 256)]
-
-
-class LedgeError(ctypes.Structure):
-    _fields_ = [("status", ctypes.c_int), ("text", ctypes.c_char * 512)]
+# -- Ledge, through its own Python package: bind() is to it what io binding is to ONNX Runtime
 
 
 class Ledge(Engine):
@@ -58,50 +43,34 @@ class Ledge(Engine):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.lib = ctypes.CDLL(self.library)
-        self.lib.ledge_version.restype = self.lib.ledge_cpu_rung.restype = ctypes.c_char_p
-        self.lib.ledge_session_arena_bytes.restype = ctypes.c_size_t
-        self.err = LedgeError()
+        os.environ["LEDGE_LIBRARY"] = self.library
+        sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "sdk/python"))
+        import ledge
+        self.ledge = ledge
 
     def version(self):
-        return self.lib.ledge_version().decode()
+        return self.ledge.version()
 
     def libraries(self):
         return [self.library]
 
-    def check(self, status):
-        if status != 0:
-            raise Unavailable(self.err.text.decode(errors="replace") or f"status {status}")
-
     def open(self):
-        model, self.session = ctypes.c_void_p(), ctypes.c_void_p()
-        options = LedgeOptions(threads=self.threads)
-        self.check(self.lib.ledge_model_open(self.path.encode(), None, ctypes.byref(model), ctypes.byref(self.err)))
-        self.model = model
-        self.check(self.lib.ledge_session_open(model, ctypes.byref(options), ctypes.byref(self.session), ctypes.byref(self.err)))
+        try:
+            self.bound = self.ledge.Session(self.path, threads=self.threads).bind()
+        except self.ledge.Error as why:
+            raise Unavailable(str(why)) from None
 
     def bind(self, x):
-        n_out = self.lib.ledge_model_n_outputs(self.model)
-        self.inputs, self.outputs = (LedgeTensor * 1)(), (LedgeTensor * n_out)()
-        self.check(self.lib.ledge_session_input(self.session, 0, ctypes.byref(self.inputs[0])))
-        store = np.zeros(x.nbytes + 64, np.uint8)
-        start = -store.ctypes.data % 64
-        self.kept = store[start:start + x.nbytes].view(np.float32)
-        self.kept[:] = x.ravel()
-        self.inputs[0].data = self.kept.ctypes.data
-        self.call = (self.session, self.inputs, ctypes.c_int32(1), self.outputs, ctypes.c_int32(n_out), ctypes.byref(self.err))
-        self.run_c = self.lib.ledge_session_run
+        self.bound.inputs["x"][...] = x
 
     def run(self):
-        if self.run_c(*self.call) != 0:
-            raise Unavailable(self.err.text.decode(errors="replace"))
+        self.bound.run()
 
     def answers(self):
-        return [np.frombuffer((ctypes.c_char * t.bytes).from_address(t.data), np.float32).reshape(t.dims[:t.rank]).copy()
-                for t in self.outputs]
+        return [y.copy() for y in self.bound.outputs.values()]
 
     def arena(self):
-        return self.lib.ledge_session_arena_bytes(self.session)
+        return self.bound.arena_bytes
 
 
 # -- the peers, through their own Python packages

@@ -89,6 +89,49 @@ def arrays(seeds):
     session.close()
 
 
+def bound(seeds, out):
+    """Arrays that stay: read in place, filled in place, apart from other runs, alive beyond the session."""
+    session = ledge.Session((seeds / "conv.onnx").read_bytes(), threads=2)
+    feed = inputs_of(session)
+    want, minus = (session.run({"x": sign * feed["x"]})["y"] for sign in (1, -1))
+    loop = session.bind(feed)
+    assert loop.inputs["x"] is feed["x"]
+    results = loop.run()
+    assert results is loop.outputs and numpy.array_equal(results["y"], want)
+    feed["x"] *= -1
+    assert loop.run()["y"] is results["y"] and numpy.array_equal(results["y"], minus)
+    mine = numpy.zeros_like(want)
+    other = session.bind(out={"y": mine})
+    assert other.inputs["x"].shape == (1, 1, 4, 4) and other.inputs["x"].ctypes.data % 64 == 0
+    other.inputs["x"][...] = -feed["x"]
+    assert other.run()["y"] is mine and numpy.array_equal(mine, want) and numpy.array_equal(results["y"], minus)
+    wide = numpy.zeros((1, 1, 4, 8), numpy.float32)
+    assert session.bind([wide[..., ::2]]).inputs["x"].flags.c_contiguous and other.arena_bytes == session.arena_bytes
+    for _ in range(20):  # more than the session keeps ready
+        session.bind({"x": feed["x"]}).run()
+    refused("ERR_ARG", "output y needs", session.bind, feed, {"y": numpy.zeros(7, numpy.float32)})
+    refused("ERR_ARG", "no output z", session.bind, feed, {"z": mine})
+    refused("ERR_SHAPE", "input x", session.bind, {"x": feed["x"][..., :3]})
+    refused("ERR_DTYPE", "float64", session.bind, {"x": feed["x"].astype(float)})
+    session.close()
+    assert numpy.array_equal(loop.run()["y"], minus)
+    loop.reset()
+    taken = loop._take()  # as in another thread's run
+    for action in (loop.run, loop.reset, loop.close):
+        refused("ERR_STATE", "another thread", action)
+    loop._idle.append(taken)
+    loop.close()
+    loop.close()
+    refused("ERR_STATE", "closed", loop.run)
+    refused("ERR_STATE", "closed", session.bind, feed)
+    late = ledge.Session(out / "late.onnx")
+    loop = late.bind({"x": numpy.array([0, 3, 0, 5], numpy.float32)})
+    assert loop.run()["y"].tolist() == late.run(loop.inputs)["y"].tolist() == [[1, 3]]
+    loop.inputs["x"][0] = 1
+    assert loop.run()["y"].tolist() == [[0, 1, 3]]
+    refused("ERR_ARG", "only a run tells", late.run, loop.inputs, {"y": numpy.zeros((1, 2), numpy.int64)})
+
+
 def errors(seeds):
     refused("ERR_NOT_FOUND", "/nonexistent.onnx", ledge.Session, "/nonexistent.onnx")
     refused("ERR_FORMAT", "", ledge.Session, b"this is not a model, but it is long enough to look at")
@@ -158,6 +201,7 @@ def main():
     seeds, models, out = map(pathlib.Path, sys.argv[1:4])
     descriptions(seeds)
     arrays(seeds)
+    bound(seeds, out)
     errors(seeds)
     free_dimensions(out / "free.onnx")
     nothing_is_left_behind(seeds)

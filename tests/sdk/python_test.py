@@ -63,6 +63,9 @@ def main():
         out = folder / "out"
         out.mkdir()
         (out / "free.onnx").write_bytes(tiny_onnx.conv_of(0.5, 1.0, side=5, layers=3))
+        (out / "late.onnx").write_bytes(tiny_onnx.model(
+            [tiny_onnx.node("NonZero", ["x"], ["y"], "nonzero")], [tiny_onnx.value_info("x", [4])],
+            [tiny_onnx.value_info("y", [1, "n"], 7)], []))
         here = pathlib.Path(__file__).parent
         must(python, here / "python_checks.py", ROOT / "fuzz/seeds/onnx", data / "models", out, cwd=folder)
         said = must(python, ROOT / "examples/python/predict.py", ROOT / "fuzz/seeds/onnx/conv.onnx", cwd=folder)

@@ -8,7 +8,7 @@
 Inputs are read where they lie and outputs are computed in the arrays that are returned: nothing is copied.
 """
 from ._library import Error, cpu_rung, version
-from ._session import Session, TensorInfo
+from ._session import Bound, Session, TensorInfo
 
-__all__ = ["Error", "Session", "TensorInfo", "cpu_rung", "version"]
+__all__ = ["Bound", "Error", "Session", "TensorInfo", "cpu_rung", "version"]
 __version__ = version()

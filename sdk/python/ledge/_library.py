@@ -91,9 +91,8 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
         "ledge_session_open": (c_int, [handle, POINTER(Options), POINTER(handle), error]),
         "ledge_session_close": (None, [handle]),
         "ledge_session_reset": (None, [handle]),
+        "ledge_session_input": (c_int, [handle, c_int32, POINTER(Tensor)]),
         "ledge_session_output": (c_int, [handle, c_int32, POINTER(Tensor)]),
-        "ledge_session_run": (c_int, [handle, POINTER(Tensor), c_int32, POINTER(Tensor), c_int32, error]),
-        "ledge_session_run_into": (c_int, [handle, POINTER(Tensor), c_int32, POINTER(Tensor), c_int32, error]),
         "ledge_session_arena_bytes": (c_size_t, [handle]),
         "ledge_session_memory_bytes": (c_size_t, [handle]),
     }
@@ -112,12 +111,20 @@ def _load() -> ctypes.CDLL:
 lib = _load()
 
 
+# Called with objects of ctypes that are made once: types declared here would be checked again in each call.
+run, run_into = lib["ledge_session_run"], lib["ledge_session_run_into"]
+
+
+def raise_error(status: int, error: ErrorText) -> None:
+    raise Error(lib.ledge_status_name(status).decode(), error.text.decode(errors="replace"))
+
+
 def call(name: str, *arguments) -> None:
     """Call a function whose last parameter is a struct ledge_error; raise what it reports."""
     error = ErrorText()
     status = getattr(lib, name)(*arguments, byref(error))
     if status != 0:
-        raise Error(lib.ledge_status_name(status).decode(), error.text.decode(errors="replace"))
+        raise_error(status, error)
 
 
 def load_ops(path: str) -> list[CustomOp]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import collections
 import ctypes
+import math
 import os
 import threading
 import weakref
@@ -15,7 +16,8 @@ from typing import Mapping, Optional, Sequence, Union
 import numpy
 from numpy.typing import ArrayLike, NDArray
 
-from ._library import DTYPES, MAX_RANK, CustomOp, Error, Info, ModelOptions, Options, Tensor, call, lib, load_ops
+from ._library import (DTYPES, MAX_RANK, CustomOp, Error, ErrorText, Info, ModelOptions, Options, Tensor, call, lib, load_ops,
+                       raise_error, run, run_into)
 
 _ALIGN = 64  # outputs at a multiple of this are computed in place
 _MAX_SESSIONS = 8
@@ -42,16 +44,148 @@ def _describe(info: Info) -> TensorInfo:
     return TensorInfo(info.name.decode(errors="replace"), DTYPES[info.dtype], shape, info.scale, info.zero_point)
 
 
+def _address(array: NDArray) -> int:
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    except (TypeError, ValueError):  # it cannot be written, or is empty
+        return array.ctypes.data
+
+
 def _aligned(shape: tuple[int, ...], dtype: numpy.dtype) -> NDArray:
     """An array of its own whose first element lies at a multiple of _ALIGN."""
-    size = int(numpy.prod(shape, dtype=numpy.int64)) * dtype.itemsize
-    room = numpy.empty(size + _ALIGN, numpy.uint8)
-    start = -room.ctypes.data % _ALIGN
-    return room[start:start + size].view(dtype).reshape(shape)
+    room = numpy.empty(math.prod(shape) * dtype.itemsize + _ALIGN, numpy.uint8)
+    return numpy.ndarray(shape, dtype, room, -_address(room) % _ALIGN)
 
 
-def _view(array: NDArray, number: int) -> Tensor:
-    return Tensor(array.ctypes.data, array.nbytes, number, array.ndim, (ctypes.c_int64 * MAX_RANK)(*array.shape))
+def _shape(tensor: Tensor) -> Optional[tuple[int, ...]]:
+    """None: only a run tells it."""
+    if tensor.rank < 0 or tensor.bytes == 0 and 0 not in tensor.dims[:tensor.rank]:
+        return None
+    return tuple(tensor.dims[:tensor.rank])
+
+
+class _Ready:
+    """A session of the library for one set of input shapes, and the arguments of its calls, made once."""
+
+    def __init__(self, handle: c_void_p, n_inputs: int, infos: list[TensorInfo]):
+        self.handle, self.infos, self.error = handle, infos, ErrorText()
+        given, made = (Tensor * n_inputs)(), (Tensor * len(infos))()
+        for i in range(n_inputs):
+            lib.ledge_session_input(handle, i, byref(given[i]))
+        for i in range(len(infos)):
+            lib.ledge_session_output(handle, i, byref(made[i]))
+        self.inputs, self.outputs = list(given), list(made)  # parts of the arrays, not copies
+        self.shapes = [_shape(tensor) for tensor in made]
+        self.late = None in self.shapes
+        self.arguments = (handle, given, ctypes.c_int32(n_inputs), made, ctypes.c_int32(len(infos)), byref(self.error))
+        self.function = run if self.late else run_into
+
+    def results(self, out: Optional[Mapping[str, NDArray]]) -> list[NDArray]:
+        """Arrays for the outputs, which the next run fills."""
+        results = []
+        for info, tensor, shape in zip(self.infos, self.outputs, self.shapes):
+            array = out.get(info.name) if out else None
+            if array is None:
+                array = _aligned(shape, info.dtype)
+            elif array.dtype != info.dtype or array.shape != shape or not array.flags.c_contiguous or not array.flags.writeable:
+                raise Error("ERR_ARG", f"output {info.name} needs a writable C-contiguous {info.dtype} array of {shape}")
+            tensor.data = _address(array)
+            tensor.bytes = array.nbytes
+            results.append(array)
+        return results
+
+    def copies(self) -> list[NDArray]:
+        """What a run left, where only the run itself tells shapes."""
+        results = []
+        for info, tensor in zip(self.infos, self.outputs):
+            array = numpy.empty(tuple(tensor.dims[:tensor.rank]), info.dtype)
+            ctypes.memmove(array.ctypes.data, tensor.data, array.nbytes)
+            results.append(array)
+        return results
+
+    def check(self, out: Optional[Mapping[str, NDArray]]) -> None:
+        for name in out or ():
+            if name not in [info.name for info in self.infos]:
+                raise Error("ERR_ARG", f"no output {name}")
+            if self.late:
+                raise Error("ERR_ARG", f"output {name} cannot be given: only a run tells the shapes of the outputs")
+
+
+class Bound:
+    """A model with its arrays: run() reads `inputs` and fills `outputs`, and does nothing else. Made by Session.bind().
+
+    It has a session of the library for itself: activations and state of its own, side by side with the other runs of the
+    model, and it may outlive the Session. For one thread at a time: a call beside another raises ERR_STATE.
+    """
+    inputs: dict[str, NDArray]  # by name; change what is in them, not the arrays
+    outputs: dict[str, NDArray]  # by name; each run overwrites them (where only a run tells shapes: new ones)
+
+    def __init__(self, ready: _Ready, infos: list[TensorInfo], arrays: Optional[list[NDArray]],
+                 out: Optional[Mapping[str, NDArray]], model: object):
+        self._close = weakref.finalize(self, Bound._free, ready.handle, model)
+        self._ready, self._function = ready, ready.function
+        self._idle = [ready.arguments]  # empty: in use, or closed. Faster than a lock
+        self._names = [info.name for info in ready.infos]
+        self.inputs, self.outputs = {}, {}
+        for i, (info, tensor) in enumerate(zip(infos, ready.inputs)):
+            array = arrays[i] if arrays is not None else Bound._zeros(info, tensor)
+            tensor.data = _address(array)
+            self.inputs[info.name] = array
+        ready.check(out)
+        if not ready.late:
+            self.outputs = dict(zip(self._names, ready.results(out)))
+
+    @staticmethod
+    def _zeros(info: TensorInfo, tensor: Tensor) -> NDArray:
+        if tensor.rank < 0:
+            raise Error("ERR_ARG", f"input {info.name} may have any rank: give an array")
+        array = _aligned(tuple(tensor.dims[:tensor.rank]), info.dtype)
+        array[...] = 0
+        return array
+
+    @staticmethod
+    def _free(handle: c_void_p, _bytes: object) -> None:
+        lib.ledge_session_close(handle)
+
+    def _take(self) -> tuple:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            raise Error("ERR_STATE", "the bound run is at work in another thread" if self._close.alive
+                        else "the bound run is closed") from None
+
+    def run(self) -> dict[str, NDArray]:
+        """Run one inference on what the inputs hold now; returns `outputs`. Raises Error."""
+        try:
+            arguments = self._idle.pop()
+        except IndexError:
+            arguments = self._take()  # says why
+        try:
+            status = self._function(*arguments)
+            if status != 0:
+                raise_error(status, self._ready.error)
+            if self._ready.late:
+                self.outputs = dict(zip(self._names, self._ready.copies()))
+            return self.outputs
+        finally:
+            self._idle.append(arguments)
+
+    def reset(self) -> None:
+        """Give variables and recurrent layers what they began with."""
+        arguments = self._take()
+        lib.ledge_session_reset(self._ready.handle)
+        self._idle.append(arguments)
+
+    @property
+    def arena_bytes(self) -> int:
+        """Bytes of its activations."""
+        return lib.ledge_session_arena_bytes(self._ready.handle) if self._close.alive else 0
+
+    def close(self) -> None:
+        """Give its session back now. The arrays stay."""
+        if self._close.alive:
+            self._take()
+            self._close()
 
 
 class Session:
@@ -81,7 +215,7 @@ class Session:
             call("ledge_model_open", os.fsencode(model), byref(how), byref(handle))
         self._bytes = model  # read in place while the model lives
         self._model = handle
-        self._sessions: collections.OrderedDict[tuple, c_void_p] = collections.OrderedDict()
+        self._sessions: collections.OrderedDict[tuple, _Ready] = collections.OrderedDict()
         self._lock = threading.Lock()
         self._threads = threads
         if precision not in ("f32", "bf16"):
@@ -90,23 +224,22 @@ class Session:
         self._max_bytes = max_bytes
         self._numerics = 1 if consistent else 0  # enum ledge_numerics
         self._close = weakref.finalize(self, Session._free, handle, self._sessions, model)
-        self._numbers: list[list[int]] = [[], []]
-        self.inputs: list[TensorInfo] = self._infos(lib.ledge_model_n_inputs, lib.ledge_model_input, 0)
-        self.outputs: list[TensorInfo] = self._infos(lib.ledge_model_n_outputs, lib.ledge_model_output, 1)
+        self.inputs: list[TensorInfo] = self._infos(lib.ledge_model_n_inputs, lib.ledge_model_input)
+        self.outputs: list[TensorInfo] = self._infos(lib.ledge_model_n_outputs, lib.ledge_model_output)
+        self._names = [[info.name for info in side] for side in (self.inputs, self.outputs)]
 
     @staticmethod
-    def _free(model: c_void_p, sessions: Mapping[tuple, c_void_p], _bytes: object) -> None:
-        for session in sessions.values():
-            lib.ledge_session_close(session)
+    def _free(model: c_void_p, sessions: Mapping[tuple, _Ready], _bytes: object) -> None:
+        for ready in sessions.values():
+            lib.ledge_session_close(ready.handle)
         lib.ledge_model_close(model)
 
-    def _infos(self, count, describe, side: int) -> list[TensorInfo]:
+    def _infos(self, count, describe) -> list[TensorInfo]:
         infos = []
         for i in range(count(self._model)):
             info = Info()
             describe(self._model, i, byref(info))
             infos.append(_describe(info))
-            self._numbers[side].append(info.dtype)
         return infos
 
     @property
@@ -130,31 +263,44 @@ class Session:
         Raises   Error: ERR_SHAPE, ERR_DTYPE, ERR_ARG name the tensor; ERR_RANGE names the node.
         """
         arrays = self._arrays(inputs)
-        numbers = [self._number_of(i, array) for i, array in enumerate(arrays)]
-        given = (Tensor * len(arrays))(*map(_view, arrays, numbers))
         with self._lock:
-            session = self._session(given)
-            results = self._results(session, out or {})
-            made = (Tensor * len(results))(*map(_view, results, self._numbers[1]))
-            try:
-                call("ledge_session_run_into", session, given, len(given), made, len(made))
-            except Error as error:
-                if out or error.status != "ERR_SHAPE" or not str(error).startswith("output "):
-                    raise
-                results = self._run_and_copy(session, given)
-        return {info.name: array for info, array in zip(self.outputs, results)}
+            ready = self._session(arrays)
+            for tensor, array in zip(ready.inputs, arrays):
+                tensor.data = _address(array)
+            if out:
+                ready.check(out)
+            results = None if ready.late else ready.results(out)
+            status = ready.function(*ready.arguments)
+            if status != 0:
+                raise_error(status, ready.error)
+            if results is None:
+                results = ready.copies()
+        return dict(zip(self._names[1], results))
+
+    def bind(self, inputs: Union[Mapping[str, ArrayLike], Sequence[ArrayLike], None] = None,
+             out: Optional[Mapping[str, NDArray]] = None) -> Bound:
+        """The fastest way to run a model again and again on inputs of the same shapes.
+
+        inputs   as in run(): contiguous arrays are read where they lie, in every run; others are copied once. None: arrays
+                 of zeros in the model's shapes, with 1 for free leading dimensions
+        out      as in run()
+        Returns  a Bound: change the contents of its `inputs`, call its run(), read its `outputs`.
+        """
+        arrays = None if inputs is None else self._arrays(inputs)
+        with self._lock:
+            return Bound(self._open(arrays), self.inputs, arrays, out, self._bytes)
 
     def reset(self) -> None:
         """Give variables and recurrent layers what they began with."""
         with self._lock:
             self._alive()
-            for session in self._sessions.values():
-                lib.ledge_session_reset(session)
+            for ready in self._sessions.values():
+                lib.ledge_session_reset(ready.handle)
 
     @property
     def arena_bytes(self) -> int:
         """Bytes of activations of the sessions opened so far (one for each set of input shapes that was run)."""
-        return sum(map(lib.ledge_session_arena_bytes, self._sessions.values()))
+        return sum(lib.ledge_session_arena_bytes(ready.handle) for ready in self._sessions.values())
 
     def close(self) -> None:
         """Give everything back now; the session cannot be used any more. Arrays that it returned stay."""
@@ -181,72 +327,55 @@ class Session:
         return self._model
 
     def _arrays(self, inputs: Union[Mapping[str, ArrayLike], Sequence[ArrayLike]]) -> list[NDArray]:
-        names = [info.name for info in self.inputs]
+        names = self._names[0]
         if isinstance(inputs, Mapping):
             for name in inputs:
                 if name not in names:
                     raise Error("ERR_ARG", f"no input {name}; the model has {', '.join(names)}")
-            missing = [name for name in names if name not in inputs]
             values = [inputs[name] for name in names if name in inputs]
+            missing = [name for name in names if name not in inputs] if len(values) < len(names) else []
         else:
             values = list(inputs)
             missing = names[len(values):]
-        if missing or len(values) != len(names):
+        if len(values) != len(names):
             raise Error("ERR_ARG", f"input {missing[0]} is missing" if missing
                         else f"{len(values)} inputs given, the model has {len(names)}")
-        return [numpy.require(value, requirements=("C", "A")) if isinstance(value, (numpy.ndarray, numpy.generic))
-                else numpy.array(value, dtype=info.dtype, order="C") for value, info in zip(values, self.inputs)]
+        return [value if type(value) is numpy.ndarray and value.dtype is info.dtype and value.flags.carray
+                else self._array(info, value) for value, info in zip(values, self.inputs)]
 
-    def _number_of(self, index: int, array: NDArray) -> int:
-        """The dtype's number; the model's own where the bytes are the same (bf16 as uint16)."""
-        info = self.inputs[index]
+    @staticmethod
+    def _array(info: TensorInfo, value: ArrayLike) -> NDArray:
+        if not isinstance(value, (numpy.ndarray, numpy.generic)):
+            return numpy.array(value, dtype=info.dtype, order="C")
+        array = numpy.require(value, requirements=("C", "A"))
         if array.dtype != info.dtype:
             raise Error("ERR_DTYPE", f"input {info.name} is {info.dtype}, given is {array.dtype}")
-        if array.ndim > MAX_RANK:
-            raise Error("ERR_SHAPE", f"input {info.name}: rank {array.ndim}, at most {MAX_RANK} is done")
-        return self._numbers[0][index]
+        return array
 
-    def _session(self, given: ctypes.Array) -> c_void_p:
+    def _session(self, arrays: list[NDArray]) -> _Ready:
         """The session for these shapes."""
         self._alive()
-        shapes = tuple(tuple(tensor.dims[:tensor.rank]) for tensor in given)
-        session = self._sessions.get(shapes)
-        if session is not None:
+        shapes = tuple([array.shape for array in arrays])
+        ready = self._sessions.get(shapes)
+        if ready is not None:
             self._sessions.move_to_end(shapes)
-            return session
-        options = Options(threads=self._threads, numerics=self._numerics, max_bytes=self._max_bytes, input_shapes=given,
-                          n_input_shapes=len(given), precision=self._precision)
+            return ready
+        ready = self._sessions[shapes] = self._open(arrays)
+        if len(self._sessions) > _MAX_SESSIONS:
+            lib.ledge_session_close(self._sessions.popitem(last=False)[1].handle)
+        return ready
+
+    def _open(self, arrays: Optional[list[NDArray]]) -> _Ready:
+        """A session for these shapes, or the model's."""
+        self._alive()
+        options = Options(threads=self._threads, numerics=self._numerics, max_bytes=self._max_bytes, precision=self._precision)
+        if arrays is not None:
+            given = (Tensor * len(arrays))()
+            for tensor, array, info in zip(given, arrays, self.inputs):
+                if array.ndim > MAX_RANK:
+                    raise Error("ERR_SHAPE", f"input {info.name}: rank {array.ndim}, at most {MAX_RANK} is done")
+                tensor.rank, tensor.dims[:array.ndim] = array.ndim, array.shape
+            options.input_shapes, options.n_input_shapes = given, len(given)
         session = c_void_p()
         call("ledge_session_open", self._model, byref(options), byref(session))
-        self._sessions[shapes] = session
-        if len(self._sessions) > _MAX_SESSIONS:
-            lib.ledge_session_close(self._sessions.popitem(last=False)[1])
-        return session
-
-    def _run_and_copy(self, session: c_void_p, given: ctypes.Array) -> list[NDArray]:
-        """For outputs whose shape only the run itself tells."""
-        made = (Tensor * len(self.outputs))()
-        call("ledge_session_run", session, given, len(given), made, len(made))
-        results = []
-        for info, tensor in zip(self.outputs, made):
-            array = numpy.empty(tuple(tensor.dims[:tensor.rank]), info.dtype)
-            ctypes.memmove(array.ctypes.data, tensor.data, array.nbytes)
-            results.append(array)
-        return results
-
-    def _results(self, session: c_void_p, out: Mapping[str, NDArray]) -> list[NDArray]:
-        for name in out:
-            if name not in [info.name for info in self.outputs]:
-                raise Error("ERR_ARG", f"no output {name}")
-        results = []
-        for i, info in enumerate(self.outputs):
-            tensor = Tensor()
-            lib.ledge_session_output(session, i, byref(tensor))
-            shape = tuple(tensor.dims[:tensor.rank])
-            array = out.get(info.name)
-            if array is None:
-                array = _aligned(shape, info.dtype)
-            elif array.dtype != info.dtype or array.shape != shape or not array.flags.c_contiguous or not array.flags.writeable:
-                raise Error("ERR_ARG", f"output {info.name} needs a writable C-contiguous {info.dtype} array of {shape}")
-            results.append(array)
-        return results
+        return _Ready(session, len(self.inputs), self.outputs)

@@ -252,9 +252,12 @@ void ledge_run_bind_output(struct ledge_run *run, int32_t output, void *data)
             ledge_value_bytes(&plan->graph.values[home])) {
         return;
     }
+    char *base = data != NULL ? data : run->arena + places[home].offset;
+    if (run->views[value].data == base) {
+        return; /* as in the run before */
+    }
     for (int32_t i = 0; i < plan->graph.n_values; i++) {
         if (places[i].kind == LEDGE_PLACE_ARENA && places[i].home == home) {
-            char *base = data != NULL ? data : run->arena + places[home].offset;
             run->views[i].data = base + (places[i].offset - places[home].offset);
         }
     }
