@@ -11,7 +11,8 @@ enum {
     CHUNK_STEP = 24,
     TABLE = 4096,
     MAX_GROUPS = 4096,
-    GRAINS_OF_A_THREAD = 12,
+    GRAINS_OF_A_THREAD = 24,
+    MOST_CHUNKS = 4096,
 };
 
 /* Vectors of sums that wait to become bytes together: whole tiles of them, in the L1 cache. */
@@ -304,10 +305,12 @@ struct job {
     uint8_t *scratch;
     const uint8_t *table;
     const uint8_t *addend;
-    int64_t pixels, chunk, parts;
-    int64_t first; /* pixel that y begins with */
-    int64_t top;   /* row of the padded picture that a copy begins with */
-    int64_t left;  /* pixel of a row that source begins with */
+    int64_t pixels, chunk; /* of a grain */
+    int64_t chunks, parts; /* grains: of pixels, the last one may be longer; of panels */
+    bool by_panel;         /* grains side by side are chunks of one part */
+    int64_t first;         /* pixel that y begins with */
+    int64_t top;           /* row of the padded picture that a copy begins with */
+    int64_t left;          /* pixel of a row that source begins with */
 };
 
 /* n pixels as units; bytes from one channel to the next, from one pixel to the next. */
@@ -695,12 +698,13 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
     const int32_t most = conv->isa->rows_max[rows.vectors];
     const int64_t tiles = c->n <= most ? 1 : ceil_div(c->n, most);
     const int64_t least = tiles == 1 ? c->n : c->n / tiles, rest = c->n - tiles * least;
+    const int64_t before = job->by_panel ? c->at / most : 0; /* tiles of this panel */
     int64_t row = 0;
     for (int64_t tile = 0; tile < tiles; tile++) {
         rows.rows = (int32_t)(least + (tile < rest ? 1 : 0));
         rows.x = c->table + row * conv->taps;
         rows.row_sums = c->row_sums + row;
-        rows.ahead = weights_ahead(&rows, tile, lanes);
+        rows.ahead = weights_ahead(&rows, tile + before, lanes);
         rows.sums = sums + (int64_t)finish.rows * rows.vectors * lanes;
         conv->isa->rows(&rows);
         row += rows.rows;
@@ -753,51 +757,65 @@ static void run_chunk(const struct job *job, int64_t at, int64_t n, int64_t grou
     run_panels(job, &c, group, p0, p1);
 }
 
-/* Grains are counted by chunk, group and part of the panels; those that follow each other are done
- * together: parts of one chunk, and as many whole chunks as the table has room for. */
+/* Pixels at .. end - 1 of a group, panels p0 .. p1 - 1. */
+static void run_chunks(const struct job *job, int64_t at, int64_t end, int64_t group, int64_t p0,
+                       int64_t p1, uint8_t *scratch)
+{
+    for (int64_t some; at < end; at += some) {
+        some = end - at < job->conv->chunk ? end - at : job->conv->chunk;
+        run_chunk(job, at, some, group, p0, p1, scratch);
+    }
+}
+
+/* Those of the grains that follow each other are done together: chunks of one part of the panels,
+ * or parts of one chunk, or, of one group, whole rows of them. */
 static void one_span(void *arg, int32_t first, int32_t last, int32_t worker)
 {
     const struct job *job = arg;
     const struct ledge_conv_i8 *conv = job->conv;
-    uint8_t *scratch = job->scratch + (size_t)worker * conv->worker_bytes;
+    const int64_t groups = conv->g.groups, minors = job->by_panel ? job->chunks : job->parts;
     for (int64_t i = first, n; i < last; i += n) {
-        int64_t part = i % job->parts, group = i / job->parts % conv->g.groups;
-        int64_t at = i / job->parts / conv->g.groups * job->chunk, chunks = 1;
-        n = job->parts - part < last - i ? job->parts - part : last - i;
-        if (n == job->parts && conv->g.groups == 1) {
-            int64_t most = conv->chunk / job->chunk;
-            chunks = (last - i) / job->parts < most ? (last - i) / job->parts : most;
-            n = chunks * job->parts;
+        int64_t major = i / minors, minor = i % minors, majors = 1;
+        n = minors - minor < last - i ? minors - minor : last - i;
+        if (n == minors && groups == 1) {
+            majors = (last - i) / minors;
+            n *= majors;
         }
-        int64_t end =
-            at + chunks * job->chunk < job->pixels ? at + chunks * job->chunk : job->pixels;
-        int64_t to = chunks > 1 ? job->parts : part + n;
-        run_chunk(job, at, end - at, group, part * conv->panels / job->parts,
-                  to * conv->panels / job->parts, scratch);
+        int64_t group = job->by_panel ? major / job->parts : major % groups;
+        int64_t chunk = job->by_panel ? minor : major / groups;
+        int64_t part = job->by_panel ? major % job->parts : minor;
+        int64_t end = chunk + (job->by_panel ? n / majors : majors);
+        int64_t to = part + (job->by_panel ? majors : n / majors);
+        run_chunks(job, chunk * job->chunk, end < job->chunks ? end * job->chunk : job->pixels,
+                   group, part * conv->panels / job->parts, to * conv->panels / job->parts,
+                   job->scratch + (size_t)worker * conv->worker_bytes);
     }
 }
 
-/* Threads share the panels of weights where these are more than the picture, else chunks of pixels;
- * so many grains that they end together. */
+/* Threads share the panels of weights where these are many and more than the pictures, else chunks
+ * of pixels; so many grains that they end together, whole tiles of pixels each. */
 static void divide(struct job *job)
 {
     const struct ledge_conv_i8 *conv = job->conv;
     const struct ledge_geometry *g = &conv->g;
-    int64_t wanted = GRAINS_OF_A_THREAD * (int64_t)ledge_pool_threads(job->call->pool);
+    const int64_t wanted = GRAINS_OF_A_THREAD * (int64_t)ledge_pool_threads(job->call->pool);
     int64_t weights = g->in_channels / g->groups * g->out_channels * ledge_volume(g->kernel);
-    job->chunk = conv->chunk;
+    int64_t panels = conv->panels * g->groups, step = job->pixels;
+    job->by_panel = false;
     job->parts = 1;
-    if (job->call->pool == NULL) {
-        return;
+    if (job->call->pool != NULL) {
+        job->by_panel =
+            weights > ledge_volume(g->in) * g->in_channels + job->pixels * g->out_channels &&
+            6 * panels >= wanted;
+        step = conv->bytes ? block_pixels(conv) : CHUNK_STEP;
+        step *= ceil_div(job->pixels, MOST_CHUNKS * step);
     }
-    if (weights <= ledge_volume(g->in) * g->in_channels || conv->panels * g->groups < wanted / 2) {
-        int64_t step = conv->bytes ? block_pixels(conv) : CHUNK_STEP;
-        int64_t chunk = ceil_div(3 * job->pixels, wanted * step) * step;
-        job->chunk = chunk < job->chunk ? chunk : job->chunk;
+    job->chunk = step;
+    job->chunks = job->pixels < 2 * step ? 1 : job->pixels / step;
+    if (job->call->pool != NULL) {
+        job->parts = job->by_panel ? conv->panels : ceil_div(wanted, job->chunks * g->groups);
+        job->parts = job->parts < conv->panels ? job->parts : conv->panels;
     }
-    int64_t grains = ceil_div(job->pixels, job->chunk) * g->groups;
-    job->parts = ceil_div(wanted, grains);
-    job->parts = job->parts < conv->panels ? job->parts : conv->panels;
 }
 
 static struct job job_of(const struct ledge_kernel_call *call)
@@ -854,10 +872,7 @@ void ledge_conv_i8_pixels(const struct ledge_kernel_call *call, const uint8_t *x
             }
         }
     }
-    for (int64_t end = at + n, some; at < end; at += some) {
-        some = end - at < conv->chunk ? end - at : conv->chunk;
-        run_chunk(&job, at, some, 0, 0, conv->panels, scratch);
-    }
+    run_chunks(&job, at, at + n, 0, 0, conv->panels, scratch);
 }
 
 /* A fully connected layer's only row, read where it lies: there is nothing to divide. */
@@ -884,7 +899,7 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
     job.scratch = (uint8_t *)call->scratch + conv->copy_bytes;
     int64_t element = (int64_t)ledge_dtype_size(call->out[0]->dtype);
     divide(&job);
-    int64_t tasks = ceil_div(job.pixels, job.chunk) * g->groups * job.parts;
+    int64_t tasks = job.chunks * g->groups * job.parts;
     for (int64_t n = 0; n < g->batch; n++) {
         job.source = job.x;
         if (conv->copy) {

@@ -188,15 +188,19 @@ static bool take(struct range *range, bool own, int32_t *first, int32_t *last)
 /* Work on the job until nothing of it is left to take. */
 static void take_part(struct ledge_pool *pool, int32_t worker)
 {
+    unsigned done = 0;
     for (int32_t k = 0; k < pool->threads; k++) {
         struct range *range = &pool->ranges[(worker + k) % pool->threads];
         int32_t first, last;
         while (take(range, k == 0, &first, &last)) {
             pool->task(pool->arg, first, last, worker);
-            (void)atomic_fetch_sub(&pool->pending, (unsigned)(last - first));
-            if (atomic_load(&pool->caller_asleep) > 0) {
-                futex_wake(&pool->pending);
-            }
+            done += (unsigned)(last - first);
+        }
+    }
+    if (done > 0) {
+        (void)atomic_fetch_sub(&pool->pending, done);
+        if (atomic_load(&pool->caller_asleep) > 0) {
+            futex_wake(&pool->pending);
         }
     }
 }
