@@ -35,7 +35,8 @@ const char *check_fate_text(enum check_fate fate);
 int check_print_operators(bool json);
 
 /* What a build of the library needs for this model, one word a line, as -DLEDGE_OPS takes them
- * (cmake/LedgeSelect.cmake); an exit code. */
-int check_print_needs(const char *path);
+ * (cmake/LedgeSelect.cmake); an exit code. targets: the library's instruction sets, with commas;
+ * NULL: all of this machine. */
+int check_print_needs(const char *path, const char *targets);
 
 #endif

@@ -4,13 +4,19 @@
  *
  * Operators: those left when the passes have run, also in sub-graphs, and those that planning adds.
  * Which ones planning adds may depend on shapes, so families are named whole: with one convolution
- * of f32 go all operators on blocked tensors, with half types the casts. */
+ * of f32 go all operators on blocked tensors, with half types the casts.
+ *
+ * Kernels that only some models need are told from trial plans, one for each instruction set of the
+ * library. What such a plan does not show (nodes that are folded, run late or in a body) may want
+ * any of them: then all are named. A library meets what it lacks with an error. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/status.h"
 #include "cli/check.h"
+#include "engine/format/ledge_file.h"
+#include "engine/kernels/bands_i8.h"
 #include "engine/ops/op.h"
 #include "engine/plan/passes.h"
 #include "engine/plan/plan.h"
@@ -74,6 +80,207 @@ static void add_operators(const struct ledge_graph *graph, struct words *words)
     }
 }
 
+/* -- choices of planning ------------------------------------------------------------------------
+ */
+
+/* cmake/LedgeSelect.cmake has this list, too. */
+static const char *const choices[][2] = {
+    {"part", "late"},
+    {"part", "types"},
+    {"kernel", "binary_i8"},
+    {"kernel", "conv_i8_direct"},
+    {"kernel", "gemm_i8_direct"},
+    {"kernel", "lookup"},
+    {"kernel", "QLinearAdd"},
+    {"kernel", "QLinearGlobalAveragePool"},
+    {"kernel", "QuantizeLinear"},
+    {"kernel", "taps_any"},
+    {"kernel", "taps_parts"},
+    {"kernel", "taps_far"},
+    {"kernel", "taps_5"},
+};
+
+static void add_choice(struct words *words, const char *name)
+{
+    for (size_t i = 0; i < CLI_COUNT(choices); i++) {
+        if (strcmp(choices[i][1], name) == 0) {
+            add(words, choices[i][0], name);
+        }
+    }
+}
+
+static void add_all_choices(struct words *words)
+{
+    for (size_t i = 0; i < CLI_COUNT(choices); i++) {
+        add(words, choices[i][0], choices[i][1]);
+    }
+}
+
+/* The kernel's name without its instruction set. */
+static void add_kernel(struct words *words, const char *kernel)
+{
+    char name[WORD_BYTES];
+    size_t n = strlen(kernel), longest = 0;
+    for (int rung = LEDGE_RUNG_C; rung <= LEDGE_RUNG_NEON_I8MM; rung++) {
+        const char *text = ledge_rung_text((enum ledge_rung)rung);
+        size_t m = strlen(text);
+        bool ends = n > m + 1 && kernel[n - m - 1] == '_' && strcmp(kernel + n - m, text) == 0;
+        longest = ends && m + 1 > longest ? m + 1 : longest;
+    }
+    (void)snprintf(name, sizeof name, "%.*s", (int)(n - longest), kernel);
+    add_choice(words, strcmp(name, "QLinearMul") == 0   ? "QLinearAdd"
+                      : strcmp(name, "byte_table") == 0 ? "lookup"
+                                                        : name);
+}
+
+static void add_conv(struct words *words, const struct ledge_conv_i8 *conv)
+{
+    if (conv != NULL && conv->addend > 0 && !conv->sum_agrees) {
+        add_choice(words, "binary_i8");
+    }
+    if (conv != NULL && conv->table > 0) {
+        add_choice(words, "lookup");
+    }
+}
+
+static void add_depthwise(struct words *words, const struct ledge_depthwise_i8 *dw)
+{
+    static const struct {
+        uint32_t loops;
+        const char *name;
+    } names[] = {{LEDGE_TAPS_ANY, "taps_any"},
+                 {LEDGE_TAPS_PARTS, "taps_parts"},
+                 {LEDGE_TAPS_FAR, "taps_far"},
+                 {LEDGE_TAPS_5, "taps_5"}};
+    for (size_t i = 0; i < CLI_COUNT(names); i++) {
+        if ((ledge_depthwise_i8_loops(dw) & names[i].loops) != 0) {
+            add_choice(words, names[i].name);
+        }
+    }
+    if (dw->table > 0) {
+        add_choice(words, "lookup");
+    }
+}
+
+static bool is_byte(enum ledge_dtype dtype)
+{
+    return dtype == LEDGE_U8 || dtype == LEDGE_I8;
+}
+
+/* QuantizeLinear and DequantizeLinear between anything but f32 and bytes. */
+static void add_types(struct words *words, const struct ledge_plan *plan,
+                      const struct ledge_node *node)
+{
+    bool from = strcmp(node->op, "DequantizeLinear") == 0;
+    if ((!from && strcmp(node->op, "QuantizeLinear") != 0) || node->n_in < 2 || node->in[1] < 0) {
+        return;
+    }
+    const struct ledge_value *values = plan->graph.values;
+    enum ledge_dtype byte = values[from ? node->in[0] : node->out[0]].dtype;
+    enum ledge_dtype real = values[from ? node->out[0] : node->in[0]].dtype;
+    bool zero = node->n_in > 2 && node->in[2] >= 0;
+    if (!is_byte(byte) || real != LEDGE_F32 || values[node->in[1]].dtype != LEDGE_F32 ||
+        (zero && values[node->in[2]].dtype != byte)) {
+        add_choice(words, "types");
+    }
+}
+
+static void add_steps(struct words *words, const struct ledge_plan *plan)
+{
+    for (int32_t s = 0; s < plan->n_steps; s++) {
+        const struct ledge_op_prepare *ready = &plan->steps[s].ready;
+        if (ready->run == ledge_conv_i8) {
+            add_conv(words, ready->params);
+        } else if (ready->run == ledge_depthwise_i8) {
+            add_depthwise(words, ready->params);
+        } else if (ready->run == ledge_bands_i8_run) {
+            const struct ledge_bands_i8 *bands = ready->params;
+            add_conv(words, bands->expand);
+            add_depthwise(words, bands->depth);
+            add_conv(words, bands->project);
+        }
+        if (ready->alias < 0 && ready->kernel != NULL) {
+            add_kernel(words, ready->kernel);
+        }
+        add_types(words, plan, plan->steps[s].node);
+    }
+}
+
+/* Is there a node that plans do not show: with a body, or folded and of a family with choices? */
+static bool hides_choices(const struct ledge_graph *graph)
+{
+    bool *known = calloc((size_t)graph->n_values + 1, sizeof *known);
+    bool hides = known == NULL;
+    for (int32_t i = 0; i < graph->n_nodes && !hides; i++) {
+        const struct ledge_node *node = &graph->nodes[i];
+        bool constant = true;
+        for (int32_t k = 0; k < node->n_in; k++) {
+            constant = constant && (node->in[k] < 0 || known[node->in[k]] ||
+                                    graph->values[node->in[k]].data != NULL);
+        }
+        constant = constant || strcmp(node->op, "Shape") == 0 || strcmp(node->op, "Size") == 0;
+        for (int32_t k = 0; k < node->n_out; k++) {
+            if (node->out[k] >= 0) {
+                known[node->out[k]] = constant;
+            }
+        }
+        hides = !node->dead && constant &&
+                (strstr(node->op, "Linear") != NULL || strstr(node->op, "Integer") != NULL ||
+                 strncmp(node->op, "Q", 1) == 0 || strcmp(node->domain, "tfl") == 0);
+        for (int32_t k = 0; k < node->n_attrs; k++) {
+            hides = hides || node->attrs[k].type == LEDGE_ATTR_GRAPH;
+        }
+    }
+    free(known);
+    return hides;
+}
+
+static void try_plan(const struct ledge_graph *graph, enum ledge_rung rung, int32_t threads,
+                     int32_t batch, bool consistent, struct words *words)
+{
+    struct ledge_plan_options options = {
+        .rung = rung, .threads = threads, .batch = batch, .consistent = consistent};
+    struct ledge_plan *plan = NULL;
+    struct ledge_error err;
+    if (ledge_plan_create(graph, &options, NULL, &plan, &err) != LEDGE_OK || plan->n_late > 0) {
+        add_all_choices(words);
+    } else {
+        add_steps(words, plan);
+    }
+    ledge_plan_free(plan);
+}
+
+/* targets: names with commas; NULL: all of this machine. */
+static bool is_target(const char *targets, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *at = targets; at != NULL; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, name, n) == 0 && (at[n] == ',' || at[n] == '\0')) {
+            return true;
+        }
+    }
+    return targets == NULL;
+}
+
+static void add_choices(const struct ledge_graph *graph, const char *targets, struct words *words)
+{
+    if (hides_choices(graph)) {
+        add_all_choices(words);
+    }
+    for (int i = LEDGE_RUNG_C; i <= LEDGE_RUNG_NEON_I8MM; i++) {
+        enum ledge_rung rung;
+        const char *name = ledge_rung_text((enum ledge_rung)i);
+        if (!ledge_rung_find(name, &rung) || !is_target(targets, name)) {
+            continue;
+        }
+        try_plan(graph, rung, 1, 1, false, words);
+        try_plan(graph, rung, 1, 1, true, words);
+        try_plan(graph, rung, 4, 1, false, words);
+        try_plan(graph, rung, 1, 3, false, words);
+    }
+}
+
 /* Passes that are left out unless the graph of the file has what they look for. */
 static void add_passes(const struct words *file, struct words *words)
 {
@@ -102,18 +309,22 @@ static void add_families(struct words *words)
 
 static int print(struct words *words)
 {
+    static const char *const kinds[] = {"pass.", "part.", "kernel.", "packed."};
     for (size_t i = 0; i < words->n; i++) {
         char *text = words->text[i];
-        char *dot = strncmp(text, "pass.", 5) == 0 ? text + 4 : NULL;
-        if (dot != NULL) {
-            *dot = ':';
+        for (size_t k = 0; k < CLI_COUNT(kinds); k++) {
+            size_t n = strlen(kinds[k]);
+            if (strncmp(text, kinds[k], n) == 0) {
+                text[n - 1] = ':';
+            }
         }
         printf("%s\n", text);
     }
     return CLI_OK;
 }
 
-static int find_out(const char *path, struct ledge_graph *graph, struct words *words)
+static int find_out(const char *path, struct ledge_graph *graph, const char *targets,
+                    struct words *words)
 {
     struct words *in_file = calloc(1, sizeof *in_file);
     struct ledge_error err;
@@ -129,6 +340,7 @@ static int find_out(const char *path, struct ledge_graph *graph, struct words *w
         add_operators(graph, words);
         add_passes(in_file, words);
         add_families(words);
+        add_choices(graph, targets, words);
     }
     bool full = in_file->full || words->full;
     free(in_file);
@@ -137,7 +349,17 @@ static int find_out(const char *path, struct ledge_graph *graph, struct words *w
                               : print(words);
 }
 
-int check_print_needs(const char *path)
+/* For which instruction sets does the file hold packed constants that this release reads? */
+static void add_packed(const struct cli_file *file, struct words *words)
+{
+    for (int i = LEDGE_RUNG_C; i <= LEDGE_RUNG_NEON_I8MM; i++) {
+        if (ledge_file_is_prepared(file->map.bytes, file->map.size, ledge_packing_stamp(), i)) {
+            add(words, "packed", ledge_rung_text((enum ledge_rung)i));
+        }
+    }
+}
+
+int check_print_needs(const char *path, const char *targets)
 {
     struct cli_file file;
     struct ledge_error err;
@@ -145,7 +367,10 @@ int check_print_needs(const char *path)
         return cli_fail(&err);
     }
     struct words *words = calloc(1, sizeof *words);
-    int code = words != NULL ? find_out(path, &file.graph, words)
+    if (words != NULL) {
+        add_packed(&file, words);
+    }
+    int code = words != NULL ? find_out(path, &file.graph, targets, words)
                              : cli_failf(CLI_FAILED, "no memory for the operators");
     free(words);
     cli_file_close(&file);

@@ -193,7 +193,7 @@ int cli_cmd_check(int argc, char **argv)
         {"nodes", 'n', CLI_FLAG, &c.nodes, NULL,
          "a line for every node: kernel, types, layout, what it is fused into"},
         {"target", 0, CLI_TEXT, &c.target, "ISA",
-         "plan for this rung: c, avx2, avx512, ... (this machine's)"},
+         "plan for this rung: c, avx2, avx512, ... (this machine's); --needs: for all of a list"},
         {"operators", 0, CLI_FLAG, &c.operators, NULL, "list every operator there is; no MODEL"},
         {"needs", 0, CLI_FLAG, &c.needs, NULL,
          "what a build of the library for these models needs: -DLEDGE_OPS"},
@@ -220,13 +220,13 @@ int cli_cmd_check(int argc, char **argv)
         code = check_print_operators(c.json);
     } else if (code < 0 && args.n == 0) {
         code = cli_failf(CLI_USAGE, "check: which MODEL?");
-    } else if (code < 0 && c.target != NULL) {
+    } else if (code < 0 && c.target != NULL && !c.needs) {
         code = aim(c.target);
     }
     for (int i = 0; code < 0 && i < args.n; i++) {
         struct check one = c;
         one.path = args.items[i];
-        int done = c.needs ? check_print_needs(one.path) : check_model(&one);
+        int done = c.needs ? check_print_needs(one.path, one.target) : check_model(&one);
         c.n_missing += done != CLI_OK;
     }
     cli_list_done(&c.session.shapes);

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A library with the operators of one model only (-DLEDGE_OPS): it answers as the whole one does, byte for byte, on every
-rung it has; it refuses other models and other formats in one line; it is small.
+"""Libraries with what one model needs only (-DLEDGE_OPS): they answer as the whole one does, byte for byte, on every rung
+they have; they refuse other models, formats and processors in one line; they are small. The second one (LEDGE_PACKED,
+LEDGE_BASELINE) is for MobileNetV2 in 8 bits where bench/peers/setup has made it, else for a seed.
 
 Usage: selective_test.py CC LEDGE WHOLE_LIBRARY
 """
@@ -13,44 +14,70 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SEEDS = ROOT / "fuzz/seeds/onnx"
-LIMIT = 240_000  # bytes, stripped, for a quantised convolutional network with two rungs
+MODELS = ROOT / "build/peers/models"
+LIMIT = 180_000  # bytes, stripped: a quantised convolutional network planned from its graph, with two rungs
+PACKED_LIMIT = 150_000  # MobileNetV2 in 8 bits, packed, with one rung
 
 
 def run(*command, ok=True, **environment):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=540, check=False,
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=840, check=False,
                           env={**os.environ, **environment})
     assert (done.returncode == 0) == ok, f"{' '.join(map(str, command))}: {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout if ok else done.stdout + done.stderr
 
 
-def build(folder, compiler, ledge, model):
-    run("cmake", "-S", ROOT, "-B", folder, f"-DCMAKE_C_COMPILER={compiler}", "-DLEDGE_LIBRARY_ONLY=ON",
-        "-DCMAKE_BUILD_TYPE=Release", f"-DLEDGE_OPS={model}", f"-DLEDGE_HOST_LEDGE={ledge}", "-DLEDGE_RUNGS=avx2")
-    run("cmake", "--build", folder, "--target", "libledge", "-j", str(os.cpu_count() or 1))
-    return folder / "lib/libledge.so"
+class Small:
+    """A library for one model."""
+
+    def __init__(self, folder, compiler, ledge, model, *options):
+        run("cmake", "-S", ROOT, "-B", folder, f"-DCMAKE_C_COMPILER={compiler}", "-DLEDGE_LIBRARY_ONLY=ON",
+            "-DCMAKE_BUILD_TYPE=Release", f"-DLEDGE_OPS={model}", f"-DLEDGE_HOST_LEDGE={ledge}", "-DLEDGE_RUNGS=avx2", *options)
+        run("cmake", "--build", folder, "--target", "libledge", "-j", str(os.cpu_count() or 1))
+        self.path = folder / "lib"
+        run("strip", "-o", folder / "stripped.so", self.path / "libledge.so")
+        self.size = (folder / "stripped.so").stat().st_size
+
+
+def refuses(identity, library, model, why, *options, **environment):
+    said = run(identity, *options, 1, "-", model, ok=False, LD_LIBRARY_PATH=str(library.path), **environment)
+    assert why in said, said
 
 
 def main():
     compiler, ledge, whole = sys.argv[1:]
+    whole = pathlib.Path(whole).parent
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        for seed in ("qdq", "lstm"):
-            run(ledge, "convert", SEEDS / f"{seed}.onnx", "-o", folder / f"{seed}.ledge")
-        small = build(folder / "build", compiler, ledge, folder / "qdq.ledge")
-        run("strip", "-o", folder / "stripped.so", small)
-        size = (folder / "stripped.so").stat().st_size
-        assert size <= LIMIT, f"{size} bytes, at most {LIMIT} are allowed"
         identity = folder / "identity"
-        run(compiler, "-O2", f"-I{ROOT / 'include'}", ROOT / "tests/identity/identity.c", "-o", identity,
-            f"-L{pathlib.Path(whole).parent}", "-lledge")
-        answers = [run(identity, 1, "-", folder / "qdq.ledge", LD_LIBRARY_PATH=str(library.parent), LEDGE_CPU=rung)
-                   for library in (pathlib.Path(whole), small) for rung in ("c", "avx2")]
+        run(compiler, "-O2", f"-I{ROOT / 'include'}", ROOT / "tests/identity/identity.c", "-o", identity, f"-L{whole}", "-lledge")
+        mobilenet = MODELS / "mobilenet_v2.i8.onnx"
+        for source in (SEEDS / "qdq.onnx", SEEDS / "lstm.onnx", mobilenet, MODELS / "mnasnet1_0.i8.onnx"):
+            if source.exists():
+                run(ledge, "convert", source, "-o", folder / f"{source.stem}.ledge", "--target", "avx2")
+        qdq, lstm = folder / "qdq.ledge", folder / "lstm.ledge"
+
+        small = Small(folder / "a", compiler, ledge, qdq)
+        assert small.size <= LIMIT, f"{small.size} bytes, at most {LIMIT} are allowed"
+        answers = [run(identity, threads, "-", qdq, LD_LIBRARY_PATH=str(library), LEDGE_CPU=rung)
+                   for library in (whole, small.path) for rung in ("c", "avx2") for threads in (1, 2)]
         assert answers[0].strip() and len(set(answers)) == 1, answers
-        for model, why in ((SEEDS / "qdq.onnx", "this build reads no ONNX files"),
-                           (folder / "lstm.ledge", "no kernel for 2 operators: LSTM, GRU")):
-            said = run(identity, 1, "-", model, ok=False, LD_LIBRARY_PATH=str(small.parent))
-            assert why in said, said
-        print(f"libledge for qdq.ledge, avx2 and plain C: {size} bytes stripped")
+        refuses(identity, small, SEEDS / "qdq.onnx", "this build reads no ONNX files")
+        refuses(identity, small, lstm, "no kernel for 2 operators: LSTM, GRU")
+        print(f"libledge for qdq.ledge, avx2 and plain C: {small.size} bytes stripped")
+
+        model = folder / "mobilenet_v2.i8.ledge" if mobilenet.exists() else qdq
+        packed = Small(folder / "b", compiler, ledge, model, "-DLEDGE_PACKED=ON", "-DLEDGE_BASELINE=avx2")
+        assert packed.size <= PACKED_LIMIT, f"{packed.size} bytes, at most {PACKED_LIMIT} are allowed"
+        answers = [run(identity, threads, "-", model, LD_LIBRARY_PATH=str(library), LEDGE_CPU="avx2")
+                   for library in (whole, packed.path) for threads in (1, 2)]
+        assert answers[0].strip() and len(set(answers)) == 1, answers
+        refuses(identity, packed, SEEDS / "qdq.onnx", "this build opens .ledge files that its release packed for avx2")
+        refuses(identity, packed, lstm, "no kernel for 2 operators: LSTM, GRU")
+        refuses(identity, packed, model, "this build packs no weights", "--consistent")
+        refuses(identity, packed, model, "this build is for processors with avx2", LEDGE_CPU="c")
+        if mobilenet.exists() and (folder / "mnasnet1_0.i8.ledge").exists():  # the same operators, other windows
+            refuses(identity, packed, folder / "mnasnet1_0.i8.ledge", "this build has no loops for its windows")
+        print(f"libledge for {model.name}, packed, avx2 alone: {packed.size} bytes stripped")
     return 0
 
 

@@ -9,6 +9,7 @@
 #include "engine/api/custom.h"
 #include "engine/format/ledge_file.h"
 #include "engine/plan/passes.h"
+#include "engine/port/select.h"
 #include "import/import.h"
 
 /* Declared inputs or outputs, before passes touch them. Names and dim_names stay in the graph's
@@ -75,11 +76,21 @@ static enum ledge_status load(struct ledge_model *model, const struct ledge_mode
                               struct ledge_error *err)
 {
     struct ledge_graph *graph = &model->graph;
+    if (!LEDGE_HAS(LEDGE_PART_CUSTOM) && options != NULL && options->n_custom_ops > 0) {
+        return ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "this build takes no custom operators");
+    }
     enum ledge_status prepared = load_prepared(model, options, err);
     if (prepared == LEDGE_OK || prepared == LEDGE_ERR_CORRUPT) {
         return prepared == LEDGE_OK ? describe_all(model, err) : prepared;
     }
-    if (options != NULL) {
+    if (!LEDGE_HAS(LEDGE_PART_ORIGINAL)) {
+        return prepared != LEDGE_ERR_NOT_FOUND
+                   ? prepared
+                   : ledge_fail(err, LEDGE_ERR_UNSUPPORTED,
+                                "this build opens .ledge files that its release packed for %s",
+                                ledge_rung_text(ledge_port_rung()));
+    }
+    if (options != NULL && LEDGE_HAS(LEDGE_PART_CUSTOM)) {
         LEDGE_TRY(ledge_custom_register(graph, options->custom_ops, options->n_custom_ops, err));
     }
     if (ledge_file_is(model->bytes, model->size) && (options == NULL || options->verify == 0)) {
@@ -135,6 +146,20 @@ static void destroy(struct ledge_model *model)
     allocator.release(allocator.user, model, sizeof *model);
 }
 
+/* A build without plain C (CMake: LEDGE_BASELINE) has nothing for processors below that. */
+static enum ledge_status check_processor(struct ledge_error *err)
+{
+#ifdef LEDGE_BASELINE
+    if (ledge_port_rung() < LEDGE_BASELINE) {
+        return ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "this build is for processors with %s",
+                          ledge_rung_text(LEDGE_BASELINE));
+    }
+#else
+    (void)err;
+#endif
+    return LEDGE_OK;
+}
+
 /* map is taken over, also on failure. */
 static enum ledge_status create(struct ledge_map map, const void *bytes, size_t size,
                                 const struct ledge_model_options *options,
@@ -153,7 +178,10 @@ static enum ledge_status create(struct ledge_map map, const void *bytes, size_t 
     atomic_init(&made->references, 1);
     ledge_lock_init(&made->lock);
     ledge_graph_init(&made->graph, allocator);
-    enum ledge_status status = load(made, options, err);
+    enum ledge_status status = check_processor(err);
+    if (status == LEDGE_OK) {
+        status = load(made, options, err);
+    }
     if (status != LEDGE_ERR_NOMEM && made->graph.arena.failed) { /* whatever was made of it */
         status = ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for the model");
     }
@@ -318,6 +346,9 @@ static enum ledge_status make_plan(struct ledge_model *model,
         return ledge_plan_create(&model->graph, &with, &model->allocator, plan, err);
     }
     with.packed = &model->packed;
+    if (!LEDGE_HAS(LEDGE_PART_ORIGINAL)) {
+        return ledge_plan_create(&model->graph, &with, &model->allocator, plan, err);
+    }
     if (ledge_plan_create(&model->graph, &with, &model->allocator, plan, &ignored) == LEDGE_OK) {
         return LEDGE_OK;
     }

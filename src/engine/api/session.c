@@ -13,6 +13,7 @@
 #include "base/checked.h"
 #include "base/status.h"
 #include "engine/api/model.h"
+#include "engine/port/select.h"
 #include "engine/run/run.h"
 
 /* Sets of input shapes that a session keeps ready. */
@@ -580,7 +581,8 @@ size_t ledge_session_memory_bytes(const struct ledge_session *session)
 
 int32_t ledge_session_n_steps(const struct ledge_session *session)
 {
-    return session->plan->n_steps + (session->plan->n_late > 0 ? 1 : 0);
+    return session->plan->n_steps +
+           (LEDGE_HAS(LEDGE_PART_LATE) && session->plan->n_late > 0 ? 1 : 0);
 }
 
 /* All late nodes together: what stands behind them is planned in the run. */
@@ -602,7 +604,7 @@ enum ledge_status ledge_session_step(const struct ledge_session *session, int32_
     if (index < 0 || index >= ledge_session_n_steps(session)) {
         return LEDGE_ERR_ARG;
     }
-    if (index == plan->n_steps) {
+    if (LEDGE_HAS(LEDGE_PART_LATE) && index == plan->n_steps) {
         late_step(session, info);
         return LEDGE_OK;
     }

@@ -191,6 +191,9 @@ enum ledge_status ledge_bands_i8_run(const struct ledge_kernel_call *call)
     const struct ledge_geometry *g = &bands->depth->g;
     const void *const params[] = {bands->expand, bands->depth, bands->project};
     struct job job = {.bands = bands, .y = call->out[0]->data, .scratch = call->scratch};
+    if (bands->project != NULL) {
+        LEDGE_TRY(ledge_conv_i8_check(bands->project, call->err));
+    }
     for (int i = 0; i < LEDGE_BANDS_I8_PARTS; i++) {
         job.part[i] =
             (struct ledge_kernel_call){.in = call->in + bands->inputs[i],

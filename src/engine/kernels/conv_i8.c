@@ -887,6 +887,7 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
     const struct ledge_conv_i8 *conv = call->params;
     const struct ledge_geometry *g = &conv->g;
     struct job job = job_of(call);
+    LEDGE_TRY(ledge_conv_i8_check(conv, call->err));
     job.x = call->in[conv->input]->data;
     job.y = call->out[0]->data;
     if (call->pool == NULL && is_single_row(conv)) {

@@ -15,7 +15,9 @@
 #ifndef LEDGE_ENGINE_KERNELS_CONV_I8_H
 #define LEDGE_ENGINE_KERNELS_CONV_I8_H
 
+#include "base/status.h"
 #include "engine/kernels/i8.h"
+#include "engine/port/select.h"
 
 /* Constant weights as the file has them: element (channel, tap, c of the group) is
  * data[channel * channel_step + tap * tap_step + c * c_step]. */
@@ -114,6 +116,15 @@ struct ledge_step_i8 *ledge_conv_i8_steps(const struct ledge_conv_i8 *conv, cons
 
 enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call);
 
+/* Has this build the loops for what packing decided? Errors: ERR_UNSUPPORTED. */
+static inline enum ledge_status ledge_conv_i8_check(const struct ledge_conv_i8 *conv,
+                                                    struct ledge_error *err)
+{
+    return LEDGE_HAS(LEDGE_KERNEL_binary_i8) || conv->addend == 0 || conv->sum_agrees
+               ? LEDGE_OK
+               : ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "this build has no kernel binary_i8");
+}
+
 /* A part of that, for kernels that join convolutions (bands_i8.h). call: params, packed and the
  * list of inputs are read. Of one group, its results are bytes of an NHWC picture. */
 bool ledge_conv_i8_is_flat(const struct ledge_conv_i8 *conv); /* pixel by pixel */
@@ -153,6 +164,24 @@ void ledge_depthwise_i8_pack(const struct ledge_depthwise_i8 *dw,
                              const struct ledge_weights_i8 *weights, void *packed,
                              const struct ledge_lists_i8 *lists);
 enum ledge_status ledge_depthwise_i8(const struct ledge_kernel_call *call);
+
+/* Which loops it runs by: bits that are words of LEDGE_OPS, kernel:taps_any and so on. */
+enum {
+    LEDGE_TAPS_ANY = 1,
+    LEDGE_TAPS_PARTS = 2,
+    LEDGE_TAPS_FAR = 4,
+    LEDGE_TAPS_5 = 8,
+    LEDGE_TAPS_ALL = 15
+};
+static inline uint32_t ledge_depthwise_i8_loops(const struct ledge_depthwise_i8 *dw)
+{
+    bool narrow = !dw->zipped && !dw->wide;
+    if (!dw->columns) {
+        return LEDGE_TAPS_ANY;
+    }
+    return (dw->wide ? LEDGE_TAPS_5 : 0u) | (narrow && dw->parts > 1 ? LEDGE_TAPS_PARTS : 0u) |
+           (narrow && dw->merged * dw->g.stride[2] > 2 ? LEDGE_TAPS_FAR : 0u);
+}
 
 /* Rows r0 .. r1 - 1 of one picture's outputs to y, for kernels that join convolutions; row r of
  * inputs stands at row r % ring of x. call: params, packed and the list of inputs are read. */

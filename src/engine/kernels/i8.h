@@ -218,8 +218,8 @@ struct ledge_i8_kernels {
     int32_t rows_max[LEDGE_I8_VECTORS + 1]; /* by vectors; 0: not so many */
     void (*rows)(const struct ledge_rows_i8 *rows);
     void (*finish)(const struct ledge_finish_i8 *finish);
-    /* NULL: finish does no sums. Are a, b and constant right for own results of low .. high, read
-     * as u8? If not, *at: FILLED, one for which they are not. */
+    /* NULL: finish does no sums, or this build packs none. Are a, b and constant right for own
+     * results of low .. high, read as u8? If not, *at: FILLED, one for which they are not. */
     bool (*sum_agrees)(const struct ledge_sum_i8 *sum, const struct ledge_epilogue_i8 *own,
                        int32_t low, int32_t high, int32_t *at);
     /* NULL: not on this instruction set */

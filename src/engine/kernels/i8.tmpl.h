@@ -130,14 +130,14 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     .lanes = LANES,                                \
                                                     .group = I8_GROUP,                             \
                                                     .units = run_units,                            \
-                                                    .lookup = LOOKUP,                              \
+                                                    .lookup = LEDGE_KERNEL(lookup, LOOKUP), \
                                                     .row = run_row,                                \
                                                     .sub = SUB,                                    \
                                                     .taps_vectors = TAPS_VECTORS,                  \
                                                     .rows_max = {0, ROWS_MAX},                     \
                                                     .rows = run_rows,                              \
                                                     .finish = FINISH,                              \
-                                                    LEDGE_KEEP(LEDGE_OP_QLinearAdd)(.sum_agrees = SUM_AGREES, )  \
+                                                    LEDGE_KEEP(LEDGE_PART_SUMS)(.sum_agrees = SUM_AGREES, )  \
                                                     .turn = TURN,                                  \
                                                     .bytes = BYTES,                                \
                                                     .taps = run_taps,                              \
@@ -145,7 +145,7 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     .columns = HAS_COLUMNS,                        \
                                                     .wide_columns = HAS_WIDE_COLUMNS,              \
                                                     .zipped = HAS_ZIPPED,                          \
-                                                    .binary = BINARY,                          \
+                                                    .binary = LEDGE_KERNEL(binary_i8, BINARY), \
                                                     LEDGE_KEEP(LEDGE_PART_FIXED)(.fixed_binary = FIXED_BINARY, )  \
                                                     .quantize = QUANTIZE,                      \
                                                     .add_pixels = ADD_PIXELS,                  \

@@ -99,7 +99,7 @@ static void zipped_5_whole(const struct ledge_taps_i8 *t)
 static void run_zipped(const struct ledge_taps_i8 *t)
 {
     bool whole = t->channels == TAPS_VECTORS * LANES && t->flip == 0;
-    if (t->wide) {
+    if (LEDGE_HAS(LEDGE_KERNEL_taps_5) && t->wide) {
         (whole ? zipped_5_whole : zipped_5)(t);
     } else {
         (whole ? zipped_3_whole : zipped_3)(t);

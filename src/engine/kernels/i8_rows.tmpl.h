@@ -211,7 +211,10 @@ INLINE void taps_columns(const struct ledge_taps_i8 *params, const int advance, 
         taps_columns(t, advance, parts);                                                           \
     }
 #define COLUMNS_ENTRY(advance, parts) [advance - 1][parts - 1] = columns_##advance##_##parts,
-#define COLUMNS_TABLE(F)              F(1, 1) F(1, 2) F(2, 1) F(2, 2) F(3, 1) F(3, 2)
+#define COLUMNS_TABLE(F)              COLUMNS_PLAIN(F) COLUMNS_PARTS(F) COLUMNS_FAR(F)
+#define COLUMNS_PLAIN(F)              F(1, 1) F(2, 1)
+#define COLUMNS_PARTS(F)              LEDGE_KEEP(LEDGE_KERNEL_taps_parts)(F(1, 2) F(2, 2))
+#define COLUMNS_FAR(F)                LEDGE_KEEP(LEDGE_KERNEL_taps_far)(F(3, 1) F(3, 2))
 
 COLUMNS_TABLE(COLUMNS_FUNCTION)
 #else
@@ -264,7 +267,7 @@ static void run_taps(const struct ledge_taps_i8 *t)
     }
 #endif
 #ifdef WIDE_COLUMNS
-    if (t->wide) {
+    if (LEDGE_HAS(LEDGE_KERNEL_taps_5) && t->wide) {
         wide_columns(t);
         v_done();
         return;
@@ -280,6 +283,9 @@ static void run_taps(const struct ledge_taps_i8 *t)
     }
 #endif
     bool whole = t->channels == TAPS_VECTORS * LANES;
+    if (!LEDGE_HAS(LEDGE_KERNEL_taps_any)) { /* prepare refuses what comes here */
+        return;
+    }
     if (whole && t->parts == 1) {
         taps_block(t, true, 1);
     } else if (whole && t->parts == 2) {

@@ -11,6 +11,8 @@
 #include "engine/kernels/loop_words.h"
 #include "engine/kernels/onnx.h"
 #include "engine/kernels/onnx_number.h"
+#include "engine/kernels/quant.h"
+#include "engine/port/select.h"
 
 #include "base/banned.h"
 
@@ -39,6 +41,9 @@ static void limits(enum ledge_dtype dtype, int32_t *low, int32_t *high)
 static int32_t whole_at(const struct ledge_view *view, int64_t at)
 {
     int64_t value = 0;
+    if (!LEDGE_HAS(LEDGE_PART_TYPES)) {
+        return view != NULL ? ledge_q8(view->data, view->dtype, at) : 0;
+    }
     if (view != NULL) {
         ledge_load_whole(view->data, view->dtype, at, 1, &value);
     }
@@ -48,6 +53,9 @@ static int32_t whole_at(const struct ledge_view *view, int64_t at)
 static float real_at(const struct ledge_view *view, int64_t at)
 {
     double value;
+    if (!LEDGE_HAS(LEDGE_PART_TYPES)) {
+        return ((const float *)view->data)[at];
+    }
     ledge_load_real(view->data, view->dtype, at, 1, &value);
     return (float)value;
 }
@@ -67,7 +75,8 @@ static void quantize_run(const struct ledge_view *x, const struct ledge_view *y,
                          int64_t n, float scale, int32_t zero, bool saturate)
 {
     int32_t low, high;
-    if (ledge_is_tiny_real(y->dtype)) { /* a zero point of such a type is 0 */
+    if (LEDGE_HAS(LEDGE_PART_TYPES) &&
+        ledge_is_tiny_real(y->dtype)) { /* a zero point of such a type is 0 */
         for (int64_t i = 0; i < n; i++) {
             ((uint8_t *)y->data)[at + i] = ledge_tiny_encode(
                 (double)(real_at(x, at + i) / scale), y->dtype, saturate, LEDGE_ROUND_NEAREST);
@@ -75,7 +84,8 @@ static void quantize_run(const struct ledge_view *x, const struct ledge_view *y,
         return;
     }
     limits(y->dtype, &low, &high);
-    if (x->dtype == LEDGE_F32 && (y->dtype == LEDGE_I8 || y->dtype == LEDGE_U8)) {
+    if (!LEDGE_HAS(LEDGE_PART_TYPES) ||
+        (x->dtype == LEDGE_F32 && (y->dtype == LEDGE_I8 || y->dtype == LEDGE_U8))) {
         const float *in = (const float *)x->data + at;
         uint8_t *out = (uint8_t *)y->data + at;
         for (int64_t i = 0; i < n; i++) {
@@ -118,7 +128,8 @@ FAST static void dequantize_bytes(const uint8_t *restrict in, uint8_t flip, floa
 static void dequantize_run(const struct ledge_view *x, const struct ledge_view *y, int64_t at,
                            int64_t n, float scale, int32_t zero)
 {
-    if (y->dtype == LEDGE_F32 && (x->dtype == LEDGE_I8 || x->dtype == LEDGE_U8)) {
+    if (!LEDGE_HAS(LEDGE_PART_TYPES) ||
+        (y->dtype == LEDGE_F32 && (x->dtype == LEDGE_I8 || x->dtype == LEDGE_U8))) {
         bool sign = x->dtype == LEDGE_I8;
         dequantize_bytes((const uint8_t *)x->data + at, sign ? 0x80 : 0, (float *)y->data + at, n,
                          scale, zero + (sign ? 128 : 0));

@@ -317,7 +317,7 @@ enum ledge_status ledge_blocked_bands_prepare(struct ledge_op_prepare *prepare)
     size_t floats = bands->project_at;
     floats += bands->project != NULL ? ledge_blocked_conv_floats(bands->project) : 0;
     prepare->packed_bytes = floats * sizeof(float);
-    prepare->pack = pack;
+    prepare->pack = LEDGE_PACKER(pack);
     prepare->packs_all = true;
     for (int i = 0; i < LEDGE_BANDS_PARTS; i++) {
         prepare->packed_inputs |= 1u << (LEDGE_BANDS_WEIGHTS + 2 * i);

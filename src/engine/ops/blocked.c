@@ -169,7 +169,7 @@ static enum ledge_status prepare_dense(struct ledge_op_prepare *prepare,
     conv->bf16 = prepare->bf16;
     ledge_blocked_conv_plan(conv, prepare->threads, tap_at);
     prepare->packed_bytes = ledge_blocked_conv_floats(conv) * sizeof(float);
-    prepare->pack = pack_dense;
+    prepare->pack = LEDGE_PACKER(pack_dense);
     prepare->packs_all = true;
     prepare->packed_inputs = prepare->loose_inputs = 1u << 1;
     prepare->params = conv;
@@ -210,7 +210,7 @@ static enum ledge_status prepare_depthwise(struct ledge_op_prepare *prepare,
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
     prepare->packed_bytes = ledge_blocked_depthwise_floats(rows) * sizeof(float);
-    prepare->pack = pack_depthwise;
+    prepare->pack = LEDGE_PACKER(pack_depthwise);
     prepare->packs_all = true;
     prepare->packed_inputs = prepare->loose_inputs = 1u << 1;
     prepare->params = rows;

@@ -23,7 +23,7 @@ enum ledge_status ledge_byte_table_infer(struct ledge_op_infer *infer)
 enum ledge_status ledge_byte_table_prepare(struct ledge_op_prepare *prepare)
 {
     const struct ledge_i8_kernels *isa = ledge_i8_for(prepare->rung);
-    prepare->run = ledge_byte_table;
+    prepare->run = LEDGE_KERNEL(lookup, ledge_byte_table);
     prepare->params = isa;
     prepare->kernel = isa->table;
     prepare->in_place = 0;

@@ -102,7 +102,7 @@ static enum ledge_status choose_fast(struct ledge_op_prepare *prepare, struct le
     ledge_conv_f32_plan(fast, isa, prepare->threads, tap_at);
     if (is_constant(w) && fast->packed_floats > 0) {
         prepare->packed_bytes = fast->packed_floats * sizeof(float);
-        prepare->pack = pack;
+        prepare->pack = LEDGE_PACKER(pack);
         prepare->packed_inputs = 1u << 1;
     }
     prepare->scratch_bytes = ledge_conv_f32_scratch(fast, prepare->pack != NULL) * sizeof(float);

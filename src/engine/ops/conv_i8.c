@@ -166,13 +166,32 @@ static void bind_conv(const struct ledge_op_prepare *prepare, const void *packed
     if (facts->bytes != 0 && made->conv.may_be_bytes) {
         ledge_conv_i8_use_bytes(&made->conv);
     }
-    made->conv.sum_agrees = facts->sum_agrees != 0 && made->conv.isa->sum_agrees != NULL;
+    bool sums = !LEDGE_HAS(LEDGE_PART_SUMS) || made->conv.isa->sum_agrees != NULL;
+    made->conv.sum_agrees = facts->sum_agrees != 0 && sums;
     made->conv.sum.a = facts->sum[0];
     made->conv.sum.b = facts->sum[1];
     made->conv.sum.constant = facts->sum[2];
     made->conv.zeros = matter ? list_at(&made->source, packed, ZEROS) : NULL;
     made->conv.one_zero = matter && facts->one_zero != 0;
     use(&made->source, packed, &made->conv.epilogue);
+}
+
+/* Has this build (LEDGE_OPS) the loops for it? lookup: through a table in the end; taps: bits of
+ * ledge_depthwise_i8_loops(). */
+static enum ledge_status check_loops(const struct ledge_op_prepare *prepare, bool lookup,
+                                     uint32_t taps)
+{
+    const uint32_t built = (LEDGE_HAS(LEDGE_KERNEL_taps_any) ? LEDGE_TAPS_ANY : 0u) |
+                           (LEDGE_HAS(LEDGE_KERNEL_taps_parts) ? LEDGE_TAPS_PARTS : 0u) |
+                           (LEDGE_HAS(LEDGE_KERNEL_taps_far) ? LEDGE_TAPS_FAR : 0u) |
+                           (LEDGE_HAS(LEDGE_KERNEL_taps_5) ? LEDGE_TAPS_5 : 0u);
+    if (built == LEDGE_TAPS_ALL && LEDGE_HAS(LEDGE_KERNEL_lookup)) {
+        return LEDGE_OK;
+    }
+    return (taps & ~built) == 0 && (!lookup || LEDGE_HAS(LEDGE_KERNEL_lookup))
+               ? LEDGE_OK
+               : ledge_prepare_fail(prepare, LEDGE_ERR_UNSUPPORTED,
+                                    "this build has no loops for its windows, weights or table");
 }
 
 enum ledge_status ledge_prepare_conv_i8(struct ledge_op_prepare *prepare,
@@ -185,10 +204,11 @@ enum ledge_status ledge_prepare_conv_i8(struct ledge_op_prepare *prepare,
         return ledge_prepare_fail(prepare, LEDGE_ERR_NOMEM, "no memory");
     }
     made->conv = *conv;
+    LEDGE_TRY(check_loops(prepare, conv->table > 0, 0));
     ledge_conv_i8_plan(&made->conv, prepare->rung, prepare->threads);
     LEDGE_TRY(begin(prepare, weights, scales, ledge_conv_i8_positions(&made->conv),
                     ledge_conv_i8_packed(&made->conv), &made->source));
-    prepare->pack = pack_conv;
+    prepare->pack = LEDGE_PACKER(pack_conv);
     prepare->packs_all = true;
     prepare->bind = bind_conv;
     prepare->params = made;
@@ -224,9 +244,10 @@ enum ledge_status ledge_prepare_depthwise_i8(struct ledge_op_prepare *prepare,
     }
     made->dw = *dw;
     ledge_depthwise_i8_plan(&made->dw, weights, prepare->rung, prepare->threads);
+    LEDGE_TRY(check_loops(prepare, dw->table > 0, ledge_depthwise_i8_loops(&made->dw)));
     LEDGE_TRY(begin(prepare, weights, scales, ledge_depthwise_i8_positions(&made->dw),
                     ledge_depthwise_i8_packed(&made->dw), &made->source));
-    prepare->pack = pack_depthwise;
+    prepare->pack = LEDGE_PACKER(pack_depthwise);
     prepare->packs_all = true;
     prepare->bind = bind_depthwise;
     prepare->params = made;

@@ -176,7 +176,7 @@ static enum ledge_status choose(struct ledge_op_prepare *prepare, struct ledge_g
     ledge_gemm_f32_plan(fast, isa, prepare->threads);
     if (b->data != NULL && fast->packed_floats > 0) {
         prepare->packed_bytes = fast->packed_floats * sizeof(float);
-        prepare->pack = pack;
+        prepare->pack = LEDGE_PACKER(pack);
         prepare->packs_all = true;
         prepare->packed_inputs = prepare->loose_inputs = 1u << 1;
     }

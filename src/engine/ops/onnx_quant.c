@@ -68,11 +68,30 @@ enum ledge_status ledge_onnx_quantize_infer(struct ledge_op_infer *infer)
     return ledge_infer_out(infer, 0, dtype, x->rank, x->dims);
 }
 
+/* Between f32 and bytes; from: bytes become f32. */
+static enum ledge_status check_types(const struct ledge_op_prepare *prepare, bool from)
+{
+    if (LEDGE_HAS(LEDGE_PART_TYPES)) {
+        return LEDGE_OK;
+    }
+    const struct ledge_value *in = ledge_prepare_in(prepare, 0),
+                             *out = ledge_prepare_out(prepare, 0);
+    const struct ledge_value *scale = ledge_prepare_in(prepare, 1),
+                             *zero = ledge_prepare_in(prepare, 2);
+    enum ledge_dtype byte = from ? in->dtype : out->dtype;
+    bool plain = (from ? out : in)->dtype == LEDGE_F32 && scale->dtype == LEDGE_F32 &&
+                 (byte == LEDGE_U8 || byte == LEDGE_I8) && (zero == NULL || zero->dtype == byte);
+    return plain ? LEDGE_OK
+                 : ledge_prepare_fail(prepare, LEDGE_ERR_UNSUPPORTED,
+                                      "this build quantises f32 to bytes and back only");
+}
+
 enum ledge_status ledge_onnx_quantize_prepare(struct ledge_op_prepare *prepare)
 {
     struct ledge_op_infer infer = ledge_onnx_as_infer(prepare);
     struct ledge_quantize q;
     LEDGE_TRY(parse(&infer, &q));
+    LEDGE_TRY(check_types(prepare, false));
     q.saturate = ledge_node_int(prepare->node, "saturate", 1) != 0;
     const struct ledge_value *x = ledge_prepare_in(prepare, 0),
                              *scale = ledge_prepare_in(prepare, 1);
@@ -83,7 +102,8 @@ enum ledge_status ledge_onnx_quantize_prepare(struct ledge_op_prepare *prepare)
         return ledge_onnx_ready(prepare, ledge_quantize_linear_i8, q.isa->quantize_name, &q,
                                 sizeof q);
     }
-    return ledge_onnx_ready(prepare, ledge_quantize_linear_c, "QuantizeLinear_c", &q, sizeof q);
+    return ledge_onnx_ready(prepare, LEDGE_KERNEL(QuantizeLinear, ledge_quantize_linear_c),
+                            "QuantizeLinear_c", &q, sizeof q);
 }
 
 enum ledge_status ledge_onnx_dequantize_infer(struct ledge_op_infer *infer)
@@ -104,6 +124,7 @@ enum ledge_status ledge_onnx_dequantize_prepare(struct ledge_op_prepare *prepare
     struct ledge_op_infer infer = ledge_onnx_as_infer(prepare);
     struct ledge_quantize q;
     LEDGE_TRY(parse(&infer, &q));
+    LEDGE_TRY(check_types(prepare, true));
     return ledge_onnx_ready(prepare, ledge_dequantize_linear_c, "DequantizeLinear_c", &q, sizeof q);
 }
 
@@ -176,10 +197,10 @@ enum ledge_status ledge_onnx_qbinary_prepare(struct ledge_op_prepare *prepare)
     int32_t last = params.step.rank - 1;
     if (params.step.stride_a[last] == 1 && params.step.stride_b[last] == 1) {
         params.isa = ledge_i8_for(prepare->rung);
-        return ledge_onnx_ready(prepare, ledge_qlinear_binary_i8, params.isa->binary_name, &params,
-                                sizeof params);
+        return ledge_onnx_ready(prepare, LEDGE_KERNEL(binary_i8, ledge_qlinear_binary_i8),
+                                params.isa->binary_name, &params, sizeof params);
     }
-    return ledge_onnx_ready(prepare, ledge_qlinear_binary_c,
+    return ledge_onnx_ready(prepare, LEDGE_KERNEL(QLinearAdd, ledge_qlinear_binary_c),
                             params.multiply != 0 ? "QLinearMul_c" : "QLinearAdd_c", &params,
                             sizeof params);
 }
@@ -220,6 +241,7 @@ enum ledge_status ledge_onnx_qpool_prepare(struct ledge_op_prepare *prepare)
         return ledge_onnx_ready(prepare, ledge_qlinear_global_pool_i8, params.isa->mean, &params,
                                 sizeof params);
     }
-    return ledge_onnx_ready(prepare, ledge_qlinear_global_pool_c, "QLinearGlobalAveragePool_c",
-                            &params, sizeof params);
+    return ledge_onnx_ready(prepare,
+                            LEDGE_KERNEL(QLinearGlobalAveragePool, ledge_qlinear_global_pool_c),
+                            "QLinearGlobalAveragePool_c", &params, sizeof params);
 }

@@ -169,7 +169,7 @@ enum ledge_status ledge_onnx_rnn_prepare(struct ledge_op_prepare *prepare)
         ledge_rnn_plan(&r, ledge_f32_for(prepare->rung, prepare->consistent), prepare->threads);
         prepare->packed_bytes = ledge_rnn_packed_floats(&r) * sizeof(float);
         prepare->packed_inputs = 1u << 1 | 1u << 2;
-        prepare->pack = pack;
+        prepare->pack = LEDGE_PACKER(pack);
     }
     prepare->scratch_bytes = ledge_rnn_scratch(&r);
     return ledge_onnx_ready(prepare, ledge_rnn_f32,

@@ -33,7 +33,7 @@ const struct ledge_op *ledge_op_find(const struct ledge_graph *graph, const stru
         &ledge_ops_ml,   &ledge_ops_late, LEDGE_KEEP(LEDGE_OP_BlockedConv)(&ledge_ops_blocked, )};
     const char *domain = strcmp(node->domain, "ai.onnx") == 0 ? "" : node->domain;
     const char *name = node->op;
-    if (ledge_late_is_text_cast(node)) {
+    if (LEDGE_HAS(LEDGE_PART_LATE) && ledge_late_is_text_cast(node)) {
         domain = "ledge";
         name = "CastToString";
     }

@@ -16,6 +16,7 @@
 
 #include "engine/graph/graph.h"
 #include "engine/kernels/kernel.h"
+#include "engine/port/select.h"
 
 struct ledge_op_infer {
     struct ledge_graph
@@ -65,6 +66,10 @@ struct ledge_op_prepare {
      * they are wanted, and the kernel then leaves them. */
     bool joins;
 };
+
+/* What prepare gives as pack. A build for packed files only never calls it (plan/pack.c). */
+#define LEDGE_PACKER(function) (LEDGE_HAS(LEDGE_PART_ORIGINAL) ? (function) : ledge_packs_nothing)
+void ledge_packs_nothing(const struct ledge_op_prepare *prepare, void *packed);
 
 struct ledge_op {
     const char *domain;

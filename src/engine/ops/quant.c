@@ -419,7 +419,7 @@ static enum ledge_status prepare_conv(struct ledge_op_prepare *prepare,
     if (reads_planes(prepare->node)) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_UNSUPPORTED, "planes of such a window");
     }
-    prepare->run = ledge_qconv_c;
+    prepare->run = LEDGE_KERNEL(conv_i8_direct, ledge_qconv_c);
     prepare->kernel = "conv_i8_direct";
     return LEDGE_OK;
 }
@@ -526,7 +526,7 @@ static enum ledge_status prepare_product(struct ledge_op_prepare *prepare,
     if (all_constant(prepare, in) && params->bias_row == 0 && as_picture(&params->shape, &g)) {
         return choose_product(prepare, params, &g);
     }
-    prepare->run = ledge_qmatmul_c;
+    prepare->run = LEDGE_KERNEL(gemm_i8_direct, ledge_qmatmul_c);
     prepare->kernel = "gemm_i8_direct";
     return LEDGE_OK;
 }

@@ -196,7 +196,7 @@ static enum ledge_status reserve_blocks(struct ledge_op_prepare *prepare,
                         (size_t)p->k * LEDGE_TFL_N * sizeof(int16_t), &prepare->packed_bytes)) {
         return ledge_prepare_fail(prepare, LEDGE_ERR_SHAPE, "weights are too large");
     }
-    prepare->pack = pack_blocks;
+    prepare->pack = LEDGE_PACKER(pack_blocks);
     prepare->packed_inputs = 1u << 1;
     return LEDGE_OK;
 }
@@ -346,7 +346,7 @@ enum ledge_status ledge_tfl_prepare_depthwise(struct ledge_op_prepare *prepare)
     }
     int32_t threads = prepare->threads > 1 ? prepare->threads : 1;
     prepare->packed_bytes = w->bytes * sizeof(int16_t);
-    prepare->pack = pack_taps;
+    prepare->pack = LEDGE_PACKER(pack_taps);
     prepare->packed_inputs = 1u << 1;
     prepare->run = ledge_tfl_depthwise_c;
     prepare->kernel = "tfl_depthwise_i8_direct";

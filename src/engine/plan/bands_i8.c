@@ -212,7 +212,7 @@ static bool join(const struct search *search, const int32_t chain[PARTS],
         search->steps[chain[i]].node = NULL;
     }
     ready->packs_all = true;
-    ready->pack = pack;
+    ready->pack = LEDGE_PACKER(pack);
     ready->bind = bind;
     ready->params = made;
     ready->run = ledge_bands_i8_run;

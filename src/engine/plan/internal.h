@@ -3,7 +3,9 @@
 #ifndef LEDGE_ENGINE_PLAN_INTERNAL_H
 #define LEDGE_ENGINE_PLAN_INTERNAL_H
 
+#include "base/status.h"
 #include "engine/plan/plan.h"
+#include "engine/port/select.h"
 
 /* specialise.c: give graph inputs their shapes, infer node by node, run what is constant. */
 LEDGE_NODISCARD enum ledge_status ledge_plan_specialise(struct ledge_plan *plan,
@@ -40,6 +42,17 @@ LEDGE_NODISCARD enum ledge_status ledge_plan_pack(struct ledge_plan *plan,
                                                   const struct ledge_plan_options *options,
                                                   struct ledge_error *err);
 LEDGE_NODISCARD enum ledge_status ledge_plan_pack_now(struct ledge_op_prepare *ready);
+
+/* A kernel that LEDGE_OPS left out is NULL. */
+static inline enum ledge_status ledge_plan_check_chosen(const struct ledge_op_prepare *ready,
+                                                        struct ledge_error *err)
+{
+    return !LEDGE_CHOSEN || ready->run != NULL
+               ? LEDGE_OK
+               : ledge_fail(err, LEDGE_ERR_UNSUPPORTED,
+                            "node %.60s (%.30s): this build has no kernel %.40s", ready->node->name,
+                            ready->node->op, ready->kernel);
+}
 
 /* join.c: look() at each node of the graph in turn, whose reads are counted; the graph is sorted
  * where some were joined. Nothing happens with plain layout. Errors: ERR_NOMEM.

@@ -116,8 +116,28 @@ static void fill(struct ledge_op_prepare *ready, void *packed)
     if (!ready->packs_all) {
         memset(packed, 0, ready->packed_bytes);
     }
-    ready->pack(ready, packed);
+    if (LEDGE_HAS(LEDGE_PART_ORIGINAL)) {
+        ready->pack(ready, packed);
+    }
     take(ready, packed);
+}
+
+void ledge_packs_nothing(const struct ledge_op_prepare *prepare, void *packed)
+{
+    (void)prepare;
+    (void)packed;
+}
+
+/* A build for packed files only takes what they hold. */
+static enum ledge_status check_may_pack(const struct ledge_op_prepare *ready,
+                                        struct ledge_error *err)
+{
+    return LEDGE_HAS(LEDGE_PART_ORIGINAL)
+               ? LEDGE_OK
+               : ledge_fail(err, LEDGE_ERR_UNSUPPORTED,
+                            "node %.60s (%.30s): this build packs no weights, and the file has "
+                            "none that fit these shapes and options",
+                            ready->node->name, ready->node->op);
 }
 
 /* What was packed is not read in place: the file's pages need not stay. */
@@ -158,6 +178,7 @@ enum ledge_status ledge_plan_pack_now(struct ledge_op_prepare *ready)
     if (ready->pack == NULL) {
         return LEDGE_OK;
     }
+    LEDGE_TRY(check_may_pack(ready, ready->err));
     void *packed = ledge_arena_raw(ready->memory, ready->packed_bytes, ALIGN);
     if (packed == NULL) {
         return ledge_fail(ready->err, LEDGE_ERR_NOMEM, "no memory for packed weights");
@@ -178,11 +199,18 @@ enum ledge_status ledge_plan_pack(struct ledge_plan *plan, const struct ledge_pl
         const void *found = ready->pack != NULL ? find(plan, s, packed, &at) : NULL;
         if (found != NULL) {
             take(ready, found);
-        } else if (ready->pack != NULL && (!ledge_align_size(ready->packed_bytes, ALIGN, &bytes) ||
-                                           !ledge_add_size(total, bytes, &total))) {
+        } else if (ready->pack != NULL) {
+            LEDGE_TRY(check_may_pack(ready, err));
+        }
+        if (found == NULL && ready->pack != NULL &&
+            (!ledge_align_size(ready->packed_bytes, ALIGN, &bytes) ||
+             !ledge_add_size(total, bytes, &total))) {
             return ledge_fail(err, LEDGE_ERR_NOMEM, "packed weights would be too large");
         }
         LEDGE_TRY(check_absent(ready, err));
+    }
+    if (!LEDGE_HAS(LEDGE_PART_ORIGINAL)) {
+        return LEDGE_OK;
     }
     struct job job = {.plan = plan, .file = options->file};
     job.to = LEDGE_NEW_ARRAY(&plan->memory, char *, (size_t)plan->n_steps);

@@ -12,6 +12,7 @@ static enum ledge_status check_step(const struct ledge_plan *plan, const struct 
                                     const struct ledge_op_prepare *ready, struct ledge_error *err)
 {
     if (ready->alias < 0) {
+        LEDGE_TRY(ledge_plan_check_chosen(ready, err));
         return ready->run != NULL ? LEDGE_OK
                                   : ledge_fail(err, LEDGE_ERR_INTERNAL, "node %s (%s): no kernel",
                                                node->name, node->op);

@@ -14,6 +14,7 @@
 #include "engine/ops/onnx.h"
 #include "engine/plan/internal.h"
 #include "engine/port/port.h"
+#include "engine/port/select.h"
 
 /* A folded output larger than this is computed in each run instead: a few bytes of model must not
  * fill the memory. */
@@ -259,6 +260,7 @@ static enum ledge_status run_now(struct ledge_plan *plan, struct ledge_node *nod
                                      .scratch_bytes = ready->scratch_bytes,
                                      .err = ready->err};
     if (!alias) {
+        LEDGE_TRY(ledge_plan_check_chosen(ready, ready->err));
         enum ledge_status status = ready->run(&call);
         if (status != LEDGE_OK) {
             return status;
@@ -369,7 +371,14 @@ static enum ledge_status part_late(struct ledge_plan *plan, struct ledge_error *
     int32_t n = 0;
     plan->n_outputs = graph->n_outputs;
     for (int32_t i = 0; i < graph->n_nodes; i++) {
-        n += !graph->nodes[i].dead && is_late(graph, &graph->nodes[i]);
+        const struct ledge_node *node = &graph->nodes[i];
+        n += !node->dead && is_late(graph, node);
+        if (!LEDGE_HAS(LEDGE_PART_LATE) && n > 0) {
+            return ledge_fail(err, LEDGE_ERR_UNSUPPORTED,
+                              "node %.60s (%.30s): this build runs no nodes whose shapes depend on "
+                              "values",
+                              node->name, node->op);
+        }
     }
     if (n == 0) {
         return LEDGE_OK;
@@ -532,7 +541,7 @@ static enum ledge_status visit(const struct pass *pass, int32_t at)
     }
     LEDGE_TRY(check_known(graph, node, pass->err));
     if (op->infer == NULL || reads_late(graph, node)) {
-        if (ledge_plan_has_branches(node)) {
+        if (LEDGE_HAS(LEDGE_OP_If) && ledge_plan_has_branches(node)) {
             graph->values[node->in[0]].awaited = true;
         }
         make_late(graph, node);
@@ -552,7 +561,8 @@ static enum ledge_status visit(const struct pass *pass, int32_t at)
         return LEDGE_OK;
     }
     if ((status == LEDGE_ERR_DTYPE || status == LEDGE_ERR_UNSUPPORTED) &&
-        node->n_out <= MAX_WIDENED_OUTPUTS && ledge_plan_can_widen(graph, node)) {
+        LEDGE_HAS(LEDGE_OP_Cast) && node->n_out <= MAX_WIDENED_OUTPUTS &&
+        ledge_plan_can_widen(graph, node)) {
         return visit_widened(pass, at, declared);
     }
     if (status != LEDGE_OK) {
@@ -612,7 +622,8 @@ static enum ledge_status visit_all(const struct pass *pass)
         if (from->dead) {
             continue;
         }
-        if (depth < LEDGE_MAX_DEPTH && ledge_plan_takes_branch(graph, from)) {
+        if (LEDGE_HAS(LEDGE_OP_If) && depth < LEDGE_MAX_DEPTH &&
+            ledge_plan_takes_branch(graph, from)) {
             depth++;
             stack[depth] = (struct pending){.at = 0};
             LEDGE_TRY(

@@ -9,7 +9,13 @@
  *   LEDGE_IMPORT_<format>  reader
  *   LEDGE_PART_FIXED       kernels' parts in fixed point: with any operator of TFLite
  *
+ *   LEDGE_PART_<name>      other things that only some models or callers need:
+ * cmake/LedgeSelect.cmake LEDGE_KERNEL_<name>    kernels that planning chose for a model, by names
+ * without instruction set
+ *
  *   LEDGE_KEEP(word)(tokens)   tokens where word is wanted, else nothing
+ *   LEDGE_HAS(word)            1 where word is wanted, else 0: the compiler drops what hangs on it
+ *   LEDGE_CHOSEN               1 where anything may be left out
  */
 #ifndef LEDGE_ENGINE_PORT_SELECT_H
 #define LEDGE_ENGINE_PORT_SELECT_H
@@ -17,6 +23,8 @@
 #define LEDGE_KEEP_1(...) __VA_ARGS__
 #ifndef LEDGE_SELECTED
 #define LEDGE_KEEP(word) LEDGE_KEEP_1
+#define LEDGE_HAS(word)  1
+#define LEDGE_CHOSEN     0
 #else
 #include "ledge_selection.h"
 /* A word that is defined is 1, and LEDGE_COMMA_##1 shifts the second argument along. */
@@ -29,6 +37,11 @@
 #define LEDGE_KEEP_CHOSEN(is) LEDGE_KEEP_##is
 #define LEDGE_KEEP_CHOOSE(is) LEDGE_KEEP_CHOSEN(is)
 #define LEDGE_KEEP(word)      LEDGE_KEEP_CHOOSE(LEDGE_IS_1(word))
+#define LEDGE_HAS(word)       LEDGE_IS_1(word)
+#define LEDGE_CHOSEN          1
 #endif
+
+/* A kernel that only some models need; NULL where LEDGE_OPS left it out. */
+#define LEDGE_KERNEL(word, function) (LEDGE_HAS(LEDGE_KERNEL_##word) ? (function) : NULL)
 
 #endif

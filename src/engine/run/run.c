@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "engine/port/port.h"
+#include "engine/port/select.h"
 #include "engine/run/late.h"
 
 struct ledge_run {
@@ -24,6 +25,12 @@ struct ledge_run {
     struct ledge_error err;
     bool profile;
 };
+
+/* A build without late nodes makes no plan that has any. */
+static bool runs_late(const struct ledge_run *run)
+{
+    return LEDGE_HAS(LEDGE_PART_LATE) && run->late != NULL;
+}
 
 static const struct ledge_view *const *bind_list(struct ledge_run *run, const int32_t *list,
                                                  int32_t n)
@@ -165,7 +172,7 @@ static bool set_up(struct ledge_run *run, struct ledge_pool *pool, void *given)
             run->bound[run->n_bound++] = i;
         }
     }
-    if (has_late(plan)) {
+    if (LEDGE_HAS(LEDGE_PART_LATE) && has_late(plan)) {
         run->late = ledge_late_create(plan, run->views, pool, &run->memory.allocator);
         if (run->late == NULL) {
             return false;
@@ -225,7 +232,9 @@ void ledge_run_free(struct ledge_run *run)
         return;
     }
     struct ledge_allocator allocator = run->memory.allocator;
-    ledge_late_free(run->late);
+    if (LEDGE_HAS(LEDGE_PART_LATE)) {
+        ledge_late_free(run->late);
+    }
     ledge_arena_done(&run->memory);
     allocator.release(allocator.user, run, sizeof *run);
 }
@@ -266,7 +275,7 @@ void ledge_run_bind_output(struct ledge_run *run, int32_t output, void *data)
 void ledge_run_bind_any(struct ledge_run *run, int32_t input, const struct ledge_any *any)
 {
     int32_t value = run->plan->graph.inputs[input];
-    if (run->late != NULL && run->plan->graph.values[value].late) {
+    if (runs_late(run) && run->plan->graph.values[value].late) {
         ledge_late_bind(run->late, value, any);
     } else if (any != NULL && any->kind == LEDGE_ANY_TENSOR) {
         ledge_run_bind(run, input, any->view.data);
@@ -310,7 +319,7 @@ enum ledge_status ledge_run_once(struct ledge_run *run, struct ledge_error *err)
     bind_states(run);
     unsigned before = run->plan->consistent ? ledge_denormals_on() : ledge_denormals_off();
     enum ledge_status status = walk(run, err);
-    if (status == LEDGE_OK && run->late != NULL) {
+    if (status == LEDGE_OK && runs_late(run)) {
         double start = run->profile ? ledge_port_seconds() : 0;
         status = ledge_late_run(run->late, err);
         if (run->profile) {
@@ -332,7 +341,7 @@ struct ledge_view ledge_run_output(const struct ledge_run *run, int32_t output)
 struct ledge_any ledge_run_output_any(const struct ledge_run *run, int32_t output)
 {
     int32_t value = run->plan->graph.outputs[output];
-    if (run->late != NULL && run->plan->graph.values[value].late) {
+    if (runs_late(run) && run->plan->graph.values[value].late) {
         return *ledge_late_value(run->late, value);
     }
     return ledge_any_tensor(run->views[value]);
@@ -350,5 +359,5 @@ double ledge_run_seconds(const struct ledge_run *run, int32_t step)
 
 size_t ledge_run_bytes(const struct ledge_run *run)
 {
-    return sizeof *run + run->memory.total + (run->late != NULL ? ledge_late_bytes(run->late) : 0);
+    return sizeof *run + run->memory.total + (runs_late(run) ? ledge_late_bytes(run->late) : 0);
 }
