@@ -65,8 +65,10 @@ INLINE __m128i load_half(const void *p)
 }
 
 /* All units of a tap of 8 pixels, step bytes apart. */
-INLINE void turn_tap(const uint8_t *const *x, int64_t units, uint8_t *to, int64_t step)
+INLINE void turn_tap(const uint8_t *const *x, int64_t units, uint8_t flip, uint8_t *to,
+                     int64_t step)
 {
+    const __m256i sign = _mm256_set1_epi8((char)flip);
     for (int64_t done = 0; done < units; done += 4) {
         int64_t u = done + 4 <= units ? done : units - 4; /* the last may have been done in part */
         __m256i r[4];
@@ -78,7 +80,7 @@ INLINE void turn_tap(const uint8_t *const *x, int64_t units, uint8_t *to, int64_
         two_rows(r);
         UNROLL
         for (int i = 0; i < 4; i++) {
-            store(to + (u + i) * step, r[i]);
+            store(to + (u + i) * step, _mm256_xor_si256(r[i], sign));
         }
     }
 }
@@ -98,7 +100,7 @@ void ledge_turn_avx2(const struct ledge_bytes_i8 *b, uint8_t *turned)
                     row = row < b->rows ? row : b->rows - 1;
                     x[i] = b->x[row * b->taps + tap];
                 }
-                turn_tap(x, b->units, turned + tap * b->units * unit + v * 32, unit);
+                turn_tap(x, b->units, b->flip, turned + tap * b->units * unit + v * 32, unit);
             }
         }
     }
@@ -166,11 +168,9 @@ typedef void (*part_fn)(const struct ledge_bytes_i8 *b, int64_t part, const uint
         part_of(b, part, x, sums, vectors);                                                        \
     }
 
-/* 3 and 5 vectors are taken as one more. */
-PART(1)
+/* Other numbers of vectors are taken as the next one; what is read then is there, too. */
 PART(2)
 PART(4)
-PART(6)
 PART(7)
 PART(8)
 
@@ -251,9 +251,9 @@ INLINE void store_some(uint8_t *y, int32_t n, __m128i bytes)
 }
 
 /* Sums of a group of pixels as bytes of their channels, the first one of them row number `row`.
- * whole: all of the group are there, and 16 channels. */
+ * whole: all of the group are there, and 16 channels; and nothing but saturation is asked for. */
 INLINE void give_bytes(const struct ledge_bytes_i8 *b, const int32_t *sums, int32_t group,
-                       int64_t row, const bool plain, const bool whole)
+                       int64_t row, const bool whole)
 {
     const struct ledge_epilogue_i8 *e = b->finish->epilogue;
     const struct way way = {_mm256_set1_ps((float)(e->high - e->zero)),
@@ -273,7 +273,7 @@ INLINE void give_bytes(const struct ledge_bytes_i8 *b, const int32_t *sums, int3
         UNROLL
         for (int32_t i = 0; i < 4; i++) {
             bytes[i] =
-                bytes_of(&way, sums + (p + i) * LEDGE_STEP_PIXELS, group, scale + p + i, plain);
+                bytes_of(&way, sums + (p + i) * LEDGE_STEP_PIXELS, group, scale + p + i, whole);
         }
         __m256i a = _mm256_unpacklo_epi8(bytes[0], bytes[1]);
         __m256i z = _mm256_unpacklo_epi8(bytes[2], bytes[3]);
@@ -297,26 +297,26 @@ INLINE void give_bytes(const struct ledge_bytes_i8 *b, const int32_t *sums, int3
     }
 }
 
+static void give_clamped(const struct ledge_bytes_i8 *b, const int32_t *sums, int32_t group,
+                         int64_t row)
+{
+    give_bytes(b, sums, group, row, false);
+}
+
 static void give_plain(const struct ledge_bytes_i8 *b, const int32_t *sums, int32_t group,
                        int64_t row)
 {
     if (group == GROUP && b->finish->n == 16 && b->rows - row >= GROUP * LANES) {
-        give_bytes(b, sums, GROUP, row, true, true);
+        give_bytes(b, sums, GROUP, row, true);
     } else {
-        give_bytes(b, sums, group, row, true, false);
+        give_clamped(b, sums, group, row);
     }
-}
-
-static void give_clamped(const struct ledge_bytes_i8 *b, const int32_t *sums, int32_t group,
-                         int64_t row)
-{
-    give_bytes(b, sums, group, row, false, false);
 }
 
 void ledge_bytes_avx2(const struct ledge_bytes_i8 *b)
 {
-    static const part_fn parts[MOST] = {part_1, part_2, part_4, part_4,
-                                        part_6, part_6, part_7, part_8};
+    static const part_fn parts[MOST] = {part_2, part_2, part_4, part_4,
+                                        part_7, part_7, part_7, part_8};
     const struct ledge_epilogue_i8 *e = b->finish != NULL ? b->finish->epilogue : NULL;
     void (*const give)(const struct ledge_bytes_i8 *, const int32_t *, int32_t, int64_t) =
         e == NULL                    ? give_sums

@@ -108,13 +108,19 @@ static int64_t chunk_of(int64_t taps)
     return chunk > CHUNK ? CHUNK : chunk > CHUNK_STEP ? chunk : CHUNK_STEP;
 }
 
+/* Must bytes be read as u8 before the loop? (What turns them for it does that on its way.) */
+static bool flips_first(const struct ledge_conv_i8 *conv)
+{
+    return conv->flip != 0 && !conv->bytes;
+}
+
 /* Can the picture be read where it lies, taps side by side as one? Then: which windows lie within
  * their rows, with what fills up their last unit, and room for the others of a chunk, which must
  * not be more than a copy of the picture. */
 LEDGE_COLD static bool plan_patches(struct ledge_conv_i8 *conv)
 {
     const struct ledge_geometry *g = &conv->g;
-    if (conv->group != 4 || conv->flip != 0 || conv->planes || !rows_touch(g)) {
+    if (conv->group != 4 || flips_first(conv) || conv->planes || !rows_touch(g)) {
         return false;
     }
     int64_t bytes = 4 * ceil_div(g->kernel[W] * g->in_channels, 4);
@@ -161,7 +167,7 @@ static void lay_out(struct ledge_conv_i8 *conv)
     int64_t units = ceil_div(channels, group);
     conv->patch = plan_patches(conv);
     conv->copy =
-        !conv->patch && (group != 4 || conv->flip != 0 || conv->planes || channels % 4 != 0);
+        !conv->patch && (group != 4 || flips_first(conv) || conv->planes || channels % 4 != 0);
     conv->rows = conv->copy ? reach(g, H) : g->in[H];
     conv->columns = conv->copy ? reach(g, W) : g->in[W];
     conv->slots = conv->copy ? units * group : channels;
@@ -207,9 +213,9 @@ static bool may_be_bytes(const struct ledge_conv_i8 *conv)
 {
     const struct ledge_geometry *g = &conv->g;
     int64_t k = ledge_volume(g->kernel) * g->in_channels;
-    return conv->isa->bytes != NULL && conv->flip == 0 && !conv->planes && g->groups == 1 &&
-           g->in_channels % 4 == 0 && k >= 16 && k <= UINT16_MAX &&
-           g->kernel[H] * g->kernel[W] <= 64 && ledge_volume(g->out) >= 16;
+    return conv->isa->bytes != NULL && !conv->planes && g->groups == 1 && g->in_channels % 4 == 0 &&
+           k >= 16 && k <= UINT16_MAX && g->kernel[H] * g->kernel[W] <= 64 &&
+           ledge_volume(g->out) >= 16;
 }
 
 void ledge_conv_i8_use_bytes(struct ledge_conv_i8 *conv)
@@ -430,7 +436,7 @@ static int64_t fill_patches(const struct job *job, int64_t at, int64_t n, uint8_
             int64_t x = ox * g->stride[W] - g->pad[W];
             int64_t from = x > 0 ? x : 0;
             int64_t to = x + g->kernel[W] < g->in[W] ? x + g->kernel[W] : g->in[W];
-            memset(patch, conv->x_zero, (size_t)bytes);
+            memset(patch, conv->x_zero ^ conv->flip, (size_t)bytes);
             if (from < to) {
                 memcpy(patch + (from - x) * conv->pixel_bytes,
                        job->source + (y * g->in[W] + from) * conv->pixel_bytes,
@@ -635,6 +641,7 @@ static struct ledge_bytes_i8 bytes_of(const struct ledge_conv_i8 *conv, const st
                                    .taps = conv->taps,
                                    .units = conv->units,
                                    .rows = c->n,
+                                   .flip = conv->flip,
                                    .block = conv->block,
                                    .parts = conv->parts,
                                    .part_units = conv->part_units,

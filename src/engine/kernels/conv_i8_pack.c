@@ -235,12 +235,13 @@ static void pack_panel(const struct packing *p, int64_t group, int64_t panel, ui
 /* A pixel of zero points; what fills up a unit is 0. */
 static void fill_pixel(const struct ledge_conv_i8 *conv, uint8_t *pixel)
 {
+    const int32_t zero = conv->bytes ? conv->x_zero ^ conv->flip : conv->x_zero;
     if (conv->patch) {
-        memset(pixel, conv->x_zero, (size_t)(4 * conv->units));
+        memset(pixel, zero, (size_t)(4 * conv->units));
         return;
     }
     for (int64_t group = 0; group < conv->g.groups && conv->group == 4; group++) {
-        memset(pixel + group * conv->group_bytes, conv->x_zero,
+        memset(pixel + group * conv->group_bytes, zero,
                (size_t)(conv->g.in_channels / conv->g.groups));
     }
 }

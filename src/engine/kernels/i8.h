@@ -102,6 +102,7 @@ struct ledge_step_i8 {
 struct ledge_bytes_i8 {
     const uint8_t *const *x; /* as in ledge_rows_i8; at least 4 units */
     int64_t taps, units, rows;
+    uint8_t flip;  /* 0x80: they are i8 */
     int32_t block; /* vectors of 8 pixels that go together, 8 at most */
     int64_t parts, part_units;
     const uint8_t *turned;  /* [rows / block / 8][parts][part_units][block][8 pixels] of units */
