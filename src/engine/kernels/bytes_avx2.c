@@ -6,14 +6,13 @@
  * channel may pair its units as its weights want it. Activations are turned for that once for all
  * channels; bytes of 16 channels are turned back. Threads: none. Memory: the caller's. */
 #if defined(__x86_64__)
-#include <immintrin.h>
 #include <string.h>
 
 #include "engine/kernels/i8.h"
-#include "engine/kernels/loop_words.h"
+#include "engine/kernels/simd_avx2.h"
 
 /* GROUP: vectors of 8 pixels whose bytes fill a vector. */
-enum { LANES = 8, GROUP = 4, MOST = LEDGE_STEP_PIXELS / LANES, CHANNELS = 2 * LANES, AHEAD = 1024 };
+enum { GROUP = 4, MOST = LEDGE_STEP_PIXELS / LANES, CHANNELS = 2 * LANES, AHEAD = 1024 };
 
 /* Sums of a block of pixels by position, in the order of its lanes: first_pixel(). */
 struct sums {
@@ -237,19 +236,6 @@ INLINE __m256i bytes_of(const struct way *way, const int32_t *sums, int32_t grou
     return _mm256_xor_si256(_mm256_min_epu8(bytes, way->most), way->flip);
 }
 
-INLINE void store_some(uint8_t *y, int32_t n, __m128i bytes)
-{
-    if (n == 16) {
-        _mm_storeu_si128((__m128i *)(void *)y, bytes);
-    } else if (n == 8) {
-        _mm_storel_epi64((__m128i *)(void *)y, bytes);
-    } else {
-        uint8_t some[16];
-        _mm_storeu_si128((__m128i *)(void *)some, bytes);
-        memcpy(y, some, (size_t)n);
-    }
-}
-
 /* Sums of a group of pixels as bytes of their channels, the first one of them row number `row`.
  * whole: all of the group are there, and 16 channels; and nothing but saturation is asked for. */
 INLINE void give_bytes(const struct ledge_bytes_i8 *b, const int32_t *sums, int32_t group,
@@ -288,10 +274,10 @@ INLINE void give_bytes(const struct ledge_bytes_i8 *b, const int32_t *sums, int3
         two_rows(quads[j]);
         for (int32_t i = 0; i < 4; i++, y += ldy) {
             if (4 * j + i < left) {
-                store_some(y, n, _mm256_castsi256_si128(quads[j][i]));
+                v_store_some(y, n, _mm256_castsi256_si128(quads[j][i]));
             }
             if (4 * (j + group) + i < left) {
-                store_some(y + half, n, _mm256_extracti128_si256(quads[j][i], 1));
+                v_store_some(y + half, n, _mm256_extracti128_si256(quads[j][i], 1));
             }
         }
     }

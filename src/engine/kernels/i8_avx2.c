@@ -159,19 +159,6 @@ enum { PACKED = 4 };
 #define ROW_SUMS         NULL
 #define PAIRS
 
-INLINE void store_some(uint8_t *y, int32_t n, __m128i bytes)
-{
-    if (n == 16) {
-        _mm_storeu_si128((__m128i *)(void *)y, bytes);
-    } else if (n == 8) {
-        _mm_storel_epi64((__m128i *)(void *)y, bytes);
-    } else {
-        uint8_t some[16];
-        _mm_storeu_si128((__m128i *)(void *)some, bytes);
-        memcpy(y, some, (size_t)n);
-    }
-}
-
 /* Two rows of two vectors, or four rows of one. */
 INLINE void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec *r,
                        const int vectors, const bool plain)
@@ -192,9 +179,9 @@ INLINE void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec 
     }
     if (vectors == 2) {
         bytes = _mm256_permute4x64_epi64(bytes, 0xD8);
-        store_some(y, f->n, _mm256_castsi256_si128(bytes));
+        v_store_some(y, f->n, _mm256_castsi256_si128(bytes));
         if (left > 1) {
-            store_some(y + f->ldy, f->n, _mm256_extracti128_si256(bytes, 1));
+            v_store_some(y + f->ldy, f->n, _mm256_extracti128_si256(bytes, 1));
         }
         return;
     }
@@ -202,7 +189,7 @@ INLINE void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec 
     __m128i pairs[2] = {_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1)};
     for (int32_t i = 0; i < 4 && i < left; i++) {
         __m128i one = pairs[i / 2];
-        store_some(y + i * f->ldy, f->n, i % 2 == 0 ? one : _mm_unpackhi_epi64(one, one));
+        v_store_some(y + i * f->ldy, f->n, i % 2 == 0 ? one : _mm_unpackhi_epi64(one, one));
     }
 }
 

@@ -95,35 +95,28 @@ static void take_less(const struct ledge_finish_i8 *f)
 
 typedef void (*finish_fn)(const struct ledge_finish_i8 *f);
 
-#define FLOAT_FUNCTIONS(v)                                                                         \
-    static void finish_float_##v(const struct ledge_finish_i8 *f)                                  \
+#define FINISH_FUNCTION(name, way, v)                                                              \
+    static void finish_##name##_##v(const struct ledge_finish_i8 *f)                               \
     {                                                                                              \
-        finish_rows(f, v, FINISH_FLOAT);                                                           \
+        finish_rows(f, v, way);                                                                    \
     }
+#define FLOAT_FUNCTION(v) FINISH_FUNCTION(float, FINISH_FLOAT, v)
+#define FIXED_FUNCTION(v) FINISH_FUNCTION(fixed, FINISH_FIXED, v)
 #ifdef FEW_LOOPS
-#define PLAIN_FUNCTIONS(v)
+#define PLAIN_FUNCTION(v)
 #define PLAIN_WAY(v) finish_float_##v
 #else
-#define PLAIN_FUNCTIONS(v)                                                                         \
-    static void finish_plain_##v(const struct ledge_finish_i8 *f)                                  \
-    {                                                                                              \
-        finish_rows(f, v, FINISH_PLAIN);                                                           \
-    }
-#define PLAIN_WAY(v) finish_plain_##v
+#define PLAIN_FUNCTION(v) FINISH_FUNCTION(plain, FINISH_PLAIN, v)
+#define PLAIN_WAY(v)      finish_plain_##v
 #endif
-#define FIXED_FUNCTIONS(v)                                                                         \
-    static void finish_fixed_##v(const struct ledge_finish_i8 *f)                                  \
-    {                                                                                              \
-        finish_rows(f, v, FINISH_FIXED);                                                           \
-    }
 /* clang-format off */
 #define FINISH_ENTRY(v)                                                                            \
-    [v] = {PLAIN_WAY(v), finish_float_##v,                                                      \
+    [v] = {PLAIN_WAY(v), finish_float_##v,                                                         \
            LEDGE_KEEP(LEDGE_PART_FIXED)(finish_fixed_##v, finish_wide)},
 
-VECTORS_TABLE(FLOAT_FUNCTIONS)
-VECTORS_TABLE(PLAIN_FUNCTIONS)
-LEDGE_KEEP(LEDGE_PART_FIXED)(VECTORS_TABLE(FIXED_FUNCTIONS))
+VECTORS_TABLE(FLOAT_FUNCTION)
+VECTORS_TABLE(PLAIN_FUNCTION)
+LEDGE_KEEP(LEDGE_PART_FIXED)(VECTORS_TABLE(FIXED_FUNCTION))
     /* clang-format on */
 
     static void run_finish(const struct ledge_finish_i8 *f)

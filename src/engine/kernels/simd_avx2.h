@@ -5,6 +5,7 @@
 
 #include <immintrin.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "engine/kernels/loop_words.h"
 
@@ -137,6 +138,20 @@ INLINE vec v_even(vec a, vec b)
 INLINE vec v_clamp(vec x, vec low, vec high)
 {
     return _mm256_min_ps(high, _mm256_max_ps(low, x));
+}
+
+/* The first n of 16 bytes. */
+INLINE void v_store_some(uint8_t *y, int32_t n, __m128i bytes)
+{
+    if (n == 16) {
+        _mm_storeu_si128((__m128i *)(void *)y, bytes);
+    } else if (n == 8) {
+        _mm_storel_epi64((__m128i *)(void *)y, bytes);
+    } else {
+        uint8_t some[16];
+        _mm_storeu_si128((__m128i *)(void *)some, bytes);
+        memcpy(y, some, (size_t)n);
+    }
 }
 
 #endif
