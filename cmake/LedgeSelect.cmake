@@ -17,9 +17,10 @@ if(LEDGE_OPS)
     endif()
     string(REPLACE "," ";" wanted "${LEDGE_OPS}")
     # What is kept for an operator that somebody names, since no model tells more of it.
-    set(every_choice part:late part:types kernel:binary_i8 kernel:conv_i8_direct kernel:gemm_i8_direct kernel:lookup
-        kernel:QLinearAdd kernel:QLinearGlobalAveragePool kernel:QuantizeLinear
-        kernel:taps_any kernel:taps_parts kernel:taps_far kernel:taps_5)
+    set(choices_file ${CMAKE_SOURCE_DIR}/src/engine/port/choices.inc)
+    file(STRINGS ${choices_file} every_choice REGEX "^LEDGE_CHOICE")
+    list(TRANSFORM every_choice REPLACE "^LEDGE_CHOICE\\(([a-z]+), ([A-Za-z0-9_]+)\\)$" "\\1:\\2")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${choices_file})
     string(REPLACE ";" "," targets "${LEDGE_RUNGS}")
     if(NOT LEDGE_BASELINE)
         set(targets c,${targets})

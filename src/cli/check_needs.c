@@ -83,21 +83,14 @@ static void add_operators(const struct ledge_graph *graph, struct words *words)
 /* -- choices of planning ------------------------------------------------------------------------
  */
 
-/* cmake/LedgeSelect.cmake has this list, too. */
+/* Instruction sets of the library. */
+struct targets {
+    bool has[LEDGE_RUNG_NEON_I8MM + 1];
+};
+
 static const char *const choices[][2] = {
-    {"part", "late"},
-    {"part", "types"},
-    {"kernel", "binary_i8"},
-    {"kernel", "conv_i8_direct"},
-    {"kernel", "gemm_i8_direct"},
-    {"kernel", "lookup"},
-    {"kernel", "QLinearAdd"},
-    {"kernel", "QLinearGlobalAveragePool"},
-    {"kernel", "QuantizeLinear"},
-    {"kernel", "taps_any"},
-    {"kernel", "taps_parts"},
-    {"kernel", "taps_far"},
-    {"kernel", "taps_5"},
+#define LEDGE_CHOICE(kind, name) {#kind, #name},
+#include "engine/port/choices.inc"
 };
 
 static void add_choice(struct words *words, const char *name)
@@ -250,28 +243,38 @@ static void try_plan(const struct ledge_graph *graph, enum ledge_rung rung, int3
     ledge_plan_free(plan);
 }
 
-/* targets: names with commas; NULL: all of this machine. */
-static bool is_target(const char *targets, const char *name)
+/* Names with commas become instruction sets, NULL all of this build; an exit code. */
+static int find_targets(const char *list, struct targets *targets)
 {
-    size_t n = strlen(name);
-    for (const char *at = targets; at != NULL; at = strchr(at, ',')) {
-        at += *at == ',';
-        if (strncmp(at, name, n) == 0 && (at[n] == ',' || at[n] == '\0')) {
-            return true;
-        }
+    *targets = (struct targets){0};
+    for (int i = LEDGE_RUNG_C; i <= LEDGE_RUNG_NEON_I8MM && list == NULL; i++) {
+        enum ledge_rung rung;
+        targets->has[i] = ledge_rung_find(ledge_rung_text((enum ledge_rung)i), &rung);
     }
-    return targets == NULL;
+    for (const char *at = list; at != NULL; at = strchr(at, ',')) {
+        at += at != list;
+        char name[WORD_BYTES];
+        size_t n = strcspn(at, ",");
+        enum ledge_rung rung;
+        (void)snprintf(name, sizeof name, "%.*s", (int)n, at);
+        if (n >= sizeof name || !ledge_rung_find(name, &rung)) {
+            return cli_failf(CLI_USAGE, "--target %.*s: this program has no such kernels", (int)n,
+                             at);
+        }
+        targets->has[rung] = true;
+    }
+    return CLI_OK;
 }
 
-static void add_choices(const struct ledge_graph *graph, const char *targets, struct words *words)
+static void add_choices(const struct ledge_graph *graph, const struct targets *targets,
+                        struct words *words)
 {
     if (hides_choices(graph)) {
         add_all_choices(words);
     }
     for (int i = LEDGE_RUNG_C; i <= LEDGE_RUNG_NEON_I8MM; i++) {
-        enum ledge_rung rung;
-        const char *name = ledge_rung_text((enum ledge_rung)i);
-        if (!ledge_rung_find(name, &rung) || !is_target(targets, name)) {
+        const enum ledge_rung rung = (enum ledge_rung)i;
+        if (!targets->has[i]) {
             continue;
         }
         try_plan(graph, rung, 1, 1, false, words);
@@ -323,7 +326,7 @@ static int print(struct words *words)
     return CLI_OK;
 }
 
-static int find_out(const char *path, struct ledge_graph *graph, const char *targets,
+static int find_out(const char *path, struct ledge_graph *graph, const struct targets *targets,
                     struct words *words)
 {
     struct words *in_file = calloc(1, sizeof *in_file);
@@ -359,10 +362,15 @@ static void add_packed(const struct cli_file *file, struct words *words)
     }
 }
 
-int check_print_needs(const char *path, const char *targets)
+int check_print_needs(const char *path, const char *list)
 {
+    struct targets targets;
     struct cli_file file;
     struct ledge_error err;
+    int code = find_targets(list, &targets);
+    if (code != CLI_OK) {
+        return code;
+    }
     if (cli_file_open(path, &file, &err) != LEDGE_OK) {
         return cli_fail(&err);
     }
@@ -370,8 +378,8 @@ int check_print_needs(const char *path, const char *targets)
     if (words != NULL) {
         add_packed(&file, words);
     }
-    int code = words != NULL ? find_out(path, &file.graph, targets, words)
-                             : cli_failf(CLI_FAILED, "no memory for the operators");
+    code = words != NULL ? find_out(path, &file.graph, &targets, words)
+                         : cli_failf(CLI_FAILED, "no memory for the operators");
     free(words);
     cli_file_close(&file);
     return code;
