@@ -227,6 +227,7 @@ int cli_cmd_check(int argc, char **argv)
         struct check one = c;
         one.path = args.items[i];
         int done = c.needs ? check_print_needs(one.path, one.target) : check_model(&one);
+        code = done == CLI_USAGE ? done : code;
         c.n_missing += done != CLI_OK;
     }
     cli_list_done(&c.session.shapes);

@@ -56,6 +56,9 @@ def main():
                 run(ledge, "convert", source, "-o", folder / f"{source.stem}.ledge", "--target", "avx2")
         qdq, lstm = folder / "qdq.ledge", folder / "lstm.ledge"
 
+        said = run(ledge, "check", "--needs", qdq, "--target", "avx2,none-such", ok=False)
+        assert "--target none-such: this program has no such kernels" in said, said
+
         small = Small(folder / "a", compiler, ledge, qdq)
         assert small.size <= LIMIT, f"{small.size} bytes, at most {LIMIT} are allowed"
         answers = [run(identity, threads, "-", qdq, LD_LIBRARY_PATH=str(library), LEDGE_CPU=rung)
