@@ -59,6 +59,9 @@ def largest_difference(a, b):
 
 
 def programs(options):
+    for path in filter(None, (options.x86, options.arm)):
+        if not pathlib.Path(path).exists():
+            raise SystemExit(f"{path} is not built: cmake --build BUILD --target identity identity_aarch64")
     found = {"x86": [options.x86]} if options.x86 else {}
     if options.arm and shutil.which("qemu-aarch64-static"):
         found["arm"] = ["qemu-aarch64-static", "-cpu", "max", options.arm]
