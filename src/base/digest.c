@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <stdatomic.h>
+#endif
+
 static const uint32_t K[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -103,12 +107,38 @@ void ledge_sha256(const void *bytes, size_t n, uint8_t digest[LEDGE_SHA256_BYTES
     ledge_sha256_end(&sha, digest);
 }
 
-enum { CRC_STEPS = 8, CRC_LONG = 256 };
+enum { CRC_LONG = 256 };
 
 /* Nibble table of the reflected polynomial 0x82f63b78. */
 static const uint32_t crc_table[16] = {
     0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
     0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75};
+
+#if defined(__x86_64__)
+/* The instruction of SSE 4.2, eight bytes at a time. Returns how many bytes were taken: none where
+ * the processor does not have it. */
+static size_t crc_words(uint32_t *crc, const uint8_t *p, size_t n)
+{
+    static atomic_int known = -1; /* asking a processor takes long in virtual machines */
+    int has = atomic_load_explicit(&known, memory_order_relaxed);
+    if (has < 0) {
+        uint32_t a = 1, b, c = 0, d; /* every x86-64 has leaf 1 */
+        __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+        has = (int)(c >> 20 & 1);
+        atomic_store_explicit(&known, has, memory_order_relaxed);
+    }
+    uint64_t crc64 = *crc;
+    size_t at = 0;
+    for (; has != 0 && n - at >= 8; at += 8) {
+        uint64_t word;
+        memcpy(&word, p + at, sizeof word);
+        __asm__("crc32q %1, %0" : "+r"(crc64) : "rm"(word));
+    }
+    *crc = (uint32_t)crc64;
+    return at;
+}
+#else
+enum { CRC_STEPS = 8 };
 
 /* Four bytes at a time: the eight nibbles are looked up independently of each other (Sarwate's
  * method, sliced). Returns how many bytes were taken. */
@@ -135,6 +165,7 @@ static size_t crc_words(uint32_t *crc, const uint8_t *p, size_t n)
     *crc = c;
     return at;
 }
+#endif
 
 uint32_t ledge_crc32c(uint32_t crc, const void *bytes, size_t n)
 {

@@ -11,6 +11,9 @@
 #include "engine/format/layout.h"
 #include "engine/format/ledge_file.h"
 
+/* Bytes that a value and a node take at least. */
+enum { LEAST_VALUE = 16, LEAST_NODE = 28 };
+
 struct file {
     struct ledge_reader sections[LEDGE_SECTION_END];
     bool seen[LEDGE_SECTION_END];
@@ -555,6 +558,13 @@ static enum ledge_status read_body(struct file *file)
     file->graph->name = ledge_arena_text(&file->graph->arena, name, strlen(name));
     file->graph->producer = ledge_arena_text(&file->graph->arena, producer, strlen(producer));
     if (file->graph->name == NULL || file->graph->producer == NULL) {
+        return no_memory(file);
+    }
+    if (n_values > ledge_reader_left(g) / LEAST_VALUE ||
+        n_nodes > ledge_reader_left(g) / LEAST_NODE) {
+        return bad(file, "the graph is cut short");
+    }
+    if (!ledge_graph_reserve(file->graph, (int32_t)n_values, (int32_t)n_nodes)) {
         return no_memory(file);
     }
     for (uint32_t i = 0; i < n_values; i++) {

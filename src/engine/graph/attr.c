@@ -8,7 +8,7 @@
 const struct ledge_attr *ledge_node_attr(const struct ledge_node *node, const char *name)
 {
     for (int32_t i = 0; i < node->n_attrs; i++) {
-        if (strcmp(node->attrs[i].name, name) == 0) {
+        if (node->attrs[i].name[0] == name[0] && strcmp(node->attrs[i].name, name) == 0) {
             return &node->attrs[i];
         }
     }

@@ -127,7 +127,9 @@ enum ledge_status ledge_graph_copy(const struct ledge_graph *from, struct ledge_
                                    struct ledge_error *err)
 {
     to->random_runs = from->random_runs != NULL ? from->random_runs : to->random_runs;
-    if (!copy_values(from, to) || !copy_nodes(from, to) || !copy_border(from, to)) {
+    int32_t some = from->n_values / 8 + 8; /* more: most plans add a few */
+    if (!ledge_graph_reserve(to, from->n_values + some, from->n_nodes) || !copy_values(from, to) ||
+        !copy_nodes(from, to) || !copy_border(from, to)) {
         return ledge_fail(err, LEDGE_ERR_NOMEM, "no memory to copy a graph of %d nodes",
                           (int)from->n_nodes);
     }

@@ -44,17 +44,17 @@ struct ledge_graph *ledge_graph_sub(struct ledge_graph *graph)
     return sub;
 }
 
-/* Room for one more element; false when there is no memory. */
-static bool grow(struct ledge_graph *graph, void **array, int32_t n, int32_t *cap, size_t size)
+/* Room for `more` elements after the n there are; false when there is no memory. */
+static bool make_room(struct ledge_graph *graph, void **array, int32_t n, int32_t more,
+                      int32_t *cap, size_t size)
 {
-    if (n < *cap) {
+    if (more <= *cap - n) {
         return true;
     }
-    int32_t more = *cap < 8 ? 8 : *cap;
-    if (*cap > INT32_MAX - more) {
-        return false;
-    }
-    void *bigger = ledge_arena_array(&graph->arena, (size_t)*cap + (size_t)more, size, 16);
+    size_t bytes;
+    void *bigger = more <= INT32_MAX - n && ledge_mul_size((size_t)(n + more), size, &bytes)
+                       ? ledge_arena_raw(&graph->arena, bytes, 16)
+                       : NULL;
     if (bigger == NULL) {
         return false;
     }
@@ -62,8 +62,14 @@ static bool grow(struct ledge_graph *graph, void **array, int32_t n, int32_t *ca
         memcpy(bigger, *array, (size_t)n * size);
     }
     *array = bigger;
-    *cap += more;
+    *cap = n + more;
     return true;
+}
+
+/* Room for one more element. */
+static bool grow(struct ledge_graph *graph, void **array, int32_t n, int32_t *cap, size_t size)
+{
+    return n < *cap || make_room(graph, array, n, n < 8 ? 8 : n, cap, size);
 }
 
 static char *text_copy(struct ledge_graph *graph, const char *text)
@@ -92,21 +98,25 @@ static void index_put(struct ledge_graph *graph, int32_t value)
     graph->name_slots[at] = value + 1;
 }
 
-static bool index_room(struct ledge_graph *graph)
+/* Slots for the names of so many values: at least twice as many. */
+static bool index_room(struct ledge_graph *graph, int32_t values)
 {
-    if (graph->n_values < graph->n_name_slots / 2) {
+    if (values <= graph->n_name_slots / 2) {
         return true;
     }
-    int32_t n = graph->n_name_slots < 32 ? 32 : graph->n_name_slots;
-    if (n > INT32_MAX / 4) {
-        return false;
+    int32_t n = 64;
+    while (n / 2 < values) {
+        if (n > INT32_MAX / 4) {
+            return false;
+        }
+        n *= 2;
     }
-    int32_t *slots = LEDGE_NEW_ARRAY(&graph->arena, int32_t, (size_t)n * 2);
+    int32_t *slots = LEDGE_NEW_ARRAY(&graph->arena, int32_t, (size_t)n);
     if (slots == NULL) {
         return false;
     }
     graph->name_slots = slots;
-    graph->n_name_slots = n * 2;
+    graph->n_name_slots = n;
     for (int32_t i = 0; i < graph->n_values; i++) {
         index_put(graph, i);
     }
@@ -162,10 +172,19 @@ static char *unique_name(struct ledge_graph *graph)
 
 /* -- values and nodes -- */
 
+bool ledge_graph_reserve(struct ledge_graph *graph, int32_t n_values, int32_t n_nodes)
+{
+    return n_values < INT32_MAX && index_room(graph, n_values) &&
+           make_room(graph, (void **)&graph->values, graph->n_values, n_values, &graph->cap_values,
+                     sizeof *graph->values) &&
+           make_room(graph, (void **)&graph->nodes, graph->n_nodes, n_nodes, &graph->cap_nodes,
+                     sizeof *graph->nodes);
+}
+
 int32_t ledge_graph_add_value(struct ledge_graph *graph, const char *name, enum ledge_dtype dtype,
                               int32_t rank, const int64_t *dims)
 {
-    if (rank > LEDGE_MAX_RANK || !index_room(graph) ||
+    if (rank > LEDGE_MAX_RANK || !index_room(graph, graph->n_values + 1) ||
         !grow(graph, (void **)&graph->values, graph->n_values, &graph->cap_values,
               sizeof *graph->values)) {
         return -1;

@@ -151,6 +151,10 @@ void ledge_graph_done(struct ledge_graph *graph);
 LEDGE_NODISCARD enum ledge_status ledge_graph_copy(const struct ledge_graph *from,
                                                    struct ledge_graph *to, struct ledge_error *err);
 
+/* Room for so many values and nodes in an empty graph, so that adding them moves nothing. False
+ * when there is no memory. */
+bool ledge_graph_reserve(struct ledge_graph *graph, int32_t n_values, int32_t n_nodes);
+
 /* Builders: each returns an index >= 0, or -1 when there is no memory. Names are copied; NULL makes
  * a unique one. */
 int32_t ledge_graph_add_value(struct ledge_graph *graph, const char *name, enum ledge_dtype dtype,

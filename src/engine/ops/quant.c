@@ -263,11 +263,16 @@ static enum ledge_status gather(struct ledge_op_prepare *prepare,
     }
     const struct ledge_value *b = ledge_prepare_in(prepare, in->b);
     const struct ledge_value *bias = ledge_prepare_in(prepare, in->bias);
-    float y_scale = scale_at(prepare, in->y_scale, 0);
+    const struct ledge_value *b_scale = ledge_prepare_in(prepare, in->b_scale);
+    const struct ledge_value *b_zero = ledge_prepare_in(prepare, in->b_zero);
+    const float one = 1.0f, *scales_b = b_scale != NULL ? b_scale->data : &one;
+    const int64_t scale_step = b_scale != NULL && count(b_scale) != 1;
+    const int64_t zero_step = b_zero != NULL && count(b_zero) != 1;
+    const float y_scale = scale_at(prepare, in->y_scale, 0);
+    const float x_scale = alpha * scale_at(prepare, in->a_scale, 0);
     for (int64_t c = 0; c < channels; c++) {
-        float real = alpha * scale_at(prepare, in->a_scale, 0) * scale_at(prepare, in->b_scale, c);
-        scale[c] = real / y_scale;
-        zeros[c] = zero_at(prepare, in->b_zero, c);
+        scale[c] = x_scale * scales_b[c * scale_step] / y_scale;
+        zeros[c] = b_zero != NULL ? ledge_q8(b_zero->data, b_zero->dtype, c * zero_step) : 0;
     }
     bool is_i8 = ledge_prepare_in(prepare, in->a)->dtype == LEDGE_I8;
     enum ledge_dtype out = ledge_prepare_out(prepare, 0)->dtype;

@@ -612,6 +612,9 @@ static enum ledge_status visit_all(const struct pass *pass)
     struct pending stack[LEDGE_MAX_DEPTH + 1] = {{.nodes = graph->nodes, .n = graph->n_nodes}};
     graph->nodes = NULL;
     graph->n_nodes = graph->cap_nodes = 0;
+    if (!ledge_graph_reserve(graph, 0, stack[0].n)) {
+        return ledge_fail(pass->err, LEDGE_ERR_NOMEM, "no memory for nodes");
+    }
     for (int depth = 0; depth >= 0;) {
         struct pending *top = &stack[depth];
         if (top->at == top->n) {
