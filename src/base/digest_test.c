@@ -35,7 +35,6 @@ static void sha256_known_answers(void **state)
     assert_string_equal(text, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
-/* RFC 3720 appendix B.4. */
 /* Long inputs go by words: the same as byte by byte, wherever they begin and end. */
 static void crc32c_of_long_inputs(void **state)
 {
@@ -55,6 +54,7 @@ static void crc32c_of_long_inputs(void **state)
     }
 }
 
+/* RFC 3720 appendix B.4. */
 static void crc32c_known_answers(void **state)
 {
     (void)state;

@@ -236,17 +236,17 @@ static bool all_constant(const struct ledge_op_prepare *prepare,
            (a_zero == NULL || count(a_zero) == 1) && (a_scale == NULL || count(a_scale) == 1);
 }
 
-/* Element c of a constant scale or zero point input; absent: 1 and 0. */
-static float scale_at(const struct ledge_op_prepare *prepare, int32_t at, int64_t c)
+/* A constant scale or zero point input; absent: 1 and 0. */
+static float scale_at(const struct ledge_op_prepare *prepare, int32_t at)
 {
     const struct ledge_value *value = ledge_prepare_in(prepare, at);
-    return value == NULL ? 1.0f : ((const float *)value->data)[count(value) == 1 ? 0 : c];
+    return value == NULL ? 1.0f : *(const float *)value->data;
 }
 
-static int32_t zero_at(const struct ledge_op_prepare *prepare, int32_t at, int64_t c)
+static int32_t zero_at(const struct ledge_op_prepare *prepare, int32_t at)
 {
     const struct ledge_value *value = ledge_prepare_in(prepare, at);
-    return value == NULL ? 0 : ledge_q8(value->data, value->dtype, count(value) == 1 ? 0 : c);
+    return value == NULL ? 0 : ledge_q8(value->data, value->dtype, 0);
 }
 
 /* What the constant inputs say: weights' zeros and bias, scales, and the activations' sign and zero
@@ -268,8 +268,8 @@ static enum ledge_status gather(struct ledge_op_prepare *prepare,
     const float one = 1.0f, *scales_b = b_scale != NULL ? b_scale->data : &one;
     const int64_t scale_step = b_scale != NULL && count(b_scale) != 1;
     const int64_t zero_step = b_zero != NULL && count(b_zero) != 1;
-    const float y_scale = scale_at(prepare, in->y_scale, 0);
-    const float x_scale = alpha * scale_at(prepare, in->a_scale, 0);
+    const float y_scale = scale_at(prepare, in->y_scale);
+    const float x_scale = alpha * scale_at(prepare, in->a_scale);
     for (int64_t c = 0; c < channels; c++) {
         scale[c] = x_scale * scales_b[c * scale_step] / y_scale;
         zeros[c] = b_zero != NULL ? ledge_q8(b_zero->data, b_zero->dtype, c * zero_step) : 0;
@@ -285,11 +285,11 @@ static enum ledge_status gather(struct ledge_op_prepare *prepare,
     scales->scale = scale;
     conv->input = in->a;
     conv->flip = is_i8 ? 0x80 : 0;
-    conv->x_zero = zero_at(prepare, in->a_zero, 0) + (is_i8 ? 128 : 0);
+    conv->x_zero = zero_at(prepare, in->a_zero) + (is_i8 ? 128 : 0);
     conv->out = out;
     conv->single = out != LEDGE_U8 && out != LEDGE_I8;
     conv->clamp = clamp;
-    conv->range = ledge_qrange_of(out, y_scale, zero_at(prepare, in->y_zero, 0), clamp);
+    conv->range = ledge_qrange_of(out, y_scale, zero_at(prepare, in->y_zero), clamp);
     conv->epilogue = (struct ledge_epilogue_i8){.zero = conv->range.zero + shift,
                                                 .low = conv->range.low + shift,
                                                 .high = conv->range.high + shift,
@@ -321,16 +321,16 @@ static struct ledge_sum_i8 sum_of(const struct ledge_op_prepare *prepare,
     const struct ledge_node *node = prepare->node;
     const int32_t shift = own->flip != 0 ? 128 : 0;
     struct ledge_sum_i8 sum = {
-        .binary = {.term = {{.scale = scale_at(prepare, LEDGE_QCONV_OWN_SCALE, 0),
-                             .zero = zero_at(prepare, LEDGE_QCONV_OWN_SCALE + 1, 0) + shift,
+        .binary = {.term = {{.scale = scale_at(prepare, LEDGE_QCONV_OWN_SCALE),
+                             .zero = zero_at(prepare, LEDGE_QCONV_OWN_SCALE + 1) + shift,
                              .flip = own->flip},
-                            {.scale = scale_at(prepare, LEDGE_QCONV_ADDEND_SCALE, 0),
-                             .zero = zero_at(prepare, LEDGE_QCONV_ADDEND_SCALE + 1, 0) + shift,
+                            {.scale = scale_at(prepare, LEDGE_QCONV_ADDEND_SCALE),
+                             .zero = zero_at(prepare, LEDGE_QCONV_ADDEND_SCALE + 1) + shift,
                              .flip = own->flip}},
                    .clamp = {.low = ledge_node_float(node, "sum_clamp_low", -INFINITY),
                              .high = ledge_node_float(node, "sum_clamp_high", INFINITY)},
-                   .scale = scale_at(prepare, LEDGE_QCONV_SUM_SCALE, 0),
-                   .out = {.zero = zero_at(prepare, LEDGE_QCONV_SUM_SCALE + 1, 0) + shift,
+                   .scale = scale_at(prepare, LEDGE_QCONV_SUM_SCALE),
+                   .out = {.zero = zero_at(prepare, LEDGE_QCONV_SUM_SCALE + 1) + shift,
                            .high = 255,
                            .flip = own->flip}}};
     ledge_sum_i8_begin(&sum, own->zero);
