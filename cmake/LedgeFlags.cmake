@@ -27,6 +27,11 @@ endif()
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU") # gcc 12 -Oz leaves 2 % on the table: values kept around calls, two-part epilogues
     list(APPEND LEDGE_SMALL -fno-caller-saves -fno-move-loop-invariants -fno-tree-coalesce-vars -fno-optimize-sibling-calls)
 endif()
+# Of code that runs once for each model: loops there are short, and values kept beside them only fill registers.
+set(LEDGE_ONCE ${LEDGE_SMALL})
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    list(APPEND LEDGE_ONCE -fno-tree-loop-im -fno-tree-fre)
+endif()
 # Of hot loops. gcc: what -O3 adds for speed (vectors, short loops unrolled whole) without the copies of loops and of their
 # ends for cases that do not matter here: the library is a tenth smaller and as fast.
 set(LEDGE_LOOPS -O3)

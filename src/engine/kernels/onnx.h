@@ -84,7 +84,8 @@ void ledge_sigmoid_floats(float *x, int64_t n);
 void ledge_tanh_floats(float *x, int64_t n);
 
 /* sa, sb: 1 for a run of elements, 0 for one that is repeated. */
-typedef void (*ledge_binary_fn)(const void *a, const void *b, void *out, int64_t n, int sa, int sb);
+typedef void (*ledge_binary_fn)(const void *a, const void *b, void *out, int64_t n, int64_t sa,
+                                int64_t sb);
 
 struct ledge_binary_entry {
     const char *op;
@@ -92,6 +93,14 @@ struct ledge_binary_entry {
     enum ledge_dtype in, out;
     ledge_binary_fn fn;
 };
+
+/* Loops of onnx_binary_f32.c. Where both operands are repeated n is 1. */
+void ledge_Add_f32(const void *a, const void *b, void *out, int64_t n, int64_t sa, int64_t sb);
+void ledge_Sub_f32(const void *a, const void *b, void *out, int64_t n, int64_t sa, int64_t sb);
+void ledge_Mul_f32(const void *a, const void *b, void *out, int64_t n, int64_t sa, int64_t sb);
+void ledge_Div_f32(const void *a, const void *b, void *out, int64_t n, int64_t sa, int64_t sb);
+void ledge_Max_f32(const void *a, const void *b, void *out, int64_t n, int64_t sa, int64_t sb);
+void ledge_Min_f32(const void *a, const void *b, void *out, int64_t n, int64_t sa, int64_t sb);
 
 /* The loop for elements of type in, or the one that stands in for it: then in and out of the entry
  * are wider. NULL when there is none. */

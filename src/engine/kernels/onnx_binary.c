@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* onnx_binary.c -- y = f(a, b) with numpy's broadcasting. One inner loop per operator and element
- * type, made from one line each; the walk over the outer dimensions is shared. Whole numbers of
- * fewer than 32 bits, and u32, go through the loop of i64 or u64 in chunks; half types are widened
- * by the planner. Whole numbers wrap on overflow; a division by zero gives 0. */
+ * type, made from one line each; the walk over the outer dimensions is shared. Whole numbers other
+ * than i64 and u64 go through the loops of those in chunks; half types are widened by the planner.
+ * Whole numbers wrap on overflow; a division by zero gives 0. */
 #include <math.h>
 #include <string.h>
 
@@ -11,31 +11,15 @@
 #include "engine/kernels/onnx_number.h"
 #include "engine/kernels/real.h"
 
-#define SAME(v) (v)
-
-/* T elements in, R elements out, C what the expression computes with. */
-#define DEFINE_INNER(NAME, T, R, C, LOAD, STORE, EXPR)                                             \
-    static void NAME(const void *pa, const void *pb, void *po, int64_t n, int sa, int sb)          \
+/* T elements in, R elements out; sa, sb: 0 for an operand that is repeated, else 1. */
+#define DEFINE_INNER(NAME, T, R, EXPR)                                                             \
+    static void NAME(const void *pa, const void *pb, void *po, int64_t n, int64_t sa, int64_t sb)  \
     {                                                                                              \
         const T *va = pa, *vb = pb;                                                                \
         R *vo = po;                                                                                \
-        if (sa != 0 && sb != 0) {                                                                  \
-            for (int64_t i = 0; i < n; i++) {                                                      \
-                C a = LOAD(va[i]), b = LOAD(vb[i]);                                                \
-                vo[i] = (R)STORE(EXPR);                                                            \
-            }                                                                                      \
-        } else if (sa != 0) {                                                                      \
-            C b = LOAD(vb[0]);                                                                     \
-            for (int64_t i = 0; i < n; i++) {                                                      \
-                C a = LOAD(va[i]);                                                                 \
-                vo[i] = (R)STORE(EXPR);                                                            \
-            }                                                                                      \
-        } else {                                                                                   \
-            C a = LOAD(va[0]);                                                                     \
-            for (int64_t i = 0; i < n; i++) {                                                      \
-                C b = LOAD(vb[sb * i]);                                                            \
-                vo[i] = (R)STORE(EXPR);                                                            \
-            }                                                                                      \
+        for (int64_t i = 0; i < n; i++, va += sa, vb += sb) {                                      \
+            T a = *va, b = *vb;                                                                    \
+            vo[i] = (R)(EXPR);                                                                     \
         }                                                                                          \
     }
 
@@ -45,14 +29,16 @@ static inline double floor_mod(double a, double b)
     return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
 
-/* X(operator, expression): real numbers, same type out. */
-#define REAL_LIST(X)                                                                               \
+/* X(operator, expression): real numbers, same type out. Those of F32_LIST are in onnx_binary_f32.c.
+ */
+#define F32_LIST(X)                                                                                \
     X(Add, a + b)                                                                                  \
     X(Sub, a - b)                                                                                  \
     X(Mul, a *b)                                                                                   \
     X(Div, a / b)                                                                                  \
     X(Max, a > b || isnan(a) ? a : b)                                                              \
-    X(Min, a < b || isnan(a) ? a : b)                                                              \
+    X(Min, a < b || isnan(a) ? a : b)
+#define REAL_LIST(X)                                                                               \
     X(PRelu, a < 0 ? a * b : a)                                                                    \
     X(Mod, floor_mod((double)a, (double)b))                                                        \
     X(ModF, fmod((double)a, (double)b))
@@ -66,23 +52,20 @@ static inline double floor_mod(double a, double b)
     X(GreaterOrEqual, a >= b)
 
 #define DEFINE_REAL(NAME, EXPR)                                                                    \
-    DEFINE_INNER(NAME##_f32, float, float, float, SAME, SAME, EXPR)                                \
-    DEFINE_INNER(NAME##_f64, double, double, double, SAME, SAME, EXPR)
+    DEFINE_INNER(NAME##_f32, float, float, EXPR)                                                   \
+    DEFINE_INNER(NAME##_f64, double, double, EXPR)
 REAL_LIST(DEFINE_REAL)
+#define DEFINE_F64(NAME, EXPR) DEFINE_INNER(NAME##_f64, double, double, EXPR)
+F32_LIST(DEFINE_F64)
 
 #define DEFINE_REAL_COMPARE(NAME, EXPR)                                                            \
-    DEFINE_INNER(NAME##_f32, float, uint8_t, float, SAME, SAME, EXPR)                              \
-    DEFINE_INNER(NAME##_f64, double, uint8_t, double, SAME, SAME, EXPR)
+    DEFINE_INNER(NAME##_f32, float, uint8_t, EXPR)                                                 \
+    DEFINE_INNER(NAME##_f64, double, uint8_t, EXPR)
 COMPARE_LIST(DEFINE_REAL_COMPARE)
 
-/* X(dtype, name, T, U): U is unsigned and at least as wide as int, so that nothing overflows. */
-#define SIGNED_LIST(X)                                                                             \
-    X(I32, i32, int32_t, uint32_t)                                                                 \
-    X(I64, i64, int64_t, uint64_t)
-#define UNSIGNED_LIST(X) X(U64, u64, uint64_t, uint64_t)
-
-#define WHOLE(NAME, name, T, EXPR) DEFINE_INNER(NAME##_##name, T, T, T, SAME, SAME, EXPR)
-#define DEFINE_WHOLE(dtype, name, T, U)                                                            \
+#define WHOLE(NAME, name, T, EXPR) DEFINE_INNER(NAME##_##name, T, T, EXPR)
+/* U is T without sign: nothing overflows. */
+#define DEFINE_WHOLE(name, T, U)                                                                   \
     WHOLE(Add, name, T, (U)a + (U)b)                                                               \
     WHOLE(Sub, name, T, (U)a - (U)b)                                                               \
     WHOLE(Mul, name, T, (U)a *(U)b)                                                                \
@@ -91,14 +74,14 @@ COMPARE_LIST(DEFINE_REAL_COMPARE)
     WHOLE(BitwiseAnd, name, T, a &b)                                                               \
     WHOLE(BitwiseOr, name, T, a | b)                                                               \
     WHOLE(BitwiseXor, name, T, a ^ b)                                                              \
-    DEFINE_INNER(Equal_##name, T, uint8_t, T, SAME, SAME, a == b)                                  \
-    DEFINE_INNER(Less_##name, T, uint8_t, T, SAME, SAME, a < b)                                    \
-    DEFINE_INNER(LessOrEqual_##name, T, uint8_t, T, SAME, SAME, a <= b)                            \
-    DEFINE_INNER(Greater_##name, T, uint8_t, T, SAME, SAME, a > b)                                 \
-    DEFINE_INNER(GreaterOrEqual_##name, T, uint8_t, T, SAME, SAME, a >= b)
+    DEFINE_INNER(Equal_##name, T, uint8_t, a == b)                                                 \
+    DEFINE_INNER(Less_##name, T, uint8_t, a < b)                                                   \
+    DEFINE_INNER(LessOrEqual_##name, T, uint8_t, a <= b)                                           \
+    DEFINE_INNER(Greater_##name, T, uint8_t, a > b)                                                \
+    DEFINE_INNER(GreaterOrEqual_##name, T, uint8_t, a >= b)
 /* -1 is handled apart: the least number divided by it overflows. */
-#define DEFINE_SIGNED(dtype, name, T, U)                                                           \
-    DEFINE_WHOLE(dtype, name, T, U)                                                                \
+#define DEFINE_SIGNED(name, T, U)                                                                  \
+    DEFINE_WHOLE(name, T, U)                                                                       \
     WHOLE(Div, name, T, b == 0 ? 0 : b == -1 ? (T)(0 - (U)a) : a / b)                              \
     WHOLE(ModF, name, T, b == 0 || b == -1 ? 0 : a % b)                                            \
     WHOLE(Mod, name, T,                                                                            \
@@ -106,43 +89,29 @@ COMPARE_LIST(DEFINE_REAL_COMPARE)
           : a % b != 0 && (a < 0) != (b < 0) ? a % b + b                                           \
                                              : a % b)                                              \
     WHOLE(PRelu, name, T, a < 0 ? (T)((U)a * (U)b) : a)
-#define DEFINE_UNSIGNED(dtype, name, T, U)                                                         \
-    DEFINE_WHOLE(dtype, name, T, U)                                                                \
+#define DEFINE_UNSIGNED(name, T, U)                                                                \
+    DEFINE_WHOLE(name, T, U)                                                                       \
     WHOLE(Div, name, T, b == 0 ? 0 : a / b)                                                        \
     WHOLE(ModF, name, T, b == 0 ? 0 : a % b)                                                       \
     WHOLE(Mod, name, T, b == 0 ? 0 : a % b)                                                        \
     WHOLE(PRelu, name, T, ((void)b, a))                                                            \
     WHOLE(BitShiftLeft, name, T, b < 8 * sizeof(T) ? (U)a << b : 0)                                \
     WHOLE(BitShiftRight, name, T, b < 8 * sizeof(T) ? (U)a >> b : 0)
-SIGNED_LIST(DEFINE_SIGNED)
-UNSIGNED_LIST(DEFINE_UNSIGNED)
-DEFINE_INNER(And_bool, uint8_t, uint8_t, uint8_t, SAME, SAME, a != 0 && b != 0)
-DEFINE_INNER(Or_bool, uint8_t, uint8_t, uint8_t, SAME, SAME, a != 0 || b != 0)
-DEFINE_INNER(Xor_bool, uint8_t, uint8_t, uint8_t, SAME, SAME, (a != 0) != (b != 0))
+DEFINE_SIGNED(i64, int64_t, uint64_t)
+DEFINE_UNSIGNED(u64, uint64_t, uint64_t)
+DEFINE_INNER(And_bool, uint8_t, uint8_t, a != 0 && b != 0)
+DEFINE_INNER(Or_bool, uint8_t, uint8_t, a != 0 || b != 0)
+DEFINE_INNER(Xor_bool, uint8_t, uint8_t, (a != 0) != (b != 0))
 static bool same_text(struct ledge_string a, struct ledge_string b)
 {
     return a.bytes == b.bytes && (a.bytes == 0 || memcmp(a.text, b.text, a.bytes) == 0);
 }
 
-DEFINE_INNER(Equal_string, struct ledge_string, uint8_t, struct ledge_string, SAME, SAME,
-             same_text(a, b))
-DEFINE_INNER(Equal_bool, uint8_t, uint8_t, uint8_t, SAME, SAME, (a != 0) == (b != 0))
+DEFINE_INNER(Equal_string, struct ledge_string, uint8_t, same_text(a, b))
+DEFINE_INNER(Equal_bool, uint8_t, uint8_t, (a != 0) == (b != 0))
 
-/* A constant exponent is nearly always 2 or 0.5. */
-static void Pow_f32(const void *pa, const void *pb, void *po, int64_t n, int sa, int sb)
-{
-    const float *a = pa, *b = pb;
-    float *out = po;
-    if (sb == 0 && b[0] == 2.0f) {
-        for (int64_t i = 0; i < n; i++) {
-            out[i] = a[sa * i] * a[sa * i];
-        }
-        return;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        out[i] = ledge_pow_f32(a[sa * i], b[sb * i]);
-    }
-}
+/* An exponent is nearly always 2 or 0.5. */
+DEFINE_INNER(Pow_f32, float, float, b == 2.0f ? a * a : ledge_pow_f32(a, b))
 
 /* -- the table -- */
 
@@ -151,11 +120,13 @@ static void Pow_f32(const void *pa, const void *pb, void *po, int64_t n, int sa,
 #define REAL_ROWS(NAME, EXPR)                                                                      \
     ROW(NAME, f32, F32, F32)                                                                       \
     ROW(NAME, f64, F64, F64)
+#define F32_ROWS(NAME, EXPR)                                                                       \
+    {#NAME, #NAME "_f32_c", LEDGE_F32, LEDGE_F32, ledge_##NAME##_f32}, ROW(NAME, f64, F64, F64)
 #define COMPARE_ROWS(NAME, EXPR)                                                                   \
     ROW(NAME, f32, F32, BOOL)                                                                      \
     ROW(NAME, f64, F64, BOOL)
 /* clang-format off */
-#define WHOLE_ROWS(D, name, T, U)                                                                  \
+#define WHOLE_ROWS(D, name)                                                                  \
     ROW(Add, name, D, D)                                                                           \
     ROW(Sub, name, D, D) ROW(Mul, name, D, D) ROW(Max, name, D, D) ROW(Min, name, D, D)            \
         ROW(BitwiseAnd, name, D, D) ROW(BitwiseOr, name, D, D) ROW(BitwiseXor, name, D, D)         \
@@ -164,12 +135,12 @@ static void Pow_f32(const void *pa, const void *pb, void *po, int64_t n, int sa,
                     ROW(Div, name, D, D) ROW(ModF, name, D, D) ROW(Mod, name, D, D)                \
                         ROW(PRelu, name, D, D)
 /* clang-format on */
-#define UNSIGNED_ROWS(D, name, T, U)                                                               \
-    WHOLE_ROWS(D, name, T, U) ROW(BitShiftLeft, name, D, D) ROW(BitShiftRight, name, D, D)
+#define UNSIGNED_ROWS(D, name)                                                                     \
+    WHOLE_ROWS(D, name) ROW(BitShiftLeft, name, D, D) ROW(BitShiftRight, name, D, D)
 
 static const struct ledge_binary_entry table[] = {
-    REAL_LIST(REAL_ROWS) COMPARE_LIST(COMPARE_ROWS) SIGNED_LIST(WHOLE_ROWS)
-        UNSIGNED_LIST(UNSIGNED_ROWS) ROW(And, bool, BOOL, BOOL) ROW(Or, bool, BOOL, BOOL)
+    F32_LIST(F32_ROWS) REAL_LIST(REAL_ROWS) COMPARE_LIST(COMPARE_ROWS) WHOLE_ROWS(I64, i64)
+        UNSIGNED_ROWS(U64, u64) ROW(And, bool, BOOL, BOOL) ROW(Or, bool, BOOL, BOOL)
             ROW(Xor, bool, BOOL, BOOL) ROW(Equal, bool, BOOL, BOOL) ROW(Equal, string, STRING, BOOL)
                 ROW(Pow, f32, F32, F32)};
 
@@ -179,6 +150,7 @@ static enum ledge_dtype stand_in(enum ledge_dtype dtype)
     switch (dtype) {
     case LEDGE_I8:
     case LEDGE_I16:
+    case LEDGE_I32:
         return LEDGE_I64;
     case LEDGE_U8:
     case LEDGE_U16:
@@ -268,7 +240,7 @@ enum { CHUNK = 256 };
 /* A run of narrow whole numbers through the loop of wide ones; each chunk is read before it is
  * written, so that out may be a or b. */
 static void run_narrow(const struct ledge_binary *p, const char *a, const char *b, char *out,
-                       int64_t n, int sa, int sb)
+                       int64_t n, int64_t sa, int64_t sb)
 {
     for (int64_t at = 0; at < n; at += CHUNK) {
         int64_t wide_a[CHUNK], wide_b[CHUNK], wide[CHUNK], m = n - at < CHUNK ? n - at : CHUNK;
@@ -298,11 +270,15 @@ static void run_step(const struct ledge_binary *p, const struct ledge_binary_ste
         }
     }
     for (;;) {
-        int sa = step->stride_a[inner] != 0, sb = step->stride_b[inner] != 0;
+        int64_t sa = step->stride_a[inner] != 0, sb = step->stride_b[inner] != 0;
+        int64_t m = sa == 0 && sb == 0 ? 1 : n; /* both are repeated: one result */
         if (p->narrow) {
-            run_narrow(p, a, b, out, n, sa, sb);
+            run_narrow(p, a, b, out, m, sa, sb);
         } else {
-            p->fn(a, b, out, n, sa, sb);
+            p->fn(a, b, out, m, sa, sb);
+        }
+        for (; m < n; m++) {
+            memcpy(out + (size_t)m * out_size, out, out_size);
         }
         if (finishes) {
             finish(p, (float *)out, n);
