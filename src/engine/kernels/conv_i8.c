@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conv_i8.c -- pictures, pointers and panels around the loops of i8_rows.tmpl.h: see conv_i8.h. */
-#include "engine/kernels/winograd_i8.h"
+#include "engine/kernels/conv_i8.h"
 
 #include <string.h>
 
@@ -245,8 +245,7 @@ LEDGE_COLD void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung r
     conv->group = conv->isa->group;
     conv->threads = threads > 1 ? threads : 1;
     lay_out(conv);
-    conv->may_be_winograd = ledge_winograd_i8_plan(conv);
-    if (!conv->may_be_winograd && may_be_bytes(conv)) {
+    if (may_be_bytes(conv)) {
         struct ledge_conv_i8 other = *conv;
         ledge_conv_i8_use_bytes(&other);
         conv->may_be_bytes = other.units >= 4;
@@ -261,10 +260,6 @@ LEDGE_COLD void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung r
         weights = end > weights ? end : weights;
         padding = padding > padding_bytes(&other) ? padding : padding_bytes(&other);
         conv->worker_bytes = other.worker_bytes;
-    }
-    if (conv->may_be_winograd) {
-        size_t bytes = ledge_winograd_i8_packed(conv);
-        weights = bytes > weights ? bytes : weights;
     }
     conv->padding_at = align(weights);
     conv->packed_bytes = conv->padding_at + align(padding);
@@ -300,9 +295,7 @@ size_t ledge_conv_i8_packed(const struct ledge_conv_i8 *conv)
 
 size_t ledge_conv_i8_scratch(const struct ledge_conv_i8 *conv)
 {
-    size_t bytes = conv->copy_bytes + (size_t)conv->threads * conv->worker_bytes;
-    size_t winograd = conv->may_be_winograd ? ledge_winograd_i8_scratch(conv) : 0;
-    return winograd > bytes ? winograd : bytes;
+    return conv->copy_bytes + (size_t)conv->threads * conv->worker_bytes;
 }
 
 /* -- running -- */
@@ -313,12 +306,15 @@ struct job {
     const uint8_t *x; /* this picture as given */
     const uint8_t *source;
     const uint8_t *padding;
-    struct ledge_results_i8 to;
+    uint8_t *y;
     uint8_t *copy;
     uint8_t *scratch;
+    const uint8_t *table;
+    const uint8_t *addend;
     int64_t pixels, chunk; /* of a grain */
     int64_t chunks, parts; /* grains: of pixels, the last one may be longer; of panels */
     bool by_panel;         /* grains side by side are chunks of one part */
+    int64_t first;         /* pixel that y begins with */
     int64_t top;           /* row of the padded picture that a copy begins with */
     int64_t left;          /* pixel of a row that source begins with */
 };
@@ -547,21 +543,20 @@ static void put(const struct ledge_conv_i8 *conv, int32_t sum, int64_t position,
 
 /* What finish does, for other outputs: rows are pixels from number pixel on, channels those from
  * number channel on. */
-static void store_single(const struct ledge_results_i8 *to, const struct ledge_finish_i8 *f,
-                         int64_t pixel, int64_t channel)
+static void store_single(const struct job *job, const struct ledge_finish_i8 *f, int64_t pixel,
+                         int64_t channel)
 {
-    const struct ledge_conv_i8 *conv = to->conv;
-    const int64_t pixels = ledge_volume(conv->g.out);
+    const struct ledge_conv_i8 *conv = job->conv;
     const int32_t width = f->vectors * conv->isa->lanes;
     int64_t step = conv->out_planes ? 1 : conv->g.out_channels;
     for (int32_t p = 0; p < width; p++) {
         int64_t c = ledge_i8_channel_at(conv->isa, f->vectors, p);
-        int64_t at = conv->out_planes ? (channel + c) * pixels + pixel
+        int64_t at = conv->out_planes ? (channel + c) * job->pixels + pixel
                                       : pixel * conv->g.out_channels + channel + c;
         for (int32_t r = 0; r < f->rows && c < f->n; r++) {
             uint32_t less = f->less != NULL ? (uint32_t)f->less[r] : 0;
             int32_t sum = (int32_t)((uint32_t)f->sums[r * width + p] - less);
-            put(conv, sum, f->at + p, to->y, at + r * step);
+            put(conv, sum, f->at + p, job->y, at + r * step);
         }
     }
 }
@@ -589,48 +584,32 @@ static void add_apart(const struct ledge_conv_i8 *conv, const struct ledge_finis
     }
 }
 
-static void look_up(const struct ledge_results_i8 *to, const struct ledge_finish_i8 *f)
+static void look_up(const struct job *job, const struct ledge_finish_i8 *f)
 {
-    if (to->table != NULL) {
-        to->conv->isa->lookup(to->table, f->y, f->y, f->rows, f->n, f->ldy);
+    if (job->table != NULL) {
+        job->conv->isa->lookup(job->table, f->y, f->y, f->rows, f->n, f->ldy);
     }
 }
 
-struct ledge_results_i8 ledge_conv_i8_results(const struct ledge_kernel_call *call)
+/* Sums become results; f tells of the rows that are there, the first one is pixel number `pixel`
+ * of the picture. */
+static void finish_rows(const struct job *job, struct ledge_finish_i8 *f, int64_t pixel,
+                        int64_t channel)
 {
-    const struct ledge_conv_i8 *conv = call->params;
-    return (struct ledge_results_i8){.conv = conv,
-                                     .table = conv->table > 0 ? call->in[conv->table]->data : NULL,
-                                     .addend =
-                                         conv->addend > 0 ? call->in[conv->addend]->data : NULL};
-}
-
-void ledge_conv_i8_next(struct ledge_results_i8 *to, enum ledge_dtype dtype)
-{
-    int64_t n = ledge_volume(to->conv->g.out) * to->conv->g.out_channels;
-    to->y += n * (int64_t)ledge_dtype_size(dtype);
-    if (to->addend != NULL) {
-        to->addend += n;
-    }
-}
-
-void ledge_conv_i8_finish(const struct ledge_results_i8 *to, struct ledge_finish_i8 *f,
-                          int64_t pixel, int64_t channel)
-{
-    const struct ledge_conv_i8 *conv = to->conv;
+    const struct ledge_conv_i8 *conv = job->conv;
     if (conv->single) {
-        store_single(to, f, pixel, channel);
+        store_single(job, f, pixel, channel);
         return;
     }
-    f->y = to->y + (pixel - to->first) * f->ldy + channel;
-    f->addend = to->addend != NULL ? to->addend + pixel * f->ldy + channel : NULL;
+    f->y = job->y + (pixel - job->first) * f->ldy + channel;
+    f->addend = job->addend != NULL ? job->addend + pixel * f->ldy + channel : NULL;
     f->sum = f->addend != NULL && conv->sum_agrees ? &conv->sum : NULL;
     if (f->addend != NULL && !conv->sum_agrees) {
         add_apart(conv, f);
     } else {
         conv->isa->finish(f);
     }
-    look_up(to, f);
+    look_up(job, f);
 }
 
 /* Where the ways of run_panel() keep what a chunk of pixels needs. */
@@ -683,15 +662,15 @@ static void run_bytes(const struct job *job, const struct chunk *c,
     bytes.vectors = rows->vectors;
     finish->sums = c->sums;
     finish->rows = (int32_t)c->n;
-    if (!conv->single && job->to.addend == NULL && conv->epilogue.scale != NULL) {
+    if (!conv->single && job->addend == NULL && conv->epilogue.scale != NULL) {
         bytes.finish = finish;
-        finish->y = job->to.y + (c->at - job->to.first) * finish->ldy + finish->at;
+        finish->y = job->y + (c->at - job->first) * finish->ldy + finish->at;
         conv->isa->bytes(&bytes);
-        look_up(&job->to, finish);
+        look_up(job, finish);
         return;
     }
     conv->isa->bytes(&bytes);
-    ledge_conv_i8_finish(&job->to, finish, c->at, finish->at);
+    finish_rows(job, finish, c->at, finish->at);
 }
 
 /* One panel of channels for a chunk of pixels. */
@@ -740,7 +719,7 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
         if (tile + 1 == tiles || (finish.rows + rows.rows + 1) * rows.vectors > BATCH) {
             int64_t begin = row - finish.rows;
             finish.less = conv->one_zero ? c->row_sums + begin : NULL;
-            ledge_conv_i8_finish(&job->to, &finish, c->at + begin, group * out + first * lanes);
+            finish_rows(job, &finish, c->at + begin, group * out + first * lanes);
             finish.rows = 0;
         }
     }
@@ -852,7 +831,8 @@ static struct job job_of(const struct ledge_kernel_call *call)
     return (struct job){.conv = conv,
                         .call = call,
                         .padding = (const uint8_t *)call->packed + conv->padding_at,
-                        .to = ledge_conv_i8_results(call),
+                        .table = conv->table > 0 ? call->in[conv->table]->data : NULL,
+                        .addend = conv->addend > 0 ? call->in[conv->addend]->data : NULL,
                         .pixels = ledge_volume(conv->g.out)};
 }
 
@@ -882,10 +862,10 @@ void ledge_conv_i8_pixels(const struct ledge_kernel_call *call, const uint8_t *x
     const struct ledge_geometry *g = &conv->g;
     struct job job = job_of(call);
     job.x = job.source = x;
-    job.to.y = y;
+    job.y = y;
     job.copy = scratch + conv->worker_bytes;
     bool flat = ledge_conv_i8_is_flat(conv);
-    job.to.first = at;
+    job.first = at;
     job.left = flat ? at : 0;
     if (conv->copy) {
         job.source = job.copy;
@@ -915,12 +895,8 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
     const struct ledge_geometry *g = &conv->g;
     struct job job = job_of(call);
     LEDGE_TRY(ledge_conv_i8_check(conv, call->err));
-    if (conv->winograd) {
-        ledge_winograd_i8(call);
-        return LEDGE_OK;
-    }
     job.x = call->in[conv->input]->data;
-    job.to.y = call->out[0]->data;
+    job.y = call->out[0]->data;
     if (call->pool == NULL && is_single_row(conv)) {
         int32_t row_sum;
         const struct chunk c = {.n = 1, .table = &job.x, .row_sums = &row_sum};
@@ -929,6 +905,7 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
     }
     job.copy = call->scratch;
     job.scratch = (uint8_t *)call->scratch + conv->copy_bytes;
+    int64_t element = (int64_t)ledge_dtype_size(call->out[0]->dtype);
     divide(&job);
     int64_t tasks = job.chunks * g->groups * job.parts;
     for (int64_t n = 0; n < g->batch; n++) {
@@ -939,7 +916,10 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
         }
         ledge_pool_spans(call->pool, (int32_t)tasks, one_span, &job);
         job.x += ledge_volume(g->in) * g->in_channels;
-        ledge_conv_i8_next(&job.to, call->out[0]->dtype);
+        job.y += job.pixels * g->out_channels * element;
+        if (job.addend != NULL) {
+            job.addend += job.pixels * g->out_channels;
+        }
     }
     return LEDGE_OK;
 }

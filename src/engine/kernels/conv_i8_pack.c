@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/kernels/conv_i8.h"
+#include "engine/kernels/pair_i8.h"
 #include "engine/kernels/turn.h"
 
 enum { MAX_LANES = 16, PIECE = 256 }; /* units of a line that are made at a time */
@@ -109,7 +110,10 @@ static void copy_bytes(const uint8_t *from, int64_t step, int64_t n, uint8_t del
 static void copy_words(const uint8_t *from, int64_t step, int64_t n, uint8_t flip, int32_t delta,
                        int16_t *to)
 {
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n && step == 1; i++) {
+        to[i] = (int16_t)((from[i] ^ flip) + delta);
+    }
+    for (int64_t i = 0; i < n && step != 1; i++) {
         to[i] = (int16_t)((from[i * step] ^ flip) + delta);
     }
 }
@@ -248,155 +252,22 @@ static void fill_pixel(const struct ledge_conv_i8 *conv, uint8_t *pixel)
 
 /* -- weights for products of bytes: struct ledge_bytes_i8 -- */
 
-/* What may be added up in one i16: 255 times it fits. */
-enum { FITS = 128 };
-
-/* Four weights of one unit. */
-struct unit {
-    uint32_t w;
-    uint16_t at;   /* in its part */
-    uint8_t most;  /* of the sums: */
-    uint64_t sums; /* 16 bits each: positive and negative ones of the first two, of the last two */
-};
-
-/* Units of a part: as they are, and what was cut off them. */
-struct units {
-    struct unit of[2 * LEDGE_PART_UNITS];
-    int32_t n;
-};
-
-static uint64_t sums_of(uint32_t w)
-{
-    uint64_t sums = 0;
-    for (int32_t i = 0; i < 4; i++) {
-        const int32_t x = (int8_t)(uint8_t)(w >> (8 * i));
-        sums += (uint64_t)(x < 0 ? -x : x) << (i / 2 * 32 + (x < 0 ? 16 : 0));
-    }
-    return sums;
-}
-
-static bool fit(uint64_t sums)
-{
-    return ((sums + (uint64_t)(0x7fff - FITS) * 0x0001000100010001) & 0x8000800080008000) == 0;
-}
-
-static void add_unit(struct units *units, uint32_t w, int64_t at)
-{
-    struct unit unit = {.w = w, .at = (uint16_t)at, .sums = sums_of(w)};
-    for (int32_t i = 0; i < 4; i++) {
-        uint8_t sum = (uint8_t)(unit.sums >> (16 * i));
-        unit.most = sum > unit.most ? sum : unit.most;
-    }
-    if (w != 0) {
-        units->of[units->n] = unit;
-        units->n++;
-    }
-}
-
-/* What must be cut off the larger of two weights of one sign, so that both fit. */
-static uint32_t too_much(uint32_t w)
-{
-    const int32_t a = (int8_t)(uint8_t)w, b = (int8_t)(uint8_t)(w >> 8);
-    const int32_t sum = a + b, more = (sum < 0 ? -sum : sum) - FITS;
-    if ((a < 0) != (b < 0) || more <= 0) {
-        return 0;
-    }
-    const int32_t cut = sum < 0 ? -more : more;
-    const bool first = sum < 0 ? a < b : a > b;
-    return (uint32_t)(uint8_t)cut << (first ? 0 : 8);
-}
-
-/* a - b for each of four bytes. */
-static uint32_t less_bytes(uint32_t a, uint32_t b)
-{
-    uint32_t less = 0;
-    for (int32_t i = 0; i < 32; i += 8) {
-        less |= (((a >> i) - (b >> i)) & 0xff) << i;
-    }
-    return less;
-}
-
-static void take_unit(struct units *units, uint32_t w, int64_t at)
-{
-    const uint32_t cut = too_much(w) | too_much(w >> 16) << 16;
-    add_unit(units, less_bytes(w, cut), at);
-    add_unit(units, cut, at);
-}
-
-/* By what is largest in them, largest first: order is FILLED. */
-static void sort_units(const struct units *units, int32_t *order)
-{
-    int32_t place[FITS + 2] = {0};
-    for (int32_t i = 0; i < units->n; i++) {
-        place[FITS - units->of[i].most + 1]++;
-    }
-    for (int32_t i = 1; i <= FITS; i++) {
-        place[i] += place[i - 1];
-    }
-    for (int32_t i = 0; i < units->n; i++) {
-        order[place[FITS - units->of[i].most]++] = i;
-    }
-}
-
-/* The largest ones choose first, among the smallest ones. How many steps these units take; NULL: no
- * room for them. */
-static struct ledge_step_i8 *pair_units(const struct units *units, int64_t scale,
-                                        struct ledge_step_i8 *to, const struct ledge_step_i8 *end)
-{
-    enum { TRIES = 24 };
-    int32_t order[2 * LEDGE_PART_UNITS];
-    int32_t last = units->n - 1;
-    sort_units(units, order);
-    for (int32_t i = 0; i <= last; i++) {
-        if (order[i] < 0) {
-            continue;
-        }
-        const struct unit *unit = &units->of[order[i]], *other = NULL;
-        for (int32_t j = last, tries = 0; j > i && other == NULL && tries < TRIES; j--) {
-            if (order[j] >= 0) {
-                bool fits = fit(unit->sums + units->of[order[j]].sums);
-                other = fits ? &units->of[order[j]] : NULL;
-                order[j] = fits ? -1 : order[j];
-                tries++;
-            }
-        }
-        while (last > i && order[last] < 0) {
-            last--;
-        }
-        if (to == end) {
-            return NULL;
-        }
-        const struct unit none = {.at = unit->at};
-        other = other != NULL ? other : &none;
-        to->at[0] = (uint16_t)(unit->at * scale);
-        to->at[1] = (uint16_t)(other->at * scale);
-        to->w[0] = unit->w;
-        to->w[1] = other->w;
-        to++;
-    }
-    return to;
-}
-
-/* The units of a part of a line. */
-static void take_part(const struct packing *p, struct line *line, int64_t part, bool magnitude,
-                      struct units *units)
+/* The units of a part of a line: FILLED. How many there are. */
+static int64_t take_part(const struct packing *p, struct line *line, int64_t part, bool magnitude,
+                         uint32_t *units)
 {
     const int64_t first = part * p->conv->part_units;
     const int64_t n = least(p->units - first, p->conv->part_units);
-    uint32_t made[LEDGE_PART_UNITS];
-    units->n = 0;
     if (line->channel < 0 || n <= 0) {
-        return;
+        return 0;
     }
     if (line->at != NULL) {
-        memcpy(made, line->at + 4 * first, (size_t)n * sizeof *made);
+        memcpy(units, line->at + 4 * first, (size_t)n * sizeof *units);
     } else {
-        make_piece(p, line, 4 * first, 4 * n, made);
+        make_piece(p, line, 4 * first, 4 * n, units);
     }
-    add_up(p, line, made, 4 * n, magnitude);
-    for (int64_t u = 0; u < n; u++) {
-        take_unit(units, made[u], u);
-    }
+    add_up(p, line, units, 4 * n, magnitude);
+    return n;
 }
 
 /* A panel's steps from number `first` on, part after part: starts is FILLED. The number behind the
@@ -415,9 +286,9 @@ static int64_t pack_steps(const struct packing *p, int64_t panel, int64_t first,
         lines[i] = line_of(p, channel < conv->g.out_channels ? channel : -1);
     }
     for (int64_t i = 0; i < n * conv->parts; i++) {
-        struct units units;
-        take_part(p, &lines[i % n], i / n, lists->largest != NULL, &units);
-        to = pair_units(&units, 4 * conv->block, to, steps + conv->room);
+        uint32_t units[2 * LEDGE_PART_UNITS];
+        int64_t n_units = take_part(p, &lines[i % n], i / n, lists->largest != NULL, units);
+        to = ledge_pair_units(units, n_units, 4 * conv->block, to, steps + conv->room);
         if (to == NULL) {
             return -1;
         }
@@ -439,10 +310,16 @@ static bool pays(const struct packing *p, int64_t steps)
 static bool pack_as_bytes(const struct packing *p, void *packed, const struct ledge_lists_i8 *lists)
 {
     int64_t steps = 0;
+    *ledge_conv_i8_starts(p->conv, packed) = 0;
     for (int64_t panel = 0; panel < p->conv->panels && steps >= 0; panel++) {
         steps = pack_steps(p, panel, steps, packed, lists);
     }
-    return steps >= 0 && pays(p, steps);
+    if (steps < 0 || !pays(p, steps)) {
+        return false;
+    }
+    uint8_t *behind = (uint8_t *)(ledge_conv_i8_steps(p->conv, packed) + steps);
+    memset(behind, 0, p->conv->packed_bytes - (size_t)(behind - (uint8_t *)packed));
+    return true;
 }
 
 /* Bytes, if that is the faster way for these weights. */
@@ -455,7 +332,6 @@ static bool choose_bytes(const struct ledge_conv_i8 *conv, const struct ledge_we
     }
     ledge_conv_i8_use_bytes(&other);
     const struct packing p = packing_of(&other, weights);
-    memset(packed, 0, conv->packed_bytes);
     if (p.keep || !pack_as_bytes(&p, packed, lists)) {
         return false;
     }
