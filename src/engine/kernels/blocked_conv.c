@@ -178,6 +178,16 @@ static int64_t widest_of(const struct ledge_blocked_conv *conv)
     return ceil_div(conv->out_blocks, conv->units);
 }
 
+/* Are there a few tiles only for weights that no cache keeps? Then units are of two blocks: tiles
+ * of them are twice as long, and threads, who wait for half a unit in the end, have twice as many.
+ * (With bf16 a unit is widened as a whole, and is to be small for that.) */
+static bool streams_weights(const struct ledge_blocked_conv *conv)
+{
+    int64_t pixels = ledge_volume(conv->g.out);
+    return pixels <= (conv->winograd ? 64 * LEDGE_WINOGRAD_OUT * LEDGE_WINOGRAD_OUT : 64) &&
+           conv->g.out_channels * depth(conv) >= (int64_t)1 << 17;
+}
+
 /* Scratch of a thread for the widened weights of a unit of output blocks. */
 static size_t wide_floats(const struct ledge_blocked_conv *conv)
 {
@@ -197,7 +207,7 @@ LEDGE_COLD void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t
     conv->winograd = ledge_blocked_winograd_pays(conv);
     conv->bf16 = conv->bf16 && !conv->winograd && !conv->planar &&
                  g->out_channels * depth(conv) >= LEDGE_BF16_LEAST;
-    if (conv->bf16 && conv->isa->blocks > 2) { /* a unit is widened as a whole: keep it small */
+    if (conv->isa->blocks > 2 && (conv->bf16 || streams_weights(conv))) {
         conv->units = ceil_div(conv->out_blocks, 2);
     }
     if (conv->planar && conv->isa->blocks > LEDGE_BLOCKED_PLANAR) {

@@ -162,7 +162,7 @@ static void fetch_piece(struct ledge_pool *pool, unsigned left)
     }
 }
 
-/* A piece of what is left in a range: a quarter from the front of one's own, half from the back of
+/* A piece of what is left in a range, half of it: from the front of one's own, from the back of
  * another's. False when nothing is. */
 static bool take(struct range *range, bool own, int32_t *first, int32_t *last)
 {
@@ -172,7 +172,7 @@ static bool take(struct range *range, bool own, int32_t *first, int32_t *last)
         if (next >= end) {
             return false;
         }
-        uint32_t piece = own ? (end - next + 3) / 4 : (end - next + 1) / 2;
+        uint32_t piece = (end - next + 1) / 2;
         uint32_t begin = own ? next : end - piece;
         uint_least64_t rest =
             own ? (uint_least64_t)end << 32 | (next + piece) : (uint_least64_t)begin << 32 | next;
