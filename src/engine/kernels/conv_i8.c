@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conv_i8.c -- pictures, pointers and panels around the loops of i8_rows.tmpl.h: see conv_i8.h. */
-#include "engine/kernels/conv_i8.h"
+#include "engine/kernels/winograd_i8.h"
 
 #include <string.h>
 
@@ -245,7 +245,8 @@ LEDGE_COLD void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung r
     conv->group = conv->isa->group;
     conv->threads = threads > 1 ? threads : 1;
     lay_out(conv);
-    if (may_be_bytes(conv)) {
+    conv->may_be_winograd = ledge_winograd_i8_plan(conv);
+    if (!conv->may_be_winograd && may_be_bytes(conv)) {
         struct ledge_conv_i8 other = *conv;
         ledge_conv_i8_use_bytes(&other);
         conv->may_be_bytes = other.units >= 4;
@@ -260,6 +261,10 @@ LEDGE_COLD void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung r
         weights = end > weights ? end : weights;
         padding = padding > padding_bytes(&other) ? padding : padding_bytes(&other);
         conv->worker_bytes = other.worker_bytes;
+    }
+    if (conv->may_be_winograd) {
+        size_t bytes = ledge_winograd_i8_packed(conv);
+        weights = bytes > weights ? bytes : weights;
     }
     conv->padding_at = align(weights);
     conv->packed_bytes = conv->padding_at + align(padding);
@@ -295,7 +300,9 @@ size_t ledge_conv_i8_packed(const struct ledge_conv_i8 *conv)
 
 size_t ledge_conv_i8_scratch(const struct ledge_conv_i8 *conv)
 {
-    return conv->copy_bytes + (size_t)conv->threads * conv->worker_bytes;
+    size_t bytes = conv->copy_bytes + (size_t)conv->threads * conv->worker_bytes;
+    size_t winograd = conv->may_be_winograd ? ledge_winograd_i8_scratch(conv) : 0;
+    return winograd > bytes ? winograd : bytes;
 }
 
 /* -- running -- */
@@ -306,15 +313,12 @@ struct job {
     const uint8_t *x; /* this picture as given */
     const uint8_t *source;
     const uint8_t *padding;
-    uint8_t *y;
+    struct ledge_results_i8 to;
     uint8_t *copy;
     uint8_t *scratch;
-    const uint8_t *table;
-    const uint8_t *addend;
     int64_t pixels, chunk; /* of a grain */
     int64_t chunks, parts; /* grains: of pixels, the last one may be longer; of panels */
     bool by_panel;         /* grains side by side are chunks of one part */
-    int64_t first;         /* pixel that y begins with */
     int64_t top;           /* row of the padded picture that a copy begins with */
     int64_t left;          /* pixel of a row that source begins with */
 };
@@ -543,20 +547,21 @@ static void put(const struct ledge_conv_i8 *conv, int32_t sum, int64_t position,
 
 /* What finish does, for other outputs: rows are pixels from number pixel on, channels those from
  * number channel on. */
-static void store_single(const struct job *job, const struct ledge_finish_i8 *f, int64_t pixel,
-                         int64_t channel)
+static void store_single(const struct ledge_results_i8 *to, const struct ledge_finish_i8 *f,
+                         int64_t pixel, int64_t channel)
 {
-    const struct ledge_conv_i8 *conv = job->conv;
+    const struct ledge_conv_i8 *conv = to->conv;
+    const int64_t pixels = ledge_volume(conv->g.out);
     const int32_t width = f->vectors * conv->isa->lanes;
     int64_t step = conv->out_planes ? 1 : conv->g.out_channels;
     for (int32_t p = 0; p < width; p++) {
         int64_t c = ledge_i8_channel_at(conv->isa, f->vectors, p);
-        int64_t at = conv->out_planes ? (channel + c) * job->pixels + pixel
+        int64_t at = conv->out_planes ? (channel + c) * pixels + pixel
                                       : pixel * conv->g.out_channels + channel + c;
         for (int32_t r = 0; r < f->rows && c < f->n; r++) {
             uint32_t less = f->less != NULL ? (uint32_t)f->less[r] : 0;
             int32_t sum = (int32_t)((uint32_t)f->sums[r * width + p] - less);
-            put(conv, sum, f->at + p, job->y, at + r * step);
+            put(conv, sum, f->at + p, to->y, at + r * step);
         }
     }
 }
@@ -584,32 +589,48 @@ static void add_apart(const struct ledge_conv_i8 *conv, const struct ledge_finis
     }
 }
 
-static void look_up(const struct job *job, const struct ledge_finish_i8 *f)
+static void look_up(const struct ledge_results_i8 *to, const struct ledge_finish_i8 *f)
 {
-    if (job->table != NULL) {
-        job->conv->isa->lookup(job->table, f->y, f->y, f->rows, f->n, f->ldy);
+    if (to->table != NULL) {
+        to->conv->isa->lookup(to->table, f->y, f->y, f->rows, f->n, f->ldy);
     }
 }
 
-/* Sums become results; f tells of the rows that are there, the first one is pixel number `pixel`
- * of the picture. */
-static void finish_rows(const struct job *job, struct ledge_finish_i8 *f, int64_t pixel,
-                        int64_t channel)
+struct ledge_results_i8 ledge_conv_i8_results(const struct ledge_kernel_call *call)
 {
-    const struct ledge_conv_i8 *conv = job->conv;
+    const struct ledge_conv_i8 *conv = call->params;
+    return (struct ledge_results_i8){.conv = conv,
+                                     .table = conv->table > 0 ? call->in[conv->table]->data : NULL,
+                                     .addend =
+                                         conv->addend > 0 ? call->in[conv->addend]->data : NULL};
+}
+
+void ledge_conv_i8_next(struct ledge_results_i8 *to, enum ledge_dtype dtype)
+{
+    int64_t n = ledge_volume(to->conv->g.out) * to->conv->g.out_channels;
+    to->y += n * (int64_t)ledge_dtype_size(dtype);
+    if (to->addend != NULL) {
+        to->addend += n;
+    }
+}
+
+void ledge_conv_i8_finish(const struct ledge_results_i8 *to, struct ledge_finish_i8 *f,
+                          int64_t pixel, int64_t channel)
+{
+    const struct ledge_conv_i8 *conv = to->conv;
     if (conv->single) {
-        store_single(job, f, pixel, channel);
+        store_single(to, f, pixel, channel);
         return;
     }
-    f->y = job->y + (pixel - job->first) * f->ldy + channel;
-    f->addend = job->addend != NULL ? job->addend + pixel * f->ldy + channel : NULL;
+    f->y = to->y + (pixel - to->first) * f->ldy + channel;
+    f->addend = to->addend != NULL ? to->addend + pixel * f->ldy + channel : NULL;
     f->sum = f->addend != NULL && conv->sum_agrees ? &conv->sum : NULL;
     if (f->addend != NULL && !conv->sum_agrees) {
         add_apart(conv, f);
     } else {
         conv->isa->finish(f);
     }
-    look_up(job, f);
+    look_up(to, f);
 }
 
 /* Where the ways of run_panel() keep what a chunk of pixels needs. */
@@ -662,15 +683,15 @@ static void run_bytes(const struct job *job, const struct chunk *c,
     bytes.vectors = rows->vectors;
     finish->sums = c->sums;
     finish->rows = (int32_t)c->n;
-    if (!conv->single && job->addend == NULL && conv->epilogue.scale != NULL) {
+    if (!conv->single && job->to.addend == NULL && conv->epilogue.scale != NULL) {
         bytes.finish = finish;
-        finish->y = job->y + (c->at - job->first) * finish->ldy + finish->at;
+        finish->y = job->to.y + (c->at - job->to.first) * finish->ldy + finish->at;
         conv->isa->bytes(&bytes);
-        look_up(job, finish);
+        look_up(&job->to, finish);
         return;
     }
     conv->isa->bytes(&bytes);
-    finish_rows(job, finish, c->at, finish->at);
+    ledge_conv_i8_finish(&job->to, finish, c->at, finish->at);
 }
 
 /* One panel of channels for a chunk of pixels. */
@@ -719,7 +740,7 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
         if (tile + 1 == tiles || (finish.rows + rows.rows + 1) * rows.vectors > BATCH) {
             int64_t begin = row - finish.rows;
             finish.less = conv->one_zero ? c->row_sums + begin : NULL;
-            finish_rows(job, &finish, c->at + begin, group * out + first * lanes);
+            ledge_conv_i8_finish(&job->to, &finish, c->at + begin, group * out + first * lanes);
             finish.rows = 0;
         }
     }
@@ -831,8 +852,7 @@ static struct job job_of(const struct ledge_kernel_call *call)
     return (struct job){.conv = conv,
                         .call = call,
                         .padding = (const uint8_t *)call->packed + conv->padding_at,
-                        .table = conv->table > 0 ? call->in[conv->table]->data : NULL,
-                        .addend = conv->addend > 0 ? call->in[conv->addend]->data : NULL,
+                        .to = ledge_conv_i8_results(call),
                         .pixels = ledge_volume(conv->g.out)};
 }
 
@@ -862,10 +882,10 @@ void ledge_conv_i8_pixels(const struct ledge_kernel_call *call, const uint8_t *x
     const struct ledge_geometry *g = &conv->g;
     struct job job = job_of(call);
     job.x = job.source = x;
-    job.y = y;
+    job.to.y = y;
     job.copy = scratch + conv->worker_bytes;
     bool flat = ledge_conv_i8_is_flat(conv);
-    job.first = at;
+    job.to.first = at;
     job.left = flat ? at : 0;
     if (conv->copy) {
         job.source = job.copy;
@@ -895,8 +915,12 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
     const struct ledge_geometry *g = &conv->g;
     struct job job = job_of(call);
     LEDGE_TRY(ledge_conv_i8_check(conv, call->err));
+    if (conv->winograd) {
+        ledge_winograd_i8(call);
+        return LEDGE_OK;
+    }
     job.x = call->in[conv->input]->data;
-    job.y = call->out[0]->data;
+    job.to.y = call->out[0]->data;
     if (call->pool == NULL && is_single_row(conv)) {
         int32_t row_sum;
         const struct chunk c = {.n = 1, .table = &job.x, .row_sums = &row_sum};
@@ -905,7 +929,6 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
     }
     job.copy = call->scratch;
     job.scratch = (uint8_t *)call->scratch + conv->copy_bytes;
-    int64_t element = (int64_t)ledge_dtype_size(call->out[0]->dtype);
     divide(&job);
     int64_t tasks = job.chunks * g->groups * job.parts;
     for (int64_t n = 0; n < g->batch; n++) {
@@ -916,10 +939,7 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
         }
         ledge_pool_spans(call->pool, (int32_t)tasks, one_span, &job);
         job.x += ledge_volume(g->in) * g->in_channels;
-        job.y += job.pixels * g->out_channels * element;
-        if (job.addend != NULL) {
-            job.addend += job.pixels * g->out_channels;
-        }
+        ledge_conv_i8_next(&job.to, call->out[0]->dtype);
     }
     return LEDGE_OK;
 }

@@ -56,8 +56,9 @@ struct ledge_conv_i8 {
     const int32_t *zeros;      /* by position; NULL when none matters */
     bool one_zero;             /* all of them are zeros[0] */
     /* worked out by ledge_conv_i8_plan() */
-    int32_t group;            /* channels of a unit */
-    bool may_be_bytes, bytes; /* is struct ledge_bytes_i8 the way? Packing decides */
+    int32_t group;                  /* channels of a unit */
+    bool may_be_bytes, bytes;       /* is struct ledge_bytes_i8 the way? Packing decides */
+    bool may_be_winograd, winograd; /* is winograd_i8.h? Likewise */
     bool copy;
     bool patch;                       /* not copied, and taps side by side are one */
     int64_t first, stop;              /* patch: windows of these columns lie within their rows */
@@ -115,6 +116,21 @@ uint32_t *ledge_conv_i8_starts(const struct ledge_conv_i8 *conv, const void *pac
 struct ledge_step_i8 *ledge_conv_i8_steps(const struct ledge_conv_i8 *conv, const void *packed);
 
 enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call);
+
+/* Where sums go: a picture of outputs, from pixel number `first` on. */
+struct ledge_results_i8 {
+    const struct ledge_conv_i8 *conv;
+    const uint8_t *table, *addend;
+    uint8_t *y;
+    int64_t first;
+};
+
+struct ledge_results_i8 ledge_conv_i8_results(const struct ledge_kernel_call *call); /* but y */
+void ledge_conv_i8_next(struct ledge_results_i8 *to, enum ledge_dtype dtype); /* next picture */
+/* Sums become results; f tells of the rows that are there, the first one is pixel number `pixel`
+ * of the picture. */
+void ledge_conv_i8_finish(const struct ledge_results_i8 *to, struct ledge_finish_i8 *f,
+                          int64_t pixel, int64_t channel);
 
 /* Has this build the loops for what packing decided? Errors: ERR_UNSUPPORTED. */
 static inline enum ledge_status ledge_conv_i8_check(const struct ledge_conv_i8 *conv,

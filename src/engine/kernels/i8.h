@@ -226,6 +226,7 @@ struct ledge_i8_kernels {
     /* NULL: not on this instruction set */
     void (*turn)(const struct ledge_bytes_i8 *bytes, uint8_t *turned);
     void (*bytes)(const struct ledge_bytes_i8 *bytes);
+    const struct ledge_winograd_loops_i8 *winograd; /* winograd_i8.h; NULL: likewise */
     void (*taps)(const struct ledge_taps_i8 *taps);
     /* Sums of rows as in ledge_rows_i8, of so many bytes behind each tap; only where group is 4. */
     void (*row_sums)(const uint8_t *const *x, int64_t rows, int64_t taps, int64_t bytes,

@@ -107,6 +107,10 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
 #define BYTES NULL
 #endif
 
+#ifndef WINOGRAD
+#define WINOGRAD NULL
+#endif
+
 #include "engine/kernels/i8_rows.tmpl.h"
 
 #ifndef FINISH
@@ -140,6 +144,7 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     LEDGE_KEEP(LEDGE_PART_SUMS)(.sum_agrees = SUM_AGREES, )  \
                                                     .turn = TURN,                                  \
                                                     .bytes = BYTES,                                \
+                                                    .winograd = LEDGE_KERNEL(winograd_i8, WINOGRAD), \
                                                     .taps = run_taps,                              \
                                                     .row_sums = ROW_SUMS,                          \
                                                     .columns = HAS_COLUMNS,                        \

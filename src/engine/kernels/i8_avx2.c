@@ -5,6 +5,7 @@
 
 #include "engine/kernels/i8.h"
 #include "engine/kernels/simd_avx2.h"
+#include "engine/kernels/winograd_i8.h"
 
 enum { SUB = 4, TAPS_VECTORS = 2 };
 #define ROWS_MAX 8, 6, 0, 0
@@ -319,9 +320,10 @@ static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t r
     }
     v_done();
 }
-#define LOOKUP lookup
-#define TURN   ledge_turn_avx2
-#define BYTES  ledge_bytes_avx2
+#define LOOKUP   lookup
+#define TURN     ledge_turn_avx2
+#define BYTES    ledge_bytes_avx2
+#define WINOGRAD (&ledge_winograd_i8_avx2)
 
 #include "engine/kernels/i8.tmpl.h"
 

@@ -159,7 +159,22 @@ static int32_t residual(struct test_net *net, struct buffers *b, const struct sh
     return sum;
 }
 
-enum kind { PLAIN, DEPTHWISE, LONG };
+/* Windows of 3 x 3 side by side: winograd_i8.h. */
+static void use_windows(struct shape *s)
+{
+    *s = (struct shape){.batch = s->batch,
+                        .height = pick(4, 17),
+                        .width = pick(4, 35),
+                        .in = 2 * pick(8, 40),
+                        .out = 16 * pick(1, 3),
+                        .groups = 1,
+                        .kernel = 3,
+                        .stride = 1,
+                        .dilation = 1,
+                        .pad = pick(0, 2)};
+}
+
+enum kind { PLAIN, DEPTHWISE, LONG, WINDOWS };
 
 /* LONG: sums of many products, of u8 with weights mostly about zero. */
 static void onnx_conv(struct test_net *net, struct buffers *b, enum kind kind)
@@ -173,6 +188,9 @@ static void onnx_conv(struct test_net *net, struct buffers *b, enum kind kind)
         s.out = pick(1, 40);
         xt = LEDGE_U8;
     }
+    if (kind == WINDOWS) {
+        use_windows(&s);
+    }
     bool planes = !depthwise && s.in <= 4 && s.groups == 1;
     fill(b->x, s.batch * s.height * s.width * s.in);
     fill(b->w, s.out * s.kernel * s.kernel * (s.in / s.groups));
@@ -180,7 +198,7 @@ static void onnx_conv(struct test_net *net, struct buffers *b, enum kind kind)
     if (kind == LONG) {
         fill_kind(b->w, s.out * s.kernel * s.kernel * s.in, pick(1, 5));
     }
-    if (kind == LONG || pick(0, 1) == 0) {
+    if (kind >= LONG || pick(0, 1) == 0) {
         make_symmetric(b, wt, s.out * s.kernel * s.kernel * (s.in / s.groups));
     }
     const float x_scale = random_scale(), y_scale = 20 * random_scale();
@@ -230,6 +248,9 @@ static void tfl_product(struct test_net *net, struct buffers *b, int kind)
     struct shape s = random_shape(kind == 1);
     enum ledge_dtype type = random_type();
     bool per_channel = type == LEDGE_I8 && kind < 2;
+    if (kind == 0 && pick(0, 2) == 0) {
+        use_windows(&s);
+    }
     if (kind == 2) {
         s.in = pick(1, 400);
         s.out = pick(1, 90);
@@ -366,7 +387,7 @@ static void build(struct test_net *net, struct buffers *b, int64_t kind)
     switch (kind) {
     case 0:
     case 1:
-        onnx_conv(net, b, pick(0, 1) == 0 ? LONG : PLAIN);
+        onnx_conv(net, b, (enum kind[]){PLAIN, LONG, WINDOWS}[pick(0, 2)]);
         break;
     case 2:
         onnx_conv(net, b, DEPTHWISE);

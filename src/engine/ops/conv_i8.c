@@ -6,11 +6,12 @@
 
 #include "base/status.h"
 #include "engine/kernels/each_i8.h"
+#include "engine/kernels/winograd_i8.h"
 
 /* What follows the packed weights: what packing finds out, and lists by position, so that nothing
  * is left to do with packed constants from a file. Whatever they say is safe to run with. */
 struct facts {
-    int32_t zeros_matter, one_zero, narrow, bytes;
+    int32_t zeros_matter, one_zero, narrow, bytes, winograd;
     int32_t sum_agrees;
     float sum[3]; /* a, b, constant */
 };
@@ -146,9 +147,12 @@ static void pack_conv(const struct ledge_op_prepare *prepare, void *packed)
     const struct source *source = &made->source;
     bool bytes = false;
     struct ledge_lists_i8 lists = lists_of(source, packed, &bytes);
-    bool matter = ledge_conv_i8_pack(&made->conv, &source->weights, packed, &lists);
+    bool winograd = made->conv.may_be_winograd &&
+                    ledge_winograd_i8_pack(&made->conv, &source->weights, packed, &lists);
+    bool matter = !winograd && ledge_conv_i8_pack(&made->conv, &source->weights, packed, &lists);
     finish(source, packed, matter, matter && all_equal(&lists, source->n));
     facts_at(source, packed)->bytes = bytes;
+    facts_at(source, packed)->winograd = winograd;
     if (made->conv.addend > 0) {
         struct ledge_sum_i8 sum = made->conv.sum;
         facts_at(source, packed)->sum_agrees =
@@ -166,6 +170,7 @@ static void bind_conv(const struct ledge_op_prepare *prepare, const void *packed
     if (facts->bytes != 0 && made->conv.may_be_bytes) {
         ledge_conv_i8_use_bytes(&made->conv);
     }
+    made->conv.winograd = facts->winograd != 0 && made->conv.may_be_winograd;
     bool sums = !LEDGE_HAS(LEDGE_PART_SUMS) || made->conv.isa->sum_agrees != NULL;
     made->conv.sum_agrees = facts->sum_agrees != 0 && sums;
     made->conv.sum.a = facts->sum[0];
@@ -213,7 +218,8 @@ enum ledge_status ledge_prepare_conv_i8(struct ledge_op_prepare *prepare,
     prepare->bind = bind_conv;
     prepare->params = made;
     prepare->run = ledge_conv_i8;
-    prepare->kernel = made->conv.isa->conv;
+    prepare->kernel =
+        made->conv.may_be_winograd ? made->conv.isa->winograd->name : made->conv.isa->conv;
     prepare->scratch_bytes = ledge_conv_i8_scratch(&made->conv);
     return LEDGE_OK;
 }

@@ -98,7 +98,7 @@ static const struct ledge_conv_i8 *conv_of(const struct search *search, int32_t 
     }
     const struct ledge_conv_i8 *conv = search->steps[s].ready.params;
     bool whole = !conv->patch || conv->edges == 0 || !ledge_conv_i8_is_flat(conv);
-    return !conv->single && conv->g.groups == 1 && whole ? conv : NULL;
+    return !conv->single && !conv->may_be_winograd && conv->g.groups == 1 && whole ? conv : NULL;
 }
 
 /* The longest chain around step `depth` that pays: FILLED, -1 where there is no part. */
