@@ -3,6 +3,7 @@
 #if defined(__x86_64__)
 #include "engine/kernels/i8_avx512_bytes.h"
 #include "engine/kernels/simd_avx512_int.h"
+#include "engine/kernels/winograd_i8.h"
 
 #define I8_GROUP 2
 enum { TAPS_VECTORS = 2 };
@@ -41,7 +42,8 @@ static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t r
     lookup_16(table, x, y, rows, n, ld);
     v_done();
 }
-#define LOOKUP lookup
+#define LOOKUP   lookup
+#define WINOGRAD (&ledge_winograd_i8_avx2) /* less work in half the width */
 
 #include "engine/kernels/i8.tmpl.h"
 
