@@ -129,6 +129,14 @@ ledge_session_run_into(struct ledge_session *session, const struct ledge_tensor 
                        int32_t n_inputs, struct ledge_tensor *outputs, int32_t n_outputs,
                        struct ledge_error *err);
 
+/* Once more what the last ledge_session_run_into() did, with the same memory, whose contents may
+ * have changed: nothing is looked up or checked, so that a model of microseconds loses none. The
+ * memory must still be there.
+ * Errors: ERR_STATE (the last run of this session was another one or failed, an output was copied
+ * because its data was no multiple of 64, or shapes of outputs are known in a run only), else as
+ * ledge_session_run_into(), which also tells why. */
+LEDGE_NODISCARD LEDGE_API enum ledge_status ledge_session_run_again(struct ledge_session *session);
+
 /* Bytes of the activation arena, and of memory held in all (arena, packed weights, plan). */
 LEDGE_API size_t ledge_session_arena_bytes(const struct ledge_session *session);
 LEDGE_API size_t ledge_session_memory_bytes(const struct ledge_session *session);

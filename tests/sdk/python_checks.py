@@ -105,6 +105,13 @@ def bound(seeds, out):
     assert other.inputs["x"].shape == (1, 1, 4, 4) and other.inputs["x"].ctypes.data % 64 == 0
     other.inputs["x"][...] = -feed["x"]
     assert other.run()["y"] is mine and numpy.array_equal(mine, want) and numpy.array_equal(results["y"], minus)
+    askew = numpy.zeros(want.size + 17, numpy.float32)
+    first = (1 - askew.ctypes.data // 4) % 16  # copied to in each run: no multiple of 64
+    third = session.bind(feed, {"y": askew[first:first + want.size].reshape(want.shape)})
+    for expected in (minus, want, minus):
+        assert numpy.array_equal(third.run()["y"], expected) and numpy.array_equal(loop.run()["y"], expected)
+        feed["x"] *= -1
+    feed["x"] *= -1
     wide = numpy.zeros((1, 1, 4, 8), numpy.float32)
     assert session.bind([wide[..., ::2]]).inputs["x"].flags.c_contiguous and other.arena_bytes == session.arena_bytes
     for _ in range(20):  # more than the session keeps ready

@@ -112,7 +112,7 @@ lib = _load()
 
 
 # Called with objects of ctypes that are made once: types declared here would be checked again in each call.
-run, run_into = lib["ledge_session_run"], lib["ledge_session_run_into"]
+run, run_into, run_again = lib["ledge_session_run"], lib["ledge_session_run_into"], lib["ledge_session_run_again"]
 
 
 def raise_error(status: int, error: ErrorText) -> None:

@@ -17,7 +17,7 @@ import numpy
 from numpy.typing import ArrayLike, NDArray
 
 from ._library import (DTYPES, MAX_RANK, CustomOp, Error, ErrorText, Info, ModelOptions, Options, Tensor, call, lib, load_ops,
-                       raise_error, run, run_into)
+                       raise_error, run, run_again, run_into)
 
 _ALIGN = 64  # outputs at a multiple of this are computed in place
 _MAX_SESSIONS = 8
@@ -111,6 +111,11 @@ class _Ready:
                 raise Error("ERR_ARG", f"output {name} cannot be given: only a run tells the shapes of the outputs")
 
 
+def _not_yet(_handle: c_void_p) -> int:
+    """Instead of run_again(): nothing has run that could be repeated."""
+    return -1
+
+
 class Bound:
     """A model with its arrays: run() reads `inputs` and fills `outputs`, and does nothing else. Made by Session.bind().
 
@@ -123,8 +128,8 @@ class Bound:
     def __init__(self, ready: _Ready, infos: list[TensorInfo], arrays: Optional[list[NDArray]],
                  out: Optional[Mapping[str, NDArray]], model: object):
         self._close = weakref.finalize(self, Bound._free, ready.handle, model)
-        self._ready, self._function = ready, ready.function
-        self._idle = [ready.arguments]  # empty: in use, or closed. Faster than a lock
+        self._ready, self._again = ready, _not_yet
+        self._idle = [ready.handle]  # empty: in use, or closed. Faster than a lock
         self._names = [info.name for info in ready.infos]
         self.inputs, self.outputs = {}, {}
         for i, (info, tensor) in enumerate(zip(infos, ready.inputs)):
@@ -147,7 +152,7 @@ class Bound:
     def _free(handle: c_void_p, _bytes: object) -> None:
         lib.ledge_session_close(handle)
 
-    def _take(self) -> tuple:
+    def _take(self) -> c_void_p:
         try:
             return self._idle.pop()
         except IndexError:
@@ -157,24 +162,32 @@ class Bound:
     def run(self) -> dict[str, NDArray]:
         """Run one inference on what the inputs hold now; returns `outputs`. Raises Error."""
         try:
-            arguments = self._idle.pop()
+            handle = self._idle.pop()
         except IndexError:
-            arguments = self._take()  # says why
+            handle = self._take()  # says why
         try:
-            status = self._function(*arguments)
-            if status != 0:
-                raise_error(status, self._ready.error)
-            if self._ready.late:
-                self.outputs = dict(zip(self._names, self._ready.copies()))
+            if self._again(handle):
+                self._run()
             return self.outputs
         finally:
-            self._idle.append(arguments)
+            self._idle.append(handle)
+
+    def _run(self) -> None:
+        """With all arguments: the first time, where nothing can be repeated, and to learn what is wrong."""
+        ready = self._ready
+        status = ready.function(*ready.arguments)
+        if status != 0:
+            raise_error(status, ready.error)
+        if ready.late:
+            self.outputs = dict(zip(self._names, ready.copies()))
+        else:
+            self._again = run_again
 
     def reset(self) -> None:
         """Give variables and recurrent layers what they began with."""
-        arguments = self._take()
-        lib.ledge_session_reset(self._ready.handle)
-        self._idle.append(arguments)
+        handle = self._take()
+        lib.ledge_session_reset(handle)
+        self._idle.append(handle)
 
     @property
     def arena_bytes(self) -> int:

@@ -49,6 +49,7 @@ struct ledge_session {
     int32_t numerics, precision;
     bool profile;
     bool strings; /* the caller knows tensors of strings */
+    bool again;   /* inputs and outputs lie where the last run left them: run_again() may */
 };
 
 /* The plan for these options; give it back with ledge_model_give_plan(). */
@@ -456,6 +457,7 @@ static enum ledge_status begin(struct ledge_session *session, const struct ledge
                                int32_t n_inputs, int32_t n_outputs, struct ledge_error *err)
 {
     const struct ledge_model *model = session->model;
+    session->again = false;
     if (n_inputs != model->graph.n_inputs || n_outputs != model->graph.n_outputs) {
         return ledge_fail(
             err, LEDGE_ERR_ARG, "the model has %d inputs and %d outputs, given are %d and %d",
@@ -542,18 +544,31 @@ enum ledge_status ledge_session_run_into(struct ledge_session *session,
     }
     bind_outputs(session, outputs);
     LEDGE_TRY(over_budget(session, ledge_run_once(session->run, err), err));
+    bool again = session->plan->n_late == 0;
     for (int32_t i = 0; i < n_outputs; i++) {
         struct ledge_tensor tensor;
         LEDGE_TRY(made(session, i, &tensor, err));
         LEDGE_TRY(check_room(session, i, tensor.bytes, &outputs[i], err));
         void *data = outputs[i].data;
+        again = again && tensor.data == data;
         if (tensor.data != data && tensor.bytes > 0) {
             memcpy(data, tensor.data, tensor.bytes);
         }
         outputs[i] = tensor;
         outputs[i].data = data;
     }
+    session->again = again;
     return LEDGE_OK;
+}
+
+enum ledge_status ledge_session_run_again(struct ledge_session *session)
+{
+    if (!session->again) {
+        return LEDGE_ERR_STATE;
+    }
+    enum ledge_status status = over_budget(session, ledge_run_once(session->run, NULL), NULL);
+    session->again = status == LEDGE_OK;
+    return status;
 }
 
 void ledge_session_reset(struct ledge_session *session)
