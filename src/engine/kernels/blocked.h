@@ -43,7 +43,6 @@ struct ledge_blocked_tile {
     int32_t blocks;  /* 1 .. blocks of the table */
     bool planar;     /* a pixel is one float of a plane, else one vector of a block */
     bool begin;      /* sums begin at bias and addend, else with what is at y */
-    bool end;        /* then come bounds; else y holds the bare sums */
     /* What memory is asked for meanwhile: at each step a line so many floats behind w, then so many
      * further. */
     uintptr_t ahead, ahead_step;

@@ -4,7 +4,8 @@
  * (those of one pixel and of the most for each number of blocks always; others that are missing are
  * put together), by PLANE_SHAPES(X) the same for planar inputs, LEDGE_BLOCKED_PLANAR blocks at
  * most, by TILE_BLOCKS and TILE_MOST the most blocks and the most pixels for each number of blocks,
- * and by NO_NARROW that it has no registers for narrow planes.
+ * by WHOLE_TILE(pixels, blocks) which tiles are written out, and by NO_NARROW that it has no
+ * registers for narrow planes.
  */
 #include <math.h>
 
@@ -18,47 +19,98 @@
  * only to the end of a page: it is asked for two pages ahead, 64 steps of a tile. */
 enum { AHEAD = 2048, FEW_PIXELS = 4 };
 
+/* In the tiles of most sums, WHOLE_TILE(pixels, blocks) of the rung, STEPS channels stand one after
+ * the other: where another process shares the core, instructions count that are not products. They
+ * ask together for the pixels, and for one line of the weights, that come next. More steps gain
+ * nothing. */
+enum { STEPS = TILE_BLOCKS > 2 ? 2 : 4, LINE = 16 };
+
+#ifndef WHOLE_TILE
+#define WHOLE_TILE(pixels, blocks) false
+#endif
+
+/* What is read behind it is not read before it. */
+#define APART __asm__ volatile("" : : : "memory")
+
+/* n, unknown to the compiler: the loop that counts by it stays one. */
+INLINE int64_t rolled(int64_t n)
+{
+    __asm__("" : "+r"(n));
+    return n;
+}
+
 /* Where the loops of a tile are. */
 struct place {
-    const float *x, *w;
+    const float *w;
     uintptr_t soon; /* floats from x to the next block's pixels: a line for each step */
     uintptr_t ahead, ahead_step;
     const float *first; /* weights, where `ahead` counts from */
 };
 
-/* n channels of one tap: w goes on behind them. Pixels are `step` floats apart. */
-INLINE void channels(struct place *at, int64_t n, vec acc[TILE_ROWS][TILE_BLOCKS], const int pixels,
-                     const int blocks, const int step)
+/* One channel of all pixels, which are `step` floats apart. */
+INLINE void channel(const float *x, const float *w, vec acc[TILE_ROWS][TILE_BLOCKS],
+                    const int pixels, const int blocks, const int step)
 {
-    const float *x = at->x, *w = at->w;
-    uintptr_t soon = at->soon;
-    for (int64_t k = 0; k < n; k++) {
-        vec weight[TILE_BLOCKS];
-        if (step == LANES) {
-            v_prefetch(at->x, soon);
-            soon += LANES;
+    vec weight[TILE_BLOCKS];
+    UNROLL
+    for (int v = 0; v < blocks; v++) {
+        if (pixels < FEW_PIXELS) {
+            v_prefetch(w + v * LANES, AHEAD);
         }
-        v_prefetch_far(at->first, at->ahead);
-        at->ahead += at->ahead_step;
+        weight[v] = v_load(w + v * LANES);
+    }
+    UNROLL
+    for (int p = 0; p < pixels; p++) {
+        vec in = v_set1(x[p * step]);
         UNROLL
         for (int v = 0; v < blocks; v++) {
-            if (pixels < FEW_PIXELS) {
-                v_prefetch(w + v * LANES, AHEAD);
-            }
-            weight[v] = v_load(w + v * LANES);
-        }
-        UNROLL
-        for (int p = 0; p < pixels; p++) {
-            vec in = v_set1(x[p * step]);
-            UNROLL
-            for (int v = 0; v < blocks; v++) {
+            if (step == LANES && WHOLE_TILE(pixels, blocks)) {
+                v_gain(&acc[p][v], in, weight[v]);
+            } else {
                 acc[p][v] = v_fma(in, weight[v], acc[p][v]);
             }
         }
-        x++;
-        w += blocks * LANES;
     }
-    at->w = w;
+}
+
+/* All channels of a block at one tap: w goes on behind them. */
+INLINE void whole_block(struct place *at, const float *x, vec acc[TILE_ROWS][TILE_BLOCKS],
+                        const int pixels, const int blocks)
+{
+    const float *soon = x + at->soon;
+    const int lines = (pixels * STEPS + LINE - 1) / LINE;
+    for (int64_t left = rolled(LANES / STEPS); left > 0; left--) {
+        UNROLL
+        for (int i = 0; i < lines; i++) {
+            v_prefetch(soon, (uintptr_t)(i * LINE));
+        }
+        soon += lines * LINE;
+        v_prefetch_far(at->first, at->ahead);
+        at->ahead += STEPS * at->ahead_step;
+        UNROLL
+        for (int i = 0; i < STEPS; i++) {
+            APART;
+            channel(x + i, at->w + i * blocks * LANES, acc, pixels, blocks, LANES);
+        }
+        x += STEPS;
+        at->w += STEPS * blocks * LANES;
+    }
+}
+
+/* n channels. */
+INLINE void channels(struct place *at, const float *x, int64_t n, vec acc[TILE_ROWS][TILE_BLOCKS],
+                     const int pixels, const int blocks, const int step)
+{
+    const float *soon = x + at->soon;
+    for (int64_t k = 0; k < n; k++) {
+        if (step == LANES && !WHOLE_TILE(pixels, blocks)) {
+            v_prefetch(soon, (uintptr_t)(k * LANES));
+        }
+        v_prefetch_far(at->first, at->ahead);
+        at->ahead += at->ahead_step;
+        channel(x + k, at->w, acc, pixels, blocks, step);
+        at->w += blocks * LANES;
+    }
 }
 
 /* Bounds. */
@@ -96,25 +148,20 @@ INLINE void tile(const struct ledge_blocked_tile *t, const int pixels, const int
             acc[p][v] = from != NULL ? v_add(v_load(from + p * LANES), bias) : bias;
         }
     }
-    for (int64_t left = t->channels; left > 0; left -= step) {
+    int64_t left = t->channels;
+    for (; step == LANES && WHOLE_TILE(pixels, blocks) && left >= LANES; left -= LANES) {
         for (int64_t i = 0; i < t->taps; i++) {
-            at.x = x + t->tap_at[i];
-            channels(&at, left < step ? left : step, acc, pixels, blocks, step);
+            whole_block(&at, x + t->tap_at[i], acc, pixels, blocks);
         }
         x += t->x_block;
     }
-    if (t->end) {
-        finish_tile(t, acc, pixels, blocks);
-        return;
-    }
-    UNROLL
-    for (int v = 0; v < blocks; v++) {
-        float *y = t->y + v * t->y_block;
-        UNROLL
-        for (int p = 0; p < pixels; p++) {
-            v_store(y + p * LANES, acc[p][v]);
+    for (; left > 0; left -= step) {
+        for (int64_t i = 0; i < t->taps; i++) {
+            channels(&at, x + t->tap_at[i], left < step ? left : step, acc, pixels, blocks, step);
         }
+        x += t->x_block;
     }
+    finish_tile(t, acc, pixels, blocks);
 }
 
 typedef void (*tile_fn)(const struct ledge_blocked_tile *t);

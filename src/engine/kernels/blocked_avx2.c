@@ -11,6 +11,7 @@ enum { TILE_BLOCKS = 2 };
     {                                                                                              \
         6, 6                                                                                       \
     }
+#define WHOLE_TILE(pixels, blocks) ((pixels) * (blocks) >= 10)
 #include "engine/kernels/blocked.tmpl.h"
 
 BLOCKED_KERNELS(avx2, LEDGE_RUNG_AVX2);

@@ -15,6 +15,7 @@ enum { TILE_BLOCKS = 4 };
     {                                                                                              \
         14, 14, 9, 6                                                                               \
     }
+#define WHOLE_TILE(pixels, blocks) ((pixels) * (blocks) >= ((blocks) > 2 ? 20 : 24))
 #include "engine/kernels/blocked.tmpl.h"
 
 BLOCKED_KERNELS(avx512, LEDGE_RUNG_AVX512);

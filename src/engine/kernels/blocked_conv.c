@@ -7,6 +7,7 @@
  * L2 cache; sums wait in the output. Meanwhile the next weights are fetched. Threads share units
  * where there are more weights than pixels, so that each reads only its own, else bands.
  */
+#include <math.h>
 #include <string.h>
 
 #include "engine/kernels/bf16.h"
@@ -431,29 +432,27 @@ void ledge_blocked_tiles(const struct ledge_blocked_kernels *isa, struct ledge_b
                          const struct ledge_blocked_activation *activation)
 {
     int64_t n = ceil_div(pixels, isa->pixels[tile.blocks - 1]), block = isa->block;
-    /* Floats: evenly over all tiles, or else the core has as many loads under way as it can; of few
-     * tiles each asks for every second line, whose neighbour comes, too. */
-    int64_t apart = n < tile.blocks ? 2 * block : ceil_div(tile.blocks * block, n);
+    int64_t least = pixels / n, larger = pixels % n; /* tiles of one pixel more */
+    /* Floats: evenly over all tiles, or else the core has as many loads under way as it can. */
+    int64_t apart = ceil_div(tile.blocks * block, n);
     int64_t steps = tile.channels * tile.taps, ahead = steps * tile.blocks * block;
-    int64_t end = 2 * ahead, done = 0;
-    const float *x = tile.x, *add = tile.add;
+    int64_t end = 2 * ahead, each = steps * apart, at = 0, done = 0;
     float *y = tile.y;
-    for (int64_t i = 0; i < n; i++, ahead += steps * apart) {
-        int64_t at = i * pixels / n;
+    for (int64_t i = 0; i < n; i++, ahead += each) {
         tile.ahead = ahead < end ? (uintptr_t)ahead : 0;
         tile.ahead_step = ahead < end ? (uintptr_t)apart : 0;
-        tile.pixels = (int32_t)((i + 1) * pixels / n - at);
-        tile.x = x + at * step;
-        tile.y = y + at * block;
-        tile.add = add != NULL ? add + at * block : NULL;
+        tile.pixels = (int32_t)(i < larger ? least + 1 : least);
         isa->tile(&tile);
-        int64_t behind = at + tile.pixels;
-        if (activation != NULL && (behind == pixels || behind - done >= ACTIVATE_PIXELS)) {
+        at += tile.pixels;
+        tile.x += tile.pixels * step;
+        tile.y += tile.pixels * block;
+        tile.add = tile.add != NULL ? tile.add + tile.pixels * block : NULL;
+        if (activation != NULL && (at == pixels || at - done >= ACTIVATE_PIXELS)) {
             for (int32_t v = 0; v < tile.blocks; v++) {
                 float *sums = y + v * tile.y_block + done * block;
-                isa->activate(activation, sums, behind - done, sums);
+                isa->activate(activation, sums, at - done, sums);
             }
-            done = behind;
+            done = at;
         }
     }
 }
@@ -465,10 +464,12 @@ void ledge_blocked_conv_pixels(const struct ledge_blocked_conv *conv,
     struct ledge_blocked_tile part = *tile;
     bool function = conv->activation.function != LEDGE_BLOCKED_NONE;
     for (int64_t left = tile->channels; left > 0; left -= chunk) {
-        part.end = left <= chunk;
-        part.channels = part.end ? left : chunk;
+        bool end = left <= chunk;
+        part.channels = end ? left : chunk;
+        part.low = end ? tile->low : -INFINITY;
+        part.high = end ? tile->high : INFINITY;
         ledge_blocked_tiles(conv->isa, part, pixels, step_of(conv),
-                            part.end && function ? &conv->activation : NULL);
+                            end && function ? &conv->activation : NULL);
         part.begin = false;
         part.x += conv->chunk * tile->x_block;
         part.w += chunk * tile->taps * tile->blocks * conv->isa->block;

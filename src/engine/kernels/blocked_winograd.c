@@ -218,6 +218,8 @@ static void multiply(const struct ledge_blocked_job *job, const struct ledge_blo
     int64_t blocks, first = ledge_blocked_unit(conv, unit, &blocks), chunk = conv->chunk * block;
     int64_t held = (p->c1 - p->c0) * conv->tiles[1], tiles = (p->r1 - p->r0) * conv->tiles[1];
     struct ledge_blocked_tile tile = {.tap_at = &origin,
+                                      .low = -INFINITY,
+                                      .high = INFINITY,
                                       .taps = 1,
                                       .x_block = held * block,
                                       .w = job->packed + first * block * POINTS * channels,

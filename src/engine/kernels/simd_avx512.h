@@ -51,6 +51,13 @@ INLINE vec v_fma(vec a, vec b, vec c)
     return _mm512_fmadd_ps(a, b, c);
 }
 
+/* *sum += a b, in the register where it is: a compiler that schedules long rows of these moves sums
+ * about, even through memory. */
+INLINE void v_gain(vec *sum, vec a, vec b)
+{
+    __asm__("vfmadd231ps %2, %1, %0" : "+v"(*sum) : "v"(a), "v"(b));
+}
+
 INLINE vec v_add(vec a, vec b)
 {
     return _mm512_add_ps(a, b);

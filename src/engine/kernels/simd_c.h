@@ -80,6 +80,12 @@ static inline vec v_fma(vec a, vec b, vec c)
     return c;
 }
 
+/* *sum += a b */
+static inline void v_gain(vec *sum, vec a, vec b)
+{
+    *sum = v_fma(a, b, *sum);
+}
+
 static inline vec v_add(vec a, vec b)
 {
     EACH(i)

@@ -55,6 +55,12 @@ static inline vec v_fma(vec a, vec b, vec c)
     return vfmaq_f32(c, a, b);
 }
 
+/* *sum += a b */
+static inline void v_gain(vec *sum, vec a, vec b)
+{
+    *sum = v_fma(a, b, *sum);
+}
+
 static inline vec v_add(vec a, vec b)
 {
     return vaddq_f32(a, b);

@@ -51,6 +51,12 @@ static inline wide w_fma(wide a, wide b, wide c)
     return (wide){v_fma(a.low, b.low, c.low), v_fma(a.high, b.high, c.high)};
 }
 
+static inline void w_gain(wide *sum, wide a, wide b)
+{
+    v_gain(&sum->low, a.low, b.low);
+    v_gain(&sum->high, a.high, b.high);
+}
+
 static inline wide w_add(wide a, wide b)
 {
     return (wide){v_add(a.low, b.low), v_add(a.high, b.high)};
@@ -126,6 +132,7 @@ static inline wide w_pick(wide old, wide from, const int32_t *index)
 #define v_load_lanes  w_load_lanes
 #define v_store_first w_store_first
 #define v_fma         w_fma
+#define v_gain        w_gain
 #define v_add         w_add
 #define v_times       w_times
 #define v_over        w_over
