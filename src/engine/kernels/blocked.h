@@ -65,12 +65,12 @@ struct ledge_blocked_row {
 
 /* Rows of outputs of a narrow plane of a depthwise convolution with 3 x 3 taps. Along the width:
  * stride 1, as many outputs as inputs, a border of one; or stride 2, a border of none or one. */
-enum { LEDGE_BLOCKED_NARROW = 7 };
+enum { LEDGE_BLOCKED_NARROWEST = 3, LEDGE_BLOCKED_NARROW = 7 };
 struct ledge_blocked_narrow {
     const float *x;     /* the plane */
     const float *zeros; /* a row of it */
     int64_t in[2];      /* height, width */
-    int64_t width;      /* of the output, 1 .. LEDGE_BLOCKED_NARROW */
+    int64_t width;      /* of the output, LEDGE_BLOCKED_NARROWEST .. LEDGE_BLOCKED_NARROW */
     int64_t stride;     /* 1, 2 */
     int64_t pad[2];     /* above, on the left */
     int64_t from, to;   /* rows of outputs */

@@ -434,7 +434,7 @@ INLINE void narrow(const struct ledge_blocked_narrow *p, const int width, const 
     }
 }
 
-#define NARROW_WIDTHS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+#define NARROW_WIDTHS(X) X(3) X(4) X(5) X(6) X(7)
 #define NARROW(width)                                                                              \
     static void narrow_##width##_1(const struct ledge_blocked_narrow *p)                           \
     {                                                                                              \
@@ -452,7 +452,7 @@ static void run_narrow(const struct ledge_blocked_narrow *p)
 {
     static void (*const table[][2])(const struct ledge_blocked_narrow *p) = {
         NARROW_WIDTHS(NARROW_ENTRY)};
-    table[p->width - 1][p->stride - 1](p);
+    table[p->width - LEDGE_BLOCKED_NARROWEST][p->stride - 1](p);
     v_done();
 }
 #endif

@@ -31,7 +31,7 @@ static bool is_narrow(const struct ledge_geometry *g)
     for (int d = H; d <= W; d++) {
         fits = fits && g->kernel[d] == 3 && g->stride[d] == stride && g->dilation[d] == 1;
     }
-    return fits && out <= LEDGE_BLOCKED_NARROW;
+    return fits && out >= LEDGE_BLOCKED_NARROWEST && out <= LEDGE_BLOCKED_NARROW;
 }
 
 LEDGE_COLD void ledge_blocked_rows_plan(struct ledge_blocked_rows *rows, int32_t threads)
