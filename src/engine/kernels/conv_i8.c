@@ -21,6 +21,9 @@ enum { BATCH = 96 };
 /* Units of activations that are turned at a time: well within the L2 cache. */
 enum { TURNED = 65536 };
 
+/* What turns activations reads at a time; behind a copy there is room for it. */
+enum { LEAST_UNITS = 4 };
+
 #define COUNT_LIMIT ((int64_t)1 << 30)
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -182,6 +185,7 @@ static void lay_out(struct ledge_conv_i8 *conv)
         conv->kernel_columns = 1;
     }
     units = ceil_div(conv->tap_bytes, 4);
+    units = conv->bytes && units < LEAST_UNITS ? LEAST_UNITS : units;
     conv->taps = g->kernel[H] * conv->kernel_columns;
     conv->units = units;
     int64_t most = 0;
@@ -207,25 +211,30 @@ static void lay_out(struct ledge_conv_i8 *conv)
     }
 }
 
+/* A picture's three colours: copied as quads of bytes, where there are taps side by side. */
+static bool takes_quads(const struct ledge_geometry *g)
+{
+    return g->in_channels == 3 && g->kernel[W] > 1 && g->dilation[W] == 1;
+}
+
 /* Is there a loop for bytes that the weights may turn out to suit? Short sums and few pixels do not
  * pay for what their rest costs. */
 static bool may_be_bytes(const struct ledge_conv_i8 *conv)
 {
     const struct ledge_geometry *g = &conv->g;
     int64_t k = ledge_volume(g->kernel) * g->in_channels;
-    return conv->isa->bytes != NULL && !conv->planes && g->groups == 1 && g->in_channels % 4 == 0 &&
-           k >= 16 && k <= UINT16_MAX && g->kernel[H] * g->kernel[W] <= 64 &&
-           ledge_volume(g->out) >= 16;
+    const bool units = (g->in_channels % 4 == 0 && !conv->planes) || takes_quads(g);
+    return conv->isa->bytes != NULL && units && g->groups == 1 && k >= 16 && k <= UINT16_MAX &&
+           g->kernel[H] * g->kernel[W] <= 64 && ledge_volume(g->out) >= 16;
 }
 
 void ledge_conv_i8_use_bytes(struct ledge_conv_i8 *conv)
 {
     size_t worker = conv->worker_bytes;
-    int64_t k = ledge_volume(conv->g.kernel) * conv->g.in_channels;
     conv->group = 4;
     conv->bytes = true;
     lay_out(conv);
-    conv->room = conv->position * (k / 6 + 2);
+    conv->room = conv->position * (4 * conv->taps * conv->units / 6 + 2);
     conv->worker_bytes = worker > conv->worker_bytes ? worker : conv->worker_bytes;
 }
 
@@ -249,7 +258,7 @@ LEDGE_COLD void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung r
     if (!conv->may_be_winograd && may_be_bytes(conv)) {
         struct ledge_conv_i8 other = *conv;
         ledge_conv_i8_use_bytes(&other);
-        conv->may_be_bytes = other.units >= 4;
+        conv->may_be_bytes = other.copy || other.tap_bytes >= 4 * LEAST_UNITS;
     }
     size_t padding = padding_bytes(conv);
     size_t weights = conv->group_units * (size_t)conv->g.groups * sizeof(uint32_t);
@@ -323,11 +332,27 @@ struct job {
     int64_t left;          /* pixel of a row that source begins with */
 };
 
+/* Three channels as quads of bytes, the last of them 0, as they are. */
+static void copy_quads(const uint8_t *from, int64_t channel_step, int64_t step, int64_t n,
+                       uint8_t *to)
+{
+    const uint8_t *a = from, *b = a + channel_step, *c = b + channel_step;
+    for (int64_t i = 0; i < n; i++, to += 4) {
+        const uint32_t quad =
+            a[i * step] | (uint32_t)b[i * step] << 8 | (uint32_t)c[i * step] << 16;
+        memcpy(to, &quad, sizeof quad);
+    }
+}
+
 /* n pixels as units; bytes from one channel to the next, from one pixel to the next. */
 static void copy_units(const struct ledge_conv_i8 *conv, const uint8_t *from, int64_t channel_step,
                        int64_t step, int64_t n, uint8_t *to)
 {
     const int32_t group = conv->group;
+    if (conv->bytes) {
+        copy_quads(from, channel_step, step, n, to);
+        return;
+    }
     struct ledge_units_i8 units = {.step = step, .n = n, .flip = conv->flip, .zero = conv->x_zero};
     units.to_step = conv->pixel_bytes / 4;
     int64_t in_group = conv->group_bytes / 4, channels = per_group(&conv->g);
