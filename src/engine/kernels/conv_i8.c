@@ -254,7 +254,7 @@ LEDGE_COLD void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung r
     conv->group = conv->isa->group;
     conv->threads = threads > 1 ? threads : 1;
     lay_out(conv);
-    conv->may_be_winograd = ledge_winograd_i8_plan(conv);
+    conv->may_be_winograd = LEDGE_HAS(LEDGE_KERNEL_winograd_i8) && ledge_winograd_i8_plan(conv);
     if (!conv->may_be_winograd && may_be_bytes(conv)) {
         struct ledge_conv_i8 other = *conv;
         ledge_conv_i8_use_bytes(&other);
@@ -271,7 +271,7 @@ LEDGE_COLD void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung r
         padding = padding > padding_bytes(&other) ? padding : padding_bytes(&other);
         conv->worker_bytes = other.worker_bytes;
     }
-    if (conv->may_be_winograd) {
+    if (LEDGE_HAS(LEDGE_KERNEL_winograd_i8) && conv->may_be_winograd) {
         size_t bytes = ledge_winograd_i8_packed(conv);
         weights = bytes > weights ? bytes : weights;
     }
@@ -310,7 +310,9 @@ size_t ledge_conv_i8_packed(const struct ledge_conv_i8 *conv)
 size_t ledge_conv_i8_scratch(const struct ledge_conv_i8 *conv)
 {
     size_t bytes = conv->copy_bytes + (size_t)conv->threads * conv->worker_bytes;
-    size_t winograd = conv->may_be_winograd ? ledge_winograd_i8_scratch(conv) : 0;
+    size_t winograd = LEDGE_HAS(LEDGE_KERNEL_winograd_i8) && conv->may_be_winograd
+                          ? ledge_winograd_i8_scratch(conv)
+                          : 0;
     return winograd > bytes ? winograd : bytes;
 }
 
@@ -940,7 +942,7 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
     const struct ledge_geometry *g = &conv->g;
     struct job job = job_of(call);
     LEDGE_TRY(ledge_conv_i8_check(conv, call->err));
-    if (conv->winograd) {
+    if (LEDGE_HAS(LEDGE_KERNEL_winograd_i8) && conv->winograd) {
         ledge_winograd_i8(call);
         return LEDGE_OK;
     }

@@ -147,7 +147,7 @@ static void pack_conv(const struct ledge_op_prepare *prepare, void *packed)
     const struct source *source = &made->source;
     bool bytes = false;
     struct ledge_lists_i8 lists = lists_of(source, packed, &bytes);
-    bool winograd = made->conv.may_be_winograd &&
+    bool winograd = LEDGE_HAS(LEDGE_KERNEL_winograd_i8) && made->conv.may_be_winograd &&
                     ledge_winograd_i8_pack(&made->conv, &source->weights, packed, &lists);
     bool matter = !winograd && ledge_conv_i8_pack(&made->conv, &source->weights, packed, &lists);
     finish(source, packed, matter, matter && all_equal(&lists, source->n));
