@@ -5,7 +5,10 @@
 #                 build/release) says what they need: `ledge check --needs MODEL`
 #   words         Conv, tfl.Conv2D, com.microsoft.QLinearAdd: operators;  pass:qdq: a pass of plan/passes.c;
 #                 import:onnx, import:tflite: readers beside that of .ledge;  part:custom: operators of the caller's own;
+#                 part:gradient: ONNX files with Gradient nodes;
 #                 other part: and kernel: words are what planning chose for a model; naming an operator brings all of them
+#   set:NAME      the words of cmake/sets/NAME.txt, one a line, for a family of models
+#   without:WORD  not WORD, whatever named it: without:part:consistent leaves the loops of consistent numerics out
 #
 # becomes ledge_selection.h, which src/engine/port/select.h reads. Only .ledge files can be opened unless a reader is named.
 #
@@ -30,13 +33,27 @@ if(LEDGE_OPS)
         set(targets c) # no plan for it here
     endif()
     set(words)
+    set(dropped)
     foreach(item ${wanted})
+        if(item MATCHES "^without:(.+)$")
+            list(APPEND dropped ${CMAKE_MATCH_1})
+            continue()
+        elseif(item MATCHES "^set:([a-z0-9_]+)$")
+            set(path ${CMAKE_SOURCE_DIR}/cmake/sets/${CMAKE_MATCH_1}.txt)
+            if(NOT EXISTS ${path})
+                message(FATAL_ERROR "LEDGE_OPS: ${item}: there is no ${path}")
+            endif()
+            file(STRINGS ${path} set_words REGEX "^[^#]")
+            list(APPEND words ${set_words})
+            set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
+            continue()
+        endif()
         get_filename_component(path ${item} ABSOLUTE BASE_DIR ${CMAKE_SOURCE_DIR})
         if(NOT EXISTS ${path} OR IS_DIRECTORY ${path})
             if(item MATCHES "[/\\]|\\.(ledge|onnx|tflite)$")
                 message(FATAL_ERROR "LEDGE_OPS: there is no file ${path}")
             endif()
-            if(item MATCHES "^(kernel|part):" AND NOT item IN_LIST every_choice AND NOT item STREQUAL "part:custom")
+            if(item MATCHES "^(kernel|part):" AND NOT item IN_LIST every_choice AND NOT item MATCHES "^part:(custom|gradient)$")
                 message(FATAL_ERROR "LEDGE_OPS: ${item}: there is no such word; src/engine/port/choices.inc lists them")
             endif()
             list(APPEND words ${item})
@@ -73,11 +90,17 @@ if(LEDGE_OPS)
     endforeach()
     set(lines)
     if(NOT LEDGE_PACKED)
-        list(APPEND words part:original)
+        list(APPEND words part:original part:consistent)
         if("com.microsoft.QLinearAdd" IN_LIST words OR "QLinearAdd" IN_LIST words)
             list(APPEND words part:sums)
         endif()
     endif()
+    foreach(word ${dropped})
+        if(NOT word IN_LIST words)
+            message(FATAL_ERROR "LEDGE_OPS: without:${word}: nothing names ${word}")
+        endif()
+    endforeach()
+    list(REMOVE_ITEM words "" ${dropped})
     if(NOT "part:custom" IN_LIST words)
         set(LEDGE_WITHOUT_CUSTOM ON)
     endif()

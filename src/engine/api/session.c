@@ -59,6 +59,9 @@ static enum ledge_status take_plan(struct ledge_model *model,
                                    struct ledge_error *err)
 {
     struct ledge_arena scratch;
+    if (!LEDGE_CONSISTENT && options->numerics == LEDGE_NUMERICS_CONSISTENT) {
+        return ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "this build has no consistent numerics");
+    }
     ledge_arena_init(&scratch, &model->allocator);
     struct ledge_plan_options wanted = {.rung = ledge_port_rung(),
                                         .threads = options->threads,

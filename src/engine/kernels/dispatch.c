@@ -3,6 +3,7 @@
 #include "engine/kernels/blocked.h"
 #include "engine/kernels/f32.h"
 #include "engine/kernels/i8.h"
+#include "engine/port/select.h"
 
 const struct ledge_f32_kernels *ledge_f32_for(enum ledge_rung rung, bool consistent)
 {
@@ -11,13 +12,21 @@ const struct ledge_f32_kernels *ledge_f32_for(enum ledge_rung rung, bool consist
 #include "engine/kernels/kernels.inc"
 #undef LEDGE_KERNELS_F32
     };
+    const struct ledge_f32_kernels *const *list = fast;
+    size_t n = sizeof fast / sizeof fast[0];
+#if LEDGE_CONSISTENT
     static const struct ledge_f32_kernels *const wide[] = {
 #define LEDGE_KERNELS_WIDE(isa, its_rung) &ledge_f32_##isa,
 #include "engine/kernels/kernels.inc"
 #undef LEDGE_KERNELS_WIDE
     };
-    const struct ledge_f32_kernels *const *list = consistent ? wide : fast;
-    size_t n = consistent ? sizeof wide / sizeof wide[0] : sizeof fast / sizeof fast[0];
+    if (consistent) {
+        list = wide;
+        n = sizeof wide / sizeof wide[0];
+    }
+#else
+    (void)consistent; /* refused where a session is opened */
+#endif
     const struct ledge_f32_kernels *best = list[0];
     for (size_t i = 1; i < n; i++) {
         best = list[i]->rung <= rung ? list[i] : best;
@@ -32,13 +41,21 @@ const struct ledge_blocked_kernels *ledge_blocked_for(enum ledge_rung rung, bool
 #include "engine/kernels/kernels.inc"
 #undef LEDGE_KERNELS_F32
     };
+    const struct ledge_blocked_kernels *const *list = fast;
+    size_t n = sizeof fast / sizeof fast[0];
+#if LEDGE_CONSISTENT
     static const struct ledge_blocked_kernels *const wide[] = {
 #define LEDGE_KERNELS_WIDE(isa, its_rung) &ledge_blocked_##isa,
 #include "engine/kernels/kernels.inc"
 #undef LEDGE_KERNELS_WIDE
     };
-    const struct ledge_blocked_kernels *const *list = consistent ? wide : fast;
-    size_t n = consistent ? sizeof wide / sizeof wide[0] : sizeof fast / sizeof fast[0];
+    if (consistent) {
+        list = wide;
+        n = sizeof wide / sizeof wide[0];
+    }
+#else
+    (void)consistent; /* refused where a session is opened */
+#endif
     const struct ledge_blocked_kernels *best = list[0];
     for (size_t i = 1; i < n; i++) {
         best = list[i]->rung <= rung ? list[i] : best;

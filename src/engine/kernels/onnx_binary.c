@@ -10,6 +10,19 @@
 #include "engine/kernels/onnx.h"
 #include "engine/kernels/onnx_number.h"
 #include "engine/kernels/real.h"
+#include "engine/port/select.h"
+
+/* LEDGE_OPS names operators; some have two loops, Add is that of Sum and Mean. */
+#ifdef LEDGE_OP_Mod
+#define LEDGE_OP_ModF 1
+#endif
+#ifdef LEDGE_OP_BitShift
+#define LEDGE_OP_BitShiftLeft  1
+#define LEDGE_OP_BitShiftRight 1
+#endif
+#if !defined(LEDGE_OP_Add) && (defined(LEDGE_OP_Sum) || defined(LEDGE_OP_Mean))
+#define LEDGE_OP_Add 1
+#endif
 
 /* T elements in, R elements out; sa, sb: 0 for an operand that is repeated, else 1. */
 #define DEFINE_INNER(NAME, T, R, EXPR)                                                             \
@@ -29,8 +42,7 @@ static inline double floor_mod(double a, double b)
     return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
 
-/* X(operator, expression): real numbers, same type out. Those of F32_LIST are in onnx_binary_f32.c.
- */
+/* X(operator, expression): real numbers, same type out; f32 of F32_LIST is in onnx_binary_f32.c. */
 #define F32_LIST(X)                                                                                \
     X(Add, a + b)                                                                                  \
     X(Sub, a - b)                                                                                  \
@@ -52,18 +64,22 @@ static inline double floor_mod(double a, double b)
     X(GreaterOrEqual, a >= b)
 
 #define DEFINE_REAL(NAME, EXPR)                                                                    \
-    DEFINE_INNER(NAME##_f32, float, float, EXPR)                                                   \
-    DEFINE_INNER(NAME##_f64, double, double, EXPR)
+    LEDGE_KEEP(LEDGE_OP_##NAME)                                                                    \
+    (DEFINE_INNER(NAME##_f32, float, float, EXPR) DEFINE_INNER(NAME##_f64, double, double, EXPR))
 REAL_LIST(DEFINE_REAL)
-#define DEFINE_F64(NAME, EXPR) DEFINE_INNER(NAME##_f64, double, double, EXPR)
+#define DEFINE_F64(NAME, EXPR)                                                                     \
+    LEDGE_KEEP(LEDGE_OP_##NAME)(DEFINE_INNER(NAME##_f64, double, double, EXPR))
 F32_LIST(DEFINE_F64)
 
 #define DEFINE_REAL_COMPARE(NAME, EXPR)                                                            \
-    DEFINE_INNER(NAME##_f32, float, uint8_t, EXPR)                                                 \
-    DEFINE_INNER(NAME##_f64, double, uint8_t, EXPR)
+    LEDGE_KEEP(LEDGE_OP_##NAME)                                                                    \
+    (DEFINE_INNER(NAME##_f32, float, uint8_t, EXPR) DEFINE_INNER(NAME##_f64, double, uint8_t, EXPR))
 COMPARE_LIST(DEFINE_REAL_COMPARE)
 
-#define WHOLE(NAME, name, T, EXPR) DEFINE_INNER(NAME##_##name, T, T, EXPR)
+#define WHOLE(NAME, name, T, EXPR)                                                                 \
+    LEDGE_KEEP(LEDGE_OP_##NAME)(DEFINE_INNER(NAME##_##name, T, T, EXPR))
+#define TEST(NAME, name, T, EXPR)                                                                  \
+    LEDGE_KEEP(LEDGE_OP_##NAME)(DEFINE_INNER(NAME##_##name, T, uint8_t, EXPR))
 /* U is T without sign: nothing overflows. */
 #define DEFINE_WHOLE(name, T, U)                                                                   \
     WHOLE(Add, name, T, (U)a + (U)b)                                                               \
@@ -74,11 +90,11 @@ COMPARE_LIST(DEFINE_REAL_COMPARE)
     WHOLE(BitwiseAnd, name, T, a &b)                                                               \
     WHOLE(BitwiseOr, name, T, a | b)                                                               \
     WHOLE(BitwiseXor, name, T, a ^ b)                                                              \
-    DEFINE_INNER(Equal_##name, T, uint8_t, a == b)                                                 \
-    DEFINE_INNER(Less_##name, T, uint8_t, a < b)                                                   \
-    DEFINE_INNER(LessOrEqual_##name, T, uint8_t, a <= b)                                           \
-    DEFINE_INNER(Greater_##name, T, uint8_t, a > b)                                                \
-    DEFINE_INNER(GreaterOrEqual_##name, T, uint8_t, a >= b)
+    TEST(Equal, name, T, a == b)                                                                   \
+    TEST(Less, name, T, a < b)                                                                     \
+    TEST(LessOrEqual, name, T, a <= b)                                                             \
+    TEST(Greater, name, T, a > b)                                                                  \
+    TEST(GreaterOrEqual, name, T, a >= b)
 /* -1 is handled apart: the least number divided by it overflows. */
 #define DEFINE_SIGNED(name, T, U)                                                                  \
     DEFINE_WHOLE(name, T, U)                                                                       \
@@ -99,29 +115,31 @@ COMPARE_LIST(DEFINE_REAL_COMPARE)
     WHOLE(BitShiftRight, name, T, b < 8 * sizeof(T) ? (U)a >> b : 0)
 DEFINE_SIGNED(i64, int64_t, uint64_t)
 DEFINE_UNSIGNED(u64, uint64_t, uint64_t)
-DEFINE_INNER(And_bool, uint8_t, uint8_t, a != 0 && b != 0)
-DEFINE_INNER(Or_bool, uint8_t, uint8_t, a != 0 || b != 0)
-DEFINE_INNER(Xor_bool, uint8_t, uint8_t, (a != 0) != (b != 0))
-static bool same_text(struct ledge_string a, struct ledge_string b)
+TEST(And, bool, uint8_t, a != 0 && b != 0)
+TEST(Or, bool, uint8_t, a != 0 || b != 0)
+TEST(Xor, bool, uint8_t, (a != 0) != (b != 0))
+static inline bool same_text(struct ledge_string a, struct ledge_string b)
 {
     return a.bytes == b.bytes && (a.bytes == 0 || memcmp(a.text, b.text, a.bytes) == 0);
 }
 
-DEFINE_INNER(Equal_string, struct ledge_string, uint8_t, same_text(a, b))
-DEFINE_INNER(Equal_bool, uint8_t, uint8_t, (a != 0) == (b != 0))
+TEST(Equal, string, struct ledge_string, same_text(a, b))
+TEST(Equal, bool, uint8_t, (a != 0) == (b != 0))
 
 /* An exponent is nearly always 2 or 0.5. */
-DEFINE_INNER(Pow_f32, float, float, b == 2.0f ? a * a : ledge_pow_f32(a, b))
+WHOLE(Pow, f32, float, b == 2.0f ? a * a : ledge_pow_f32(a, b))
 
 /* -- the table -- */
 
 #define ROW(NAME, name, IN, OUT)                                                                   \
-    {#NAME, #NAME "_" #name "_c", LEDGE_##IN, LEDGE_##OUT, NAME##_##name},
+    LEDGE_KEEP(LEDGE_OP_##NAME)                                                                    \
+    ({#NAME, #NAME "_" #name "_c", LEDGE_##IN, LEDGE_##OUT, NAME##_##name}, )
 #define REAL_ROWS(NAME, EXPR)                                                                      \
     ROW(NAME, f32, F32, F32)                                                                       \
     ROW(NAME, f64, F64, F64)
 #define F32_ROWS(NAME, EXPR)                                                                       \
-    {#NAME, #NAME "_f32_c", LEDGE_F32, LEDGE_F32, ledge_##NAME##_f32}, ROW(NAME, f64, F64, F64)
+    LEDGE_KEEP(LEDGE_OP_##NAME)                                                                    \
+    ({#NAME, #NAME "_f32_c", LEDGE_F32, LEDGE_F32, ledge_##NAME##_f32}, ) ROW(NAME, f64, F64, F64)
 #define COMPARE_ROWS(NAME, EXPR)                                                                   \
     ROW(NAME, f32, F32, BOOL)                                                                      \
     ROW(NAME, f64, F64, BOOL)
@@ -142,7 +160,7 @@ static const struct ledge_binary_entry table[] = {
     F32_LIST(F32_ROWS) REAL_LIST(REAL_ROWS) COMPARE_LIST(COMPARE_ROWS) WHOLE_ROWS(I64, i64)
         UNSIGNED_ROWS(U64, u64) ROW(And, bool, BOOL, BOOL) ROW(Or, bool, BOOL, BOOL)
             ROW(Xor, bool, BOOL, BOOL) ROW(Equal, bool, BOOL, BOOL) ROW(Equal, string, STRING, BOOL)
-                ROW(Pow, f32, F32, F32)};
+                ROW(Pow, f32, F32, F32){NULL, NULL, LEDGE_F32, LEDGE_F32, NULL}};
 
 /* The type whose loop does for whole numbers that have none of their own. */
 static enum ledge_dtype stand_in(enum ledge_dtype dtype)
@@ -164,7 +182,7 @@ static enum ledge_dtype stand_in(enum ledge_dtype dtype)
 const struct ledge_binary_entry *ledge_binary_find(const char *op, enum ledge_dtype in)
 {
     in = stand_in(in);
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    for (size_t i = 0; table[i].op != NULL; i++) {
         if (table[i].in == in && strcmp(table[i].op, op) == 0) {
             return &table[i];
         }

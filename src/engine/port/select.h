@@ -41,6 +41,9 @@
 #define LEDGE_CHOSEN          1
 #endif
 
+/* The loops of the consistent mode: no table of them where they are left out. */
+#define LEDGE_CONSISTENT LEDGE_HAS(LEDGE_PART_CONSISTENT)
+
 /* A kernel that only some models need; NULL where LEDGE_OPS left it out. */
 #define LEDGE_KERNEL(word, function) (LEDGE_HAS(LEDGE_KERNEL_##word) ? (function) : NULL)
 

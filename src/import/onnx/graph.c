@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/banned.h"
+#include "engine/port/select.h"
 #include "import/onnx/gradient.h"
 #include "import/onnx/onnx.h"
 
@@ -494,5 +495,5 @@ enum ledge_status ledge_onnx_subgraph(struct ledge_onnx *onnx, int32_t node, con
     }
     LEDGE_TRY(ledge_graph_sort(sub, onnx->err));
     LEDGE_TRY(ledge_onnx_flex(sub, onnx->err));
-    return ledge_onnx_gradients(sub, onnx->err);
+    return LEDGE_HAS(LEDGE_PART_GRADIENT) ? ledge_onnx_gradients(sub, onnx->err) : LEDGE_OK;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/banned.h"
+#include "engine/port/select.h"
 #include "import/import.h"
 #include "import/onnx/gradient.h"
 #include "import/onnx/onnx.h"
@@ -174,5 +175,5 @@ enum ledge_status ledge_import_onnx(const void *bytes, size_t size, struct ledge
     LEDGE_TRY(settle(graph, err));
     LEDGE_TRY(ledge_graph_sort(graph, err));
     LEDGE_TRY(ledge_onnx_flex(graph, err));
-    return ledge_onnx_gradients(graph, err);
+    return LEDGE_HAS(LEDGE_PART_GRADIENT) ? ledge_onnx_gradients(graph, err) : LEDGE_OK;
 }
