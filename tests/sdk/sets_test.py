@@ -20,7 +20,7 @@ import make_sets  # noqa: E402
 LIMITS = (  # set, bytes stripped, packed files only, how many models run at least
     ("vision", 400_000, True, 31),
     ("audio", 400_000, True, 14),
-    ("edge", 550_000, False, 56),
+    ("edge", 565_000, False, 56),
 )
 
 
