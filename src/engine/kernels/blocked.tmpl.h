@@ -106,8 +106,10 @@ INLINE void channels(struct place *at, const float *x, int64_t n, vec acc[TILE_R
         if (step == LANES && !WHOLE_TILE(pixels, blocks)) {
             v_prefetch(soon, (uintptr_t)(k * LANES));
         }
-        v_prefetch_far(at->first, at->ahead);
-        at->ahead += at->ahead_step;
+        if (step == LANES) { /* those of a planar input are few */
+            v_prefetch_far(at->first, at->ahead);
+            at->ahead += at->ahead_step;
+        }
         channel(x + k, at->w, acc, pixels, blocks, step);
         at->w += blocks * LANES;
     }
