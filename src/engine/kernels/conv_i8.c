@@ -773,9 +773,8 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
     }
 }
 
-/* Panels p0 .. p1 - 1 of a chunk whose table is filled. */
-static void run_panels(const struct job *job, const struct chunk *c, int64_t group, int64_t p0,
-                       int64_t p1)
+/* Where weights have zero points: sums of activations, times the one there is. */
+static void sum_rows(const struct job *job, const struct chunk *c)
 {
     const struct ledge_conv_i8 *conv = job->conv;
     if (conv->zeros != NULL) {
@@ -784,6 +783,13 @@ static void run_panels(const struct job *job, const struct chunk *c, int64_t gro
             c->row_sums[i] = (int32_t)((uint32_t)c->row_sums[i] * (uint32_t)conv->zeros[0]);
         }
     }
+}
+
+/* Panels p0 .. p1 - 1 of a chunk whose table is filled. */
+static void run_panels(const struct job *job, const struct chunk *c, int64_t group, int64_t p0,
+                       int64_t p1)
+{
+    sum_rows(job, c);
     for (int64_t panel = p0; panel < p1; panel++) {
         run_panel(job, group, panel, c);
     }
@@ -936,6 +942,44 @@ static bool is_single_row(const struct ledge_conv_i8 *conv)
            ledge_conv_i8_is_flat(conv);
 }
 
+/* What run_panel() works out for each panel is the same for all of them but for where they are. */
+static void run_single_row(const struct job *job)
+{
+    const struct ledge_conv_i8 *conv = job->conv;
+    const int64_t lanes = conv->isa->lanes, units = conv->taps * conv->units;
+    _Alignas(64) int32_t sums[LEDGE_I8_VECTORS * 16];
+    const uint8_t *x = job->x;
+    int32_t row_sum;
+    const struct chunk chunk = {.n = 1, .table = &x, .row_sums = &row_sum};
+    struct ledge_rows_i8 rows = {.x = chunk.table,
+                                 .taps = conv->taps,
+                                 .units = conv->units,
+                                 .w = job->call->packed,
+                                 .row_sums = &row_sum,
+                                 .rows = 1,
+                                 .sums = sums};
+    struct ledge_finish_i8 finish = {.epilogue = &conv->epilogue,
+                                     .sums = sums,
+                                     .less = conv->one_zero ? &row_sum : NULL,
+                                     .rows = 1,
+                                     .ldy = conv->g.out_channels};
+    sum_rows(job, &chunk);
+    for (int64_t panel = 0, at = 0; panel < conv->panels; panel++) {
+        const int64_t end = ledge_conv_i8_panel_at(conv, panel + 1) * lanes;
+        const int64_t left = conv->g.out_channels - at, n = end - at;
+        rows.vectors = finish.vectors = (int32_t)(n / lanes);
+        rows.offset = conv->epilogue.offset + at;
+        rows.zeros = conv->zeros != NULL && !conv->one_zero ? conv->zeros + at : NULL;
+        rows.ahead = weights_ahead(&rows, 0, (int32_t)lanes);
+        conv->isa->rows(&rows);
+        finish.at = at;
+        finish.n = (int32_t)(left < n ? left : n);
+        ledge_conv_i8_finish(&job->to, &finish, 0, at);
+        rows.w += n * units;
+        at = end;
+    }
+}
+
 enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
 {
     const struct ledge_conv_i8 *conv = call->params;
@@ -949,9 +993,7 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
     job.x = call->in[conv->input]->data;
     job.to.y = call->out[0]->data;
     if (call->pool == NULL && is_single_row(conv)) {
-        int32_t row_sum;
-        const struct chunk c = {.n = 1, .table = &job.x, .row_sums = &row_sum};
-        run_panels(&job, &c, 0, 0, conv->panels);
+        run_single_row(&job);
         return LEDGE_OK;
     }
     job.copy = call->scratch;
