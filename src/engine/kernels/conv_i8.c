@@ -279,18 +279,6 @@ LEDGE_COLD void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung r
     conv->packed_bytes = conv->padding_at + align(padding);
 }
 
-uint32_t *ledge_conv_i8_starts(const struct ledge_conv_i8 *conv, const void *packed)
-{
-    (void)conv;
-    return (uint32_t *)(void *)(uintptr_t)packed;
-}
-
-struct ledge_step_i8 *ledge_conv_i8_steps(const struct ledge_conv_i8 *conv, const void *packed)
-{
-    return (struct ledge_step_i8 *)(void *)(ledge_conv_i8_starts(conv, packed) +
-                                            conv->position * conv->parts + 1);
-}
-
 int64_t ledge_conv_i8_positions(const struct ledge_conv_i8 *conv)
 {
     return conv->position * conv->g.groups;
@@ -300,11 +288,6 @@ int64_t ledge_conv_i8_panel_at(const struct ledge_conv_i8 *conv, int64_t panel)
 {
     int64_t rest = conv->vectors - conv->panels * conv->least_vectors;
     return panel * conv->least_vectors + (rest > 0 ? panel * rest / conv->panels : 0);
-}
-
-size_t ledge_conv_i8_packed(const struct ledge_conv_i8 *conv)
-{
-    return conv->packed_bytes;
 }
 
 size_t ledge_conv_i8_scratch(const struct ledge_conv_i8 *conv)

@@ -339,6 +339,23 @@ static bool choose_bytes(const struct ledge_conv_i8 *conv, const struct ledge_we
     return true;
 }
 
+uint32_t *ledge_conv_i8_starts(const struct ledge_conv_i8 *conv, const void *packed)
+{
+    (void)conv;
+    return (uint32_t *)(void *)(uintptr_t)packed;
+}
+
+struct ledge_step_i8 *ledge_conv_i8_steps(const struct ledge_conv_i8 *conv, const void *packed)
+{
+    return (struct ledge_step_i8 *)(void *)(ledge_conv_i8_starts(conv, packed) +
+                                            conv->position * conv->parts + 1);
+}
+
+size_t ledge_conv_i8_packed(const struct ledge_conv_i8 *conv)
+{
+    return conv->packed_bytes;
+}
+
 bool ledge_conv_i8_pack(const struct ledge_conv_i8 *conv, const struct ledge_weights_i8 *weights,
                         void *packed, const struct ledge_lists_i8 *lists)
 {

@@ -86,16 +86,6 @@ static int32_t cut(struct units *units, int32_t n)
     return n;
 }
 
-static void append(const struct units *units, const uint8_t *class, uint32_t n,
-                   struct sorted *sorted)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        sorted->unit[(uint32_t)sorted->n + i] = class[i];
-        sorted->sums[(uint32_t)sorted->n + i] = units->sums[class[i]];
-    }
-    sorted->n += (int32_t)n;
-}
-
 static void sort(const struct units *units, int32_t n, struct sorted *sorted)
 {
     uint8_t of[CLASSES][UNITS + 1];
@@ -108,12 +98,16 @@ static void sort(const struct units *units, int32_t n, struct sorted *sorted)
         c += most - 1 - 2 * CLASS < CLASS;
         d += most - 1 - 3 * CLASS < CLASS;
     }
-    sorted->n = 0;
-    append(units, of[0], a, sorted);
-    append(units, of[1], b, sorted);
-    sorted->large = sorted->n;
-    append(units, of[2], c, sorted);
-    append(units, of[3], d, sorted);
+    const uint32_t counts[CLASSES] = {a, b, c, d};
+    int32_t at = 0;
+    for (int32_t k = 0; k < CLASSES; k++) {
+        for (uint32_t i = 0; i < counts[k]; i++, at++) {
+            sorted->unit[at] = of[k][i];
+            sorted->sums[at] = units->sums[of[k][i]];
+        }
+    }
+    sorted->large = (int32_t)(a + b);
+    sorted->n = at;
 }
 
 #if defined(__x86_64__)
