@@ -226,6 +226,7 @@ static void labels_come_out_of_an_archive(void **state)
     assert_non_null(text);
     assert_string_equal(text, "cat\ndog");
     assert_null(ledge_zip_read(zip, size, name, 1, 100, &graph.arena, &n));
+    assert_null(ledge_zip_read(zip, size, NULL, 0, 100, &graph.arena, &n));
     assert_null(ledge_zip_read(zip, size, name, 2, 3, &graph.arena, &n));
     for (size_t i = 0; i < size; i++) { /* truncated, then one byte wrong */
         assert_null(ledge_zip_read(zip, i, name, 2, 100, &graph.arena, &n));

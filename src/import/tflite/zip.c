@@ -86,7 +86,8 @@ char *ledge_zip_read(const uint8_t *bytes, size_t size, const uint8_t *name, siz
     uint32_t files = ledge_reader_u16(&end);
     uint64_t directory = ledge_reader_u32(&end);
     uint64_t offset = ledge_reader_u32(&end);
-    if (end.failed || directory > end_at || offset > end_at - directory || files > MAX_FILES) {
+    if (name_n == 0 || end.failed || directory > end_at || offset > end_at - directory ||
+        files > MAX_FILES) {
         return NULL;
     }
     /* Offsets count from the start of the archive, which need not be the start of the file. */
