@@ -87,7 +87,6 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
         "ledge_model_output": (c_int, [handle, c_int32, POINTER(Info)]),
         "ledge_model_n_metadata": (c_int32, [handle]),
         "ledge_model_metadata_at": (c_int, [handle, c_int32, POINTER(c_char_p), POINTER(c_char_p)]),
-        "ledge_ops_host_get": (c_void_p, []),
         "ledge_session_open": (c_int, [handle, POINTER(Options), POINTER(handle), error]),
         "ledge_session_close": (None, [handle]),
         "ledge_session_reset": (None, [handle]),
@@ -134,9 +133,14 @@ def load_ops(path: str) -> list[CustomOp]:
         function = library.ledge_ops_library_1
     except (OSError, AttributeError) as error:
         raise Error("ERR_UNSUPPORTED", f"operator library {path}: {error}") from None
+    try:
+        host = lib.ledge_ops_host_get
+    except AttributeError:
+        raise Error("ERR_UNSUPPORTED", f"operator library {path}: this libledge was built without part:custom") from None
     made = OpsLibrary()
+    host.restype, host.argtypes = c_void_p, []
     function.restype, function.argtypes = c_int, [c_void_p, POINTER(OpsLibrary)]
-    status = function(lib.ledge_ops_host_get(), byref(made))
+    status = function(host(), byref(made))
     if status != 0:
         raise Error(lib.ledge_status_name(status).decode(), f"operator library {path} cannot be used with this libledge")
     return made.ops[:made.n_ops]
