@@ -31,6 +31,11 @@ endif()
 set(LEDGE_ONCE ${LEDGE_SMALL})
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     list(APPEND LEDGE_ONCE -fno-tree-loop-im -fno-tree-fre)
+    # What stands more than 127 bytes into a stack frame takes four bytes to name: functions that make a frame larger stay apart.
+    check_c_compiler_flag(--param=large-stack-frame-growth=50 LEDGE_HAS_STACK_GROWTH)
+    if(LEDGE_HAS_STACK_GROWTH)
+        list(APPEND LEDGE_ONCE --param=large-stack-frame=112 --param=large-stack-frame-growth=50)
+    endif()
 endif()
 # Of hot loops. gcc: what -O3 adds for speed (vectors, short loops unrolled whole) without the copies of loops and of their
 # ends for cases that do not matter here: the library is a tenth smaller and as fast.

@@ -5,6 +5,7 @@
 #                 build/release) says what they need: `ledge check --needs MODEL`
 #   words         Conv, tfl.Conv2D, com.microsoft.QLinearAdd: operators;  pass:qdq: a pass of plan/passes.c;
 #                 import:onnx, import:tflite: readers beside that of .ledge;  part:custom: operators of the caller's own;
+#                 tflite:CONV_2D: an operator that the reader of TFLite finds in files; all of them, where none is named;
 #                 part:gradient: ONNX files with Gradient nodes;
 #                 other part: and kernel: words are what planning chose for a model; naming an operator brings all of them
 #   set:NAME      the words of cmake/sets/NAME.txt, one a line, for a family of models
@@ -101,6 +102,9 @@ if(LEDGE_OPS)
         endif()
     endforeach()
     list(REMOVE_ITEM words "" ${dropped})
+    if("${words}" MATCHES "(^|;)tflite:")
+        list(APPEND lines "#define LEDGE_TFLITE_NAMED 1\n")
+    endif()
     if(NOT "part:custom" IN_LIST words)
         set(LEDGE_WITHOUT_CUSTOM ON)
     endif()
@@ -109,6 +113,8 @@ if(LEDGE_OPS)
             set(name KERNEL_${CMAKE_MATCH_1})
         elseif(word MATCHES "^(pass|import|part):([a-z_]+)$")
             string(TOUPPER "${CMAKE_MATCH_1}_${CMAKE_MATCH_2}" name)
+        elseif(word MATCHES "^tflite:([A-Z0-9_]+)$")
+            set(name TFLITE_READS_${CMAKE_MATCH_1})
         elseif(word MATCHES "^tfl\\.([A-Za-z0-9]+)$")
             set(name OP_tfl_${CMAKE_MATCH_1})
             list(APPEND lines "#define LEDGE_PART_FIXED 1\n")

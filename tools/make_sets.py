@@ -20,12 +20,18 @@ def models_of(path):
 
 
 def needs(ledge, model):
-    said = subprocess.run([ledge, "check", "--needs", model, "--target", TARGETS], capture_output=True, text=True, check=True)
+    said = subprocess.run([ledge, "check", "--needs", model, "--target", TARGETS], capture_output=True, text=True)
+    if said.returncode:
+        sys.exit(f"make_sets: {model}: {said.stderr.strip() or 'ledge check failed'}")
     return {word for word in said.stdout.split() if not word.startswith("packed:")}
 
 
 def main():
-    ledge, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+    said = [word for word in sys.argv[1:] if word != "--check"]
+    if len(said) != 2:
+        print(__doc__.split("\n\n")[-1].strip(), file=sys.stderr)
+        return 2
+    ledge, folder = said[0], pathlib.Path(said[1])
     failed = 0
     for path in sorted(SETS.glob("*.txt")):
         words = set().union(*(needs(ledge, folder / model) for model in models_of(path)))

@@ -17,9 +17,12 @@
 #include "cli/check.h"
 #include "engine/format/ledge_file.h"
 #include "engine/kernels/bands_i8.h"
+#include "engine/kernels/each_i8.h"
+#include "engine/kernels/pool.h"
 #include "engine/ops/op.h"
 #include "engine/plan/passes.h"
 #include "engine/plan/plan.h"
+#include "import/import.h"
 
 enum { MAX_WORDS = 512, WORD_BYTES = 96 };
 
@@ -102,12 +105,103 @@ static void add_choice(struct words *words, const char *name)
     }
 }
 
-static void add_all_choices(struct words *words)
+static bool has_groups(const struct ledge_graph *graph, const struct ledge_node *node)
 {
-    for (size_t i = 0; i < CLI_COUNT(choices); i++) {
-        add(words, choices[i][0], choices[i][1]);
+    (void)graph;
+    return strcmp(node->domain, "tfl") == 0 || ledge_node_int(node, "group", 1) > 1;
+}
+
+/* Is no input known to be of f32 in two dimensions? */
+static bool not_plain_f32(const struct ledge_graph *graph, const struct ledge_node *node)
+{
+    for (int32_t i = 0; i < node->n_in; i++) {
+        const struct ledge_value *value = node->in[i] >= 0 ? &graph->values[node->in[i]] : NULL;
+        if (value != NULL && value->dtype == LEDGE_F32 && value->rank <= 4) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Operators that may come to a choice where no plan shows it; those of "tfl" with their domain.
+ * Choices that are not here are faster ways: other loops stand in, with the same bytes. */
+static const struct {
+    const char *choice, *operators;
+    bool (*only_if)(const struct ledge_graph *graph, const struct ledge_node *node);
+} reasons[] = {
+    {"types", "QuantizeLinear DequantizeLinear DynamicQuantizeLinear", NULL},
+    {"wide",
+     "tfl.Conv2D tfl.DepthwiseConv2D tfl.FullyConnected tfl.Add tfl.Sub tfl.Mul tfl.Logistic "
+     "tfl.Tanh tfl.Softmax",
+     NULL},
+    {"binary_i8", "QLinearAdd QLinearMul", NULL},
+    {"conv_direct", "Conv", not_plain_f32},
+    {"conv_i8_direct", "QLinearConv ConvInteger", NULL},
+    {"gemm_i8_direct", "QLinearMatMul MatMulInteger QGemm", NULL},
+    {"gemm_wide", "MatMul Gemm", not_plain_f32},
+    {"lookup", "ByteTable QLinearConv", NULL},
+    {"max_pool", "MaxPool GlobalMaxPool", NULL},
+    {"max_pool_bytes", "MaxPool GlobalMaxPool", not_plain_f32},
+    {"QLinearAdd", "QLinearAdd QLinearMul", NULL},
+    {"QLinearGlobalAveragePool", "QLinearGlobalAveragePool", NULL},
+    {"QuantizeLinear", "QuantizeLinear", NULL},
+    {"taps_any", "QLinearConv ConvInteger tfl.DepthwiseConv2D", has_groups},
+    {"taps_parts", "QLinearConv ConvInteger tfl.DepthwiseConv2D", has_groups},
+    {"taps_far", "QLinearConv ConvInteger tfl.DepthwiseConv2D", has_groups},
+    {"taps_5", "QLinearConv ConvInteger tfl.DepthwiseConv2D", has_groups},
+    {"tfl_conv_i8_direct", "tfl.Conv2D tfl.FullyConnected", NULL},
+    {"tfl_depthwise_i8_direct", "tfl.DepthwiseConv2D", NULL},
+    {"tfl_lstm_f32", "tfl.SequenceLstm", NULL},
+    {"tfl_svdf_f32", "tfl.SVDF", NULL},
+};
+
+static bool names(const char *list, const struct ledge_node *node)
+{
+    char text[WORD_BYTES];
+    bool tfl = strcmp(node->domain, "tfl") == 0;
+    int length = snprintf(text, sizeof text, "%s%s", tfl ? "tfl." : "", node->op);
+    for (size_t n; *list != '\0'; list += n + (list[n] != '\0')) {
+        n = strcspn(list, " ");
+        if (length == (int)n && strncmp(text, list, n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_reasons(const struct ledge_graph *graph, const struct ledge_node *node,
+                        struct words *words)
+{
+    for (size_t k = 0; k < CLI_COUNT(reasons); k++) {
+        if (names(reasons[k].operators, node) &&
+            (reasons[k].only_if == NULL || reasons[k].only_if(graph, node))) {
+            add_choice(words, reasons[k].choice);
+        }
     }
 }
+
+/* What nodes that no plan shows may come to. As deep as sub-graphs are. */
+static void add_all_choices(const struct ledge_graph *graph, struct words *words)
+{
+    add_choice(words, "late");
+    for (int32_t i = 0; i < graph->n_nodes; i++) {
+        const struct ledge_node *node = &graph->nodes[i];
+        if (!node->dead) {
+            add_reasons(graph, node, words);
+        }
+        for (int32_t k = 0; k < node->n_attrs && !node->dead; k++) {
+            if (node->attrs[k].type == LEDGE_ATTR_GRAPH) {
+                add_all_choices(node->attrs[k].graph, words);
+            }
+        }
+    }
+}
+
+/* Kernels whose choice has another name. */
+static const char *const other_names[][2] = {{"QLinearMul", "QLinearAdd"},
+                                             {"byte_table", "lookup"},
+                                             {"conv_f32_direct", "conv_direct"},
+                                             {"conv_f64", "conv_direct"}};
 
 /* The kernel's name without its instruction set. */
 static void add_kernel(struct words *words, const char *kernel)
@@ -121,17 +215,35 @@ static void add_kernel(struct words *words, const char *kernel)
         longest = ends && m + 1 > longest ? m + 1 : longest;
     }
     (void)snprintf(name, sizeof name, "%.*s", (int)(n - longest), kernel);
-    add_choice(words, strcmp(name, "QLinearMul") == 0   ? "QLinearAdd"
-                      : strcmp(name, "byte_table") == 0 ? "lookup"
-                                                        : name);
+    for (size_t i = 0; i < CLI_COUNT(other_names); i++) {
+        if (strcmp(name, other_names[i][0]) == 0) {
+            add_choice(words, other_names[i][1]);
+        }
+    }
+    if (strncmp(name, "tfl_", 4) == 0 && n > 6 && strcmp(kernel + n - 6, "_i16_c") == 0) {
+        add_choice(words, "wide");
+    }
+    add_choice(words, name);
 }
 
 static void add_conv(struct words *words, const struct ledge_conv_i8 *conv)
 {
-    if (conv != NULL && conv->addend > 0 && !conv->sum_agrees) {
+    if (conv == NULL) {
+        return;
+    }
+    if (conv->addend > 0) {
+        add_choice(words, "sum_i8");
+    }
+    if (conv->addend > 0 && !conv->sum_agrees) {
         add_choice(words, "binary_i8");
     }
-    if (conv != NULL && conv->table > 0) {
+    if (conv->bytes && conv->epilogue.scale != NULL) {
+        add_choice(words, "bytes_real");
+    }
+    if (conv->epilogue.scale != NULL && ledge_epilogue_is_plain(&conv->epilogue)) {
+        add_choice(words, "plain_i8");
+    }
+    if (conv->table > 0) {
         add_choice(words, "lookup");
     }
 }
@@ -192,19 +304,23 @@ static void add_steps(struct words *words, const struct ledge_plan *plan)
             add_depthwise(words, bands->depth);
             add_conv(words, bands->project);
         }
-        if (ready->alias < 0 && ready->kernel != NULL) {
+        bool fixed = ready->run == ledge_tfl_binary_i8; /* goes with its operator */
+        if (ready->alias < 0 && ready->kernel != NULL && !fixed) {
             add_kernel(words, ready->kernel);
+        }
+        if (ready->run == ledge_max_pool_fast &&
+            is_byte(plan->graph.values[plan->steps[s].node->in[0]].dtype)) {
+            add_choice(words, "max_pool_bytes");
         }
         add_types(words, plan, plan->steps[s].node);
     }
 }
 
-/* Is there a node that plans do not show: with a body, or folded and of a family with choices? */
-static bool hides_choices(const struct ledge_graph *graph)
+/* Nodes that plans do not show: with a body, or folded. */
+static bool add_hidden(const struct ledge_graph *graph, struct words *words)
 {
     bool *known = calloc((size_t)graph->n_values + 1, sizeof *known);
-    bool hides = known == NULL;
-    for (int32_t i = 0; i < graph->n_nodes && !hides; i++) {
+    for (int32_t i = 0; i < graph->n_nodes && known != NULL; i++) {
         const struct ledge_node *node = &graph->nodes[i];
         bool constant = true;
         for (int32_t k = 0; k < node->n_in; k++) {
@@ -217,30 +333,37 @@ static bool hides_choices(const struct ledge_graph *graph)
                 known[node->out[k]] = constant;
             }
         }
-        hides = !node->dead && constant &&
-                (strstr(node->op, "Linear") != NULL || strstr(node->op, "Integer") != NULL ||
-                 strncmp(node->op, "Q", 1) == 0 || strcmp(node->domain, "tfl") == 0);
-        for (int32_t k = 0; k < node->n_attrs; k++) {
-            hides = hides || node->attrs[k].type == LEDGE_ATTR_GRAPH;
+        if (constant && !node->dead) {
+            add_reasons(graph, node, words);
+        }
+        for (int32_t k = 0; k < node->n_attrs && !node->dead; k++) {
+            if (node->attrs[k].type == LEDGE_ATTR_GRAPH) {
+                add_all_choices(node->attrs[k].graph, words);
+            }
         }
     }
     free(known);
-    return hides;
+    return known != NULL;
 }
 
-static void try_plan(const struct ledge_graph *graph, enum ledge_rung rung, int32_t threads,
+/* false: such shapes are refused. */
+static bool try_plan(const struct ledge_graph *graph, enum ledge_rung rung, int32_t threads,
                      int32_t batch, bool consistent, struct words *words)
 {
     struct ledge_plan_options options = {
         .rung = rung, .threads = threads, .batch = batch, .consistent = consistent};
     struct ledge_plan *plan = NULL;
     struct ledge_error err;
-    if (ledge_plan_create(graph, &options, NULL, &plan, &err) != LEDGE_OK || plan->n_late > 0) {
-        add_all_choices(words);
+    if (ledge_plan_create(graph, &options, NULL, &plan, &err) != LEDGE_OK) {
+        return false;
+    }
+    if (plan->n_late > 0) {
+        add_all_choices(graph, words);
     } else {
         add_steps(words, plan);
     }
     ledge_plan_free(plan);
+    return true;
 }
 
 /* Names with commas become instruction sets, NULL all of this build; an exit code. */
@@ -269,18 +392,21 @@ static int find_targets(const char *list, struct targets *targets)
 static void add_choices(const struct ledge_graph *graph, const struct targets *targets,
                         struct words *words)
 {
-    if (hides_choices(graph)) {
-        add_all_choices(words);
-    }
+    words->full = words->full || !add_hidden(graph, words);
     for (int i = LEDGE_RUNG_C; i <= LEDGE_RUNG_NEON_I8MM; i++) {
         const enum ledge_rung rung = (enum ledge_rung)i;
         if (!targets->has[i]) {
             continue;
         }
-        try_plan(graph, rung, 1, 1, false, words);
-        try_plan(graph, rung, 1, 1, true, words);
-        try_plan(graph, rung, 4, 1, false, words);
-        try_plan(graph, rung, 1, 3, false, words);
+        enum { LARGE = 64 }; /* where windows do not fit otherwise */
+        bool one = try_plan(graph, rung, 1, 1, false, words) &&
+                   try_plan(graph, rung, 1, 1, true, words) &&
+                   try_plan(graph, rung, 4, 1, false, words);
+        bool three = try_plan(graph, rung, 1, 3, false, words);
+        bool large = (one && three) || try_plan(graph, rung, 1, LARGE, false, words);
+        if (!one && !three && !large) {
+            add_all_choices(graph, words);
+        }
     }
 }
 
@@ -312,7 +438,7 @@ static void add_families(struct words *words)
 
 static int print(struct words *words)
 {
-    static const char *const kinds[] = {"pass.", "part.", "kernel.", "packed."};
+    static const char *const kinds[] = {"pass.", "part.", "kernel.", "packed.", "tflite."};
     for (size_t i = 0; i < words->n; i++) {
         char *text = words->text[i];
         for (size_t k = 0; k < CLI_COUNT(kinds); k++) {
@@ -362,6 +488,16 @@ static void add_packed(const struct cli_file *file, struct words *words)
     }
 }
 
+/* Operators whose translations the reader of such a file needs. */
+static void add_translations(const struct cli_file *file, struct words *words)
+{
+    const char *name;
+    for (uint32_t i = 0;
+         (name = ledge_import_tflite_needs(file->map.bytes, file->map.size, i)) != NULL; i++) {
+        add(words, "tflite", name);
+    }
+}
+
 int check_print_needs(const char *path, const char *list)
 {
     struct targets targets;
@@ -377,6 +513,7 @@ int check_print_needs(const char *path, const char *list)
     struct words *words = calloc(1, sizeof *words);
     if (words != NULL) {
         add_packed(&file, words);
+        add_translations(&file, words);
     }
     code = words != NULL ? find_out(path, &file.graph, &targets, words)
                          : cli_failf(CLI_FAILED, "no memory for the operators");

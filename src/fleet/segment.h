@@ -26,6 +26,7 @@ enum {
     FLEET_RECORD_HEADER = 32,
     FLEET_RECORD_MAX = 16 * 1024 * 1024, /* meta + body */
     FLEET_META_MAX = 64 * 1024,
+    FLEET_KEY_MAX = 200, /* bytes of a producer's own id, "key" in the meta */
     FLEET_EPOCH = 16,
     FLEET_EPOCH_HEX = 33,
 };

@@ -31,6 +31,10 @@ LEDGE_NODISCARD enum ledge_status ledge_import_tflite(const void *bytes, size_t 
  * it here? Its types and variants may still be refused. */
 const char *ledge_import_tflite_operator(int32_t code, bool *reads);
 
+/* Name of builtin operator i that a TFLite file lists, CUSTOM among them; NULL behind the last, and
+ * for other files. */
+const char *ledge_import_tflite_needs(const void *bytes, size_t size, uint32_t i);
+
 /* One ONNX TensorProto / the files of test_data_set_N; view->data is BORROWED from bytes where the
  * layout allows, else from arena. */
 LEDGE_NODISCARD enum ledge_status

@@ -220,8 +220,6 @@ static void depth_rows(const struct place *p, int64_t b0, int64_t b1, int64_t r0
     const struct ledge_geometry *g = &depth->g;
     const float *packed = job->packed + job->bands->depth_at;
     int64_t block = depth->isa->block, row = g->in[W] * block;
-    int64_t top = larger(r0 * g->stride[H] - g->pad[H], 0);
-    int64_t turn = top - top % p->ring + p->ring; /* from here on rows stand in front again */
     for (int64_t b = b0; b < b1; b++) {
         const float *x = p->in + (b - b0) * p->ring * row;
         if (depth->narrow && p->ring >= g->in[H] && p->out_row == 0) {
@@ -229,21 +227,15 @@ static void depth_rows(const struct place *p, int64_t b0, int64_t b1, int64_t r0
                                            p->out + b * p->out_block);
             continue;
         }
-        for (int64_t r = r0; r < r1; r++) {
-            float *y = p->out + b * p->out_block + (r - p->out_row) * g->out[W] * block;
-            if (depth->max) {
-                int64_t at = r * g->stride[H] - g->pad[H];
-                ledge_blocked_max_row(depth, x, p->ring, larger(at, 0),
-                                      smaller(at + g->kernel[H], g->in[H]), y);
-                continue;
-            }
-            const float *list[LEDGE_BLOCKED_MAX_KERNEL];
-            for (int64_t k = 0; k < g->kernel[H]; k++) {
-                int64_t at = r * g->stride[H] - g->pad[H] + k * g->dilation[H];
-                int64_t slot = at - turn + (at < turn ? p->ring : 0);
-                list[k] = at >= 0 && at < g->in[H] ? x + slot * row : depth->zeros;
-            }
-            ledge_blocked_depthwise_row(depth, packed, b, list, NULL, y);
+        float *y = p->out + b * p->out_block + (r0 - p->out_row) * g->out[W] * block;
+        if (!depth->max) {
+            ledge_blocked_depthwise_rows(depth, packed, b, x, p->ring, r0, r1, NULL, y);
+            continue;
+        }
+        for (int64_t r = r0; r < r1; r++, y += g->out[W] * block) {
+            int64_t at = r * g->stride[H] - g->pad[H];
+            ledge_blocked_max_row(depth, x, p->ring, larger(at, 0),
+                                  smaller(at + g->kernel[H], g->in[H]), y);
         }
     }
 }

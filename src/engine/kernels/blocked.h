@@ -157,7 +157,8 @@ struct ledge_blocked_kernels {
     int32_t blocks;                      /* of a tile, at most */
     int32_t pixels[4];                   /* of a tile of 1 .. blocks blocks, at most */
     void (*tile)(const struct ledge_blocked_tile *tile);
-    void (*row)(const struct ledge_blocked_row *row);
+    /* n rows, each from a list that begins `step` entries behind that of the one before. */
+    void (*rows)(const struct ledge_blocked_row *first, int64_t n, int64_t step);
     void (*narrow)(const struct ledge_blocked_narrow *plane); /* or NULL */
     void (*max)(const struct ledge_blocked_max *row);
     void (*sum)(const struct ledge_blocked_window *window);
@@ -290,13 +291,13 @@ size_t ledge_blocked_depthwise_floats(const struct ledge_blocked_rows *rows);
 void ledge_blocked_depthwise_pack(const struct ledge_blocked_rows *rows, const void *weights,
                                   const float *bias, float *packed);
 void ledge_blocked_rows_plan(struct ledge_blocked_rows *rows, int32_t threads);
-/* One row of outputs of channel block number `block` from its input rows. */
+/* Rows r0 .. r1 - 1 of outputs of channel block number `block`, to y and on, from a plane of which
+ * row 0 stands at x, row `ring` there again, and so on. */
 enum { LEDGE_BLOCKED_MAX_KERNEL = 32 };
-void ledge_blocked_depthwise_row(const struct ledge_blocked_rows *rows, const float *packed,
-                                 int64_t block, const float *const *list, const float *add,
-                                 float *y);
-/* The same for the largest of a window of rows r0 .. r1 - 1 of a plane, of which row 0 stands at x,
- * row `ring` there again, and so on. */
+void ledge_blocked_depthwise_rows(const struct ledge_blocked_rows *rows, const float *packed,
+                                  int64_t block, const float *x, int64_t ring, int64_t r0,
+                                  int64_t r1, const float *add, float *y);
+/* A row of the largest of a window of rows r0 .. r1 - 1 of such a plane. */
 void ledge_blocked_max_row(const struct ledge_blocked_rows *rows, const float *x, int64_t ring,
                            int64_t r0, int64_t r1, float *y);
 /* Rows from .. to - 1 of the outputs of one plane where rows->narrow; y and add are the plane. */

@@ -4,8 +4,8 @@
  * (those of one pixel and of the most for each number of blocks always; others that are missing are
  * put together), by PLANE_SHAPES(X) the same for planar inputs, LEDGE_BLOCKED_PLANAR blocks at
  * most, by TILE_BLOCKS and TILE_MOST the most blocks and the most pixels for each number of blocks,
- * by WHOLE_TILE(pixels, blocks) which tiles are written out, and by NO_NARROW that it has no
- * registers for narrow planes.
+ * by WHOLE_TILE(pixels, blocks) which tiles are written out, by FROM_MEMORY(pixel) which pixels of
+ * a tile its products read themselves, and by NO_NARROW that it has no registers for narrow planes.
  */
 #include <math.h>
 
@@ -23,10 +23,15 @@ enum { AHEAD = 2048, FEW_PIXELS = 4 };
  * the other: where another process shares the core, instructions count that are not products. They
  * ask together for the pixels, and for one line of the weights, that come next. More steps gain
  * nothing. */
-enum { STEPS = TILE_BLOCKS > 2 ? 2 : 4, LINE = 16 };
+enum { STEPS = LANES > 8 ? 2 : 4, LINE = 16 };
 
 #ifndef WHOLE_TILE
 #define WHOLE_TILE(pixels, blocks) false
+#endif
+
+#ifndef FROM_MEMORY
+#define FROM_MEMORY(pixel)        false
+#define v_gain_at(sum, x, weight) v_gain(sum, v_set1(*(x)), weight)
 #endif
 
 /* What is read behind it is not read before it. */
@@ -61,6 +66,13 @@ INLINE void channel(const float *x, const float *w, vec acc[TILE_ROWS][TILE_BLOC
     }
     UNROLL
     for (int p = 0; p < pixels; p++) {
+        if (FROM_MEMORY(p)) {
+            UNROLL
+            for (int v = 0; v < blocks; v++) {
+                v_gain_at(&acc[p][v], x + p * step, weight[v]);
+            }
+            continue;
+        }
         vec in = v_set1(x[p * step]);
         UNROLL
         for (int v = 0; v < blocks; v++) {
@@ -230,10 +242,11 @@ INLINE void finish(const struct ledge_blocked_row *r, int64_t at, vec sum)
 }
 
 /* Outputs at .. at + n - 1 of a kernel of `width` columns without dilation: each input column is
- * loaded once. On an edge, columns off the picture are zero. */
+ * loaded once. Columns off the picture are zero. */
 INLINE void sweep(const struct ledge_blocked_row *r, int64_t at, const int n, const int width,
-                  const int stride, const bool edge)
+                  const int stride)
 {
+    const int columns = (n - 1) * stride + width;
     vec acc[ROW_WIDE];
     int64_t x0 = at * stride - r->pad;
     UNROLL
@@ -249,10 +262,10 @@ INLINE void sweep(const struct ledge_blocked_row *r, int64_t at, const int n, co
             weight[k] = v_load(w + k * LANES);
         }
         UNROLL
-        for (int j = 0; j < (n - 1) * stride + width; j++) {
-            /* only the outermost can lie off the picture: run_row() */
-            bool outer = edge && (j < width - 1 || j > (n - 1) * stride);
-            bool off = outer && (x0 + j < 0 || x0 + j >= r->in);
+        for (int j = 0; j < columns; j++) {
+            /* only the outermost can lie off the picture: run_rows() */
+            bool off =
+                (j < width / 2 && x0 + j < 0) || (j >= columns - width / 2 && x0 + j >= r->in);
             vec in = v_keep(off ? v_set1(0) : v_load(row + j * LANES));
             UNROLL
             for (int k = 0; k < width; k++) {
@@ -326,21 +339,16 @@ static void any_row(const struct ledge_blocked_row *r)
     }
 }
 
-/* Wide sweeps lie on the picture, narrow ones may not; the last outputs are done again where the
- * row is no multiple of a sweep. */
+/* The last outputs are done again where the row is no multiple of a sweep. */
 INLINE void sweep_row(const struct ledge_blocked_row *r, const int width, const int stride)
 {
     int64_t at = 0;
-    while (at < r->out && r->out >= ROW_NARROW) {
-        int64_t first = at * stride - r->pad, end = first + (ROW_WIDE - 1) * stride + width;
-        if (first >= 0 && end <= r->in && r->out - at >= ROW_WIDE) {
-            sweep(r, at, ROW_WIDE, width, stride, false);
-            at += ROW_WIDE;
-        } else {
-            at = at + ROW_NARROW > r->out ? r->out - ROW_NARROW : at;
-            sweep(r, at, ROW_NARROW, width, stride, true);
-            at += ROW_NARROW;
-        }
+    for (; r->out - at >= ROW_WIDE; at += ROW_WIDE) {
+        sweep(r, at, ROW_WIDE, width, stride);
+    }
+    for (; at < r->out && r->out >= ROW_NARROW; at += ROW_NARROW) {
+        at = at + ROW_NARROW > r->out ? r->out - ROW_NARROW : at;
+        sweep(r, at, ROW_NARROW, width, stride);
     }
     for (; at < r->out; at++) {
         one_output(r, at);
@@ -372,16 +380,23 @@ static void row_5_2(const struct ledge_blocked_row *r)
 #define row_5_2 any_row
 #endif
 
-static void run_row(const struct ledge_blocked_row *r)
+static void run_rows(const struct ledge_blocked_row *r, int64_t n, int64_t step)
 {
     int64_t behind = (r->out - 1) * r->stride - r->pad + r->kernel_w - r->in;
-    bool near = r->dilation == 1 && r->stride <= 2 && r->pad < r->kernel_w && behind < r->kernel_w;
-    if (near && r->kernel_w == 3) {
-        (r->stride == 1 ? row_3_1 : row_3_2)(r);
-    } else if (near && r->kernel_w == 5) {
-        (r->stride == 1 ? row_5_1 : row_5_2)(r);
-    } else {
-        any_row(r);
+    int64_t most = r->dilation == 1 && r->stride <= 2 ? r->kernel_w / 2 : -1;
+    void (*run)(const struct ledge_blocked_row *r) = any_row;
+    struct ledge_blocked_row row = *r;
+    if (r->pad <= most && behind <= most && r->kernel_w == 3) {
+        run = r->stride == 1 ? row_3_1 : row_3_2;
+    } else if (r->pad <= most && behind <= most && r->kernel_w == 5) {
+        run = r->stride == 1 ? row_5_1 : row_5_2;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        int64_t at = i * r->out * LANES;
+        row.rows = r->rows + i * step;
+        row.y = r->y + at;
+        row.add = r->add != NULL ? r->add + at : NULL;
+        run(&row);
     }
     v_done();
 }
@@ -725,7 +740,7 @@ static void run_every(const float *from, int64_t step, int64_t n, float *to)
         .blocks = TILE_BLOCKS,                                                                     \
         .pixels = TILE_MOST,                                                                       \
         .tile = run_tile,                                                                          \
-        .row = run_row,                                                                            \
+        .rows = run_rows,                                                                          \
         .narrow = run_narrow,                                                                      \
         .max = run_max,                                                                            \
         .sum = run_sum,                                                                            \

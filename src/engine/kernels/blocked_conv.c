@@ -180,13 +180,14 @@ static int64_t widest_of(const struct ledge_blocked_conv *conv)
 }
 
 /* Are there a few tiles only for weights that no cache keeps? Then units are of two blocks: tiles
- * of them are twice as long, and threads, who wait for half a unit in the end, have twice as many.
- * (With bf16 a unit is widened as a whole, and is to be small for that.) */
+ * of them are longer, and threads, who wait for half a unit in the end, have more. Three blocks, of
+ * AVX2, are as good until weights come from memory. (With bf16 a unit is widened as a whole, and is
+ * to be small for that.) */
 static bool streams_weights(const struct ledge_blocked_conv *conv)
 {
     int64_t pixels = ledge_volume(conv->g.out);
     return pixels <= (conv->winograd ? 64 * LEDGE_WINOGRAD_OUT * LEDGE_WINOGRAD_OUT : 64) &&
-           conv->g.out_channels * depth(conv) >= (int64_t)1 << 17;
+           conv->g.out_channels * depth(conv) >= (int64_t)1 << (conv->isa->blocks > 3 ? 17 : 21);
 }
 
 /* Scratch of a thread for the widened weights of a unit of output blocks. */

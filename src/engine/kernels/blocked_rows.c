@@ -77,12 +77,23 @@ struct job {
     float *y;
 };
 
-void ledge_blocked_depthwise_row(const struct ledge_blocked_rows *rows, const float *packed,
-                                 int64_t block, const float *const *list, const float *add,
-                                 float *y)
+/* Input rows of a piece, at least those of one row of outputs. */
+enum { LIST = 2 * MAX_KERNEL };
+
+/* Rows of outputs that share a list of input rows: one where taps or rows lie far apart. */
+static int64_t together(const struct ledge_geometry *g)
+{
+    bool near = g->dilation[H] == 1 && g->stride[H] <= MAX_KERNEL;
+    return near ? (LIST - g->kernel[H]) / g->stride[H] + 1 : 1;
+}
+
+void ledge_blocked_depthwise_rows(const struct ledge_blocked_rows *rows, const float *packed,
+                                  int64_t block, const float *x, int64_t ring, int64_t r0,
+                                  int64_t r1, const float *add, float *y)
 {
     const struct ledge_geometry *g = &rows->g;
-    const float *w = packed + block * plane_weights(rows);
+    int64_t width = g->in[W] * rows->isa->block, most = together(g);
+    const float *list[LIST], *w = packed + block * plane_weights(rows);
     struct ledge_blocked_row row = {
         .rows = list,
         .in = g->in[W],
@@ -99,26 +110,20 @@ void ledge_blocked_depthwise_row(const struct ledge_blocked_rows *rows, const fl
         .low = rows->clamp.low,
         .high = rows->clamp.high,
     };
-    rows->isa->row(&row);
-    if (rows->activation.function != LEDGE_BLOCKED_NONE) {
-        rows->isa->activate(&rows->activation, y, g->out[W], y);
+    for (int64_t n; r0 < r1; r0 += n) {
+        n = r1 - r0 < most ? r1 - r0 : most;
+        int64_t at = r0 * g->stride[H] - g->pad[H];
+        int64_t wanted = (n - 1) * g->stride[H] + g->kernel[H];
+        for (int64_t i = 0; i < wanted; i++, at += g->dilation[H]) {
+            list[i] = at >= 0 && at < g->in[H] ? x + at % ring * width : rows->zeros;
+        }
+        rows->isa->rows(&row, n, g->stride[H]);
+        if (rows->activation.function != LEDGE_BLOCKED_NONE) {
+            rows->isa->activate(&rows->activation, row.y, n * g->out[W], row.y);
+        }
+        row.y += n * g->out[W] * rows->isa->block;
+        row.add = row.add != NULL ? row.add + n * g->out[W] * rows->isa->block : NULL;
     }
-}
-
-static void depthwise_row(const struct job *job, int64_t plane, int64_t at)
-{
-    const struct ledge_blocked_rows *rows = job->rows;
-    const struct ledge_geometry *g = &rows->g;
-    int64_t block = rows->isa->block;
-    const float *x = job->x + plane * ledge_volume(g->in) * block;
-    int64_t out = (plane * g->out[H] + at) * g->out[W] * block;
-    const float *list[MAX_KERNEL];
-    for (int64_t k = 0; k < g->kernel[H]; k++) {
-        int64_t y = at * g->stride[H] - g->pad[H] + k * g->dilation[H];
-        list[k] = y >= 0 && y < g->in[H] ? x + y * g->in[W] * block : rows->zeros;
-    }
-    ledge_blocked_depthwise_row(rows, job->packed, plane % rows->blocks, list,
-                                job->add != NULL ? job->add + out : NULL, job->y + out);
 }
 
 /* Taps of dimension d under output o that lie on the picture: where the first lies, how many. */
@@ -235,26 +240,24 @@ void ledge_blocked_depthwise_narrow(const struct ledge_blocked_rows *rows, const
     }
 }
 
-static void narrow_rows(const struct job *job, int32_t index)
+static void depthwise_task(void *arg, int32_t index, int32_t worker)
 {
+    const struct job *job = arg;
     const struct ledge_blocked_rows *rows = job->rows;
     const struct ledge_geometry *g = &rows->g;
     int64_t plane = index / rows->bands, band = index % rows->bands;
-    int64_t at = plane * ledge_volume(g->out) * rows->isa->block;
-    ledge_blocked_depthwise_narrow(
-        rows, job->packed, plane % rows->blocks,
-        job->x + plane * ledge_volume(g->in) * rows->isa->block, band * g->out[H] / rows->bands,
-        (band + 1) * g->out[H] / rows->bands, job->add != NULL ? job->add + at : NULL, job->y + at);
-}
-
-static void depthwise_task(void *arg, int32_t index, int32_t worker)
-{
+    int64_t row = g->out[W] * rows->isa->block, at = plane * g->out[H] * row;
+    int64_t r0 = band * g->out[H] / rows->bands, r1 = (band + 1) * g->out[H] / rows->bands;
+    const float *x = job->x + plane * ledge_volume(g->in) * rows->isa->block;
+    const float *add = job->add != NULL ? job->add + at : NULL;
     (void)worker;
-    if (((const struct job *)arg)->rows->narrow) {
-        narrow_rows(arg, index);
+    if (rows->narrow) {
+        ledge_blocked_depthwise_narrow(rows, job->packed, plane % rows->blocks, x, r0, r1, add,
+                                       job->y + at);
         return;
     }
-    each_row(arg, index, depthwise_row);
+    ledge_blocked_depthwise_rows(rows, job->packed, plane % rows->blocks, x, g->in[H], r0, r1,
+                                 add != NULL ? add + r0 * row : NULL, job->y + at + r0 * row);
 }
 
 static void pool_task(void *arg, int32_t index, int32_t worker)

@@ -9,32 +9,18 @@
 #include <string.h>
 
 #include "engine/kernels/i8.h"
-#include "engine/kernels/simd_avx2.h"
+#include "engine/kernels/simd_avx2_int.h"
+#include "engine/port/select.h"
 
 /* GROUP: vectors of 8 pixels whose bytes fill a vector. */
 enum { GROUP = 4, MOST = LEDGE_STEP_PIXELS / LANES, CHANNELS = 2 * LANES, AHEAD = 1024 };
 
-/* Sums of a block of pixels by position, in the order of its lanes: first_pixel(). */
+/* Sums of a block of pixels by position, in the order of its lanes, and what they come to: i16 that
+ * saturate, without zero point, as bytes. */
 struct sums {
     _Alignas(32) int32_t of[CHANNELS][LEDGE_STEP_PIXELS];
+    uint8_t bytes[CHANNELS][LEDGE_STEP_PIXELS];
 };
-
-INLINE __m256i load(const void *p)
-{
-    return _mm256_loadu_si256(p);
-}
-
-INLINE void store(void *p, __m256i v)
-{
-    _mm256_storeu_si256(p, v);
-}
-
-INLINE __m256i spread(const void *p)
-{
-    int32_t x;
-    memcpy(&x, p, sizeof x);
-    return _mm256_set1_epi32(x);
-}
 
 static int32_t smaller(int64_t a, int64_t b)
 {
@@ -79,7 +65,7 @@ INLINE void turn_tap(const uint8_t *const *x, int64_t units, uint8_t flip, uint8
         two_rows(r);
         UNROLL
         for (int i = 0; i < 4; i++) {
-            store(to + (u + i) * step, _mm256_xor_si256(r[i], sign));
+            iv_store(to + (u + i) * step, _mm256_xor_si256(r[i], sign));
         }
     }
 }
@@ -109,16 +95,44 @@ void ledge_turn_avx2(const struct ledge_bytes_i8 *b, uint8_t *turned)
 /* Whatever a file says: are all steps of a panel there? */
 static bool are_there(const struct ledge_bytes_i8 *b)
 {
-    const int64_t n = b->vectors * LANES * b->parts;
-    bool there = b->starts[n] <= b->room;
-    for (int64_t i = 0; i < n; i++) {
-        there = there && b->starts[i] <= b->starts[i + 1];
+    const uint32_t *start = b->starts, *const last = start + b->vectors * LANES * b->parts;
+    __m256i there = _mm256_set1_epi8(-1);
+    for (; start < last; start += LANES) {
+        const __m256i next = iv_load(start + 1);
+        const __m256i more = _mm256_max_epu32(iv_load(start), next);
+        there = _mm256_and_si256(there, _mm256_cmpeq_epi32(more, next));
     }
-    return there;
+    return *last <= b->room && _mm256_movemask_epi8(there) == -1;
+}
+
+/* Builds for chosen models may be without. */
+INLINE bool makes_bytes(const struct ledge_bytes_i8 *b)
+{
+    return LEDGE_HAS(LEDGE_KERNEL_bytes_real) && b->finish != NULL;
+}
+
+/* A group of a position's sums as bytes. What epilogue.narrow proves makes saturation all that is
+ * needed: clamp() does the rest. */
+INLINE __m256i bytes_of(const __m256i *sums, int vectors, __m256 scale, const __m256i *zero)
+{
+    __m256i whole[GROUP];
+    UNROLL
+    for (int v = 0; v < GROUP; v++) {
+        const __m256 x = _mm256_cvtepi32_ps(sums[v < vectors ? v : 0]);
+        whole[v] = _mm256_cvtps_epi32(_mm256_mul_ps(x, scale));
+    }
+    __m256i first = _mm256_packs_epi32(whole[0], whole[1]);
+    __m256i second = _mm256_packs_epi32(whole[2], whole[3]);
+    if (zero != NULL) {
+        first = _mm256_adds_epi16(first, *zero);
+        second = _mm256_adds_epi16(second, *zero);
+    }
+    return _mm256_packus_epi16(first, second);
 }
 
 /* One part of all sums of a panel for so many vectors of pixels: x is what their units are. The
- * mask keeps steps within what is turned. */
+ * mask keeps steps within what is turned. The last part makes bytes of sums, where they are asked
+ * for. */
 INLINE void part_of(const struct ledge_bytes_i8 *b, int64_t part, const uint8_t *x,
                     struct sums *sums, const int vectors)
 {
@@ -127,33 +141,60 @@ INLINE void part_of(const struct ledge_bytes_i8 *b, int64_t part, const uint8_t 
     const struct ledge_step_i8 *steps = b->steps;
     const uint32_t *start = b->starts + part * b->vectors * LANES;
     const int32_t *offset = b->offset, *const end = offset + b->vectors * LANES;
+    const struct ledge_epilogue_i8 *e =
+        makes_bytes(b) && part + 1 == b->parts ? b->finish->epilogue : NULL;
+    const float *scale = e != NULL ? e->scale + b->finish->at : NULL;
+    const __m256i zeros = _mm256_set1_epi16((int16_t)(e != NULL ? e->zero : 0));
+    const __m256i *zero = e != NULL && e->zero != 0 ? &zeros : NULL;
     int32_t *to = sums->of[0];
+    uint8_t *bytes = sums->bytes[0];
     for (; offset < end; offset++, start++, to += LEDGE_STEP_PIXELS) {
         const struct ledge_step_i8 *s = steps + start[0], *const stop = steps + start[1];
         __m256i acc[MOST];
         UNROLL
         for (int v = 0; v < vectors; v++) {
-            acc[v] = part == 0 ? spread(offset) : load(to + v * LANES);
+            acc[v] = part == 0 ? iv_spread(offset) : iv_load(to + v * LANES);
         }
         for (; s < stop; s++) {
             uint32_t at;
             memcpy(&at, s->at, sizeof at);
             at &= mask;
             __builtin_prefetch((const char *)s + AHEAD);
-            const uint8_t *left = x + 8 * (size_t)(at & 0xffff),
-                          *right = x + 8 * (size_t)(at >> 16);
-            const __m256i w = spread(&s->w[0]), z = spread(&s->w[1]);
+            const size_t first = at & 0xffff, second = at >> 16;
+            if (first == second) {
+                break;
+            }
+            const uint8_t *left = x + 8 * first, *right = x + 8 * second;
+            const __m256i w = iv_spread(&s->w[0]), z = iv_spread(&s->w[1]);
             UNROLL
             for (int v = 0; v < vectors; v++) {
-                __m256i sum = _mm256_add_epi16(_mm256_maddubs_epi16(load(left + 32 * v), w),
-                                               _mm256_maddubs_epi16(load(right + 32 * v), z));
+                __m256i sum = _mm256_add_epi16(_mm256_maddubs_epi16(iv_load(left + 32 * v), w),
+                                               _mm256_maddubs_epi16(iv_load(right + 32 * v), z));
                 acc[v] = _mm256_add_epi32(acc[v], _mm256_madd_epi16(sum, ones));
             }
         }
-        UNROLL
-        for (int v = 0; v < vectors; v++) {
-            store(to + v * LANES, acc[v]);
+        for (; s < stop; s++) {
+            const uint8_t *at = x + 8 * (size_t)(s->at[0] & mask);
+            const __m256i w = iv_spread(&s->w[0]);
+            UNROLL
+            for (int v = 0; v < vectors; v++) {
+                __m256i sum = _mm256_maddubs_epi16(iv_load(at + 32 * v), w);
+                acc[v] = _mm256_add_epi32(acc[v], _mm256_madd_epi16(sum, ones));
+            }
         }
+        if (scale == NULL) {
+            UNROLL
+            for (int v = 0; v < vectors; v++) {
+                iv_store(to + v * LANES, acc[v]);
+            }
+            continue;
+        }
+        const __m256 by = _mm256_broadcast_ss(scale++);
+        UNROLL
+        for (int v = 0; v < vectors; v += GROUP) {
+            iv_store(bytes + 8 * v, bytes_of(acc + v, vectors - v, by, zero));
+        }
+        bytes += LEDGE_STEP_PIXELS;
     }
 }
 
@@ -195,71 +236,52 @@ static void give_sums(const struct ledge_bytes_i8 *b, const int32_t *sums, int32
             __m256i r[LANES];
             UNROLL
             for (int i = 0; i < LANES; i++) {
-                r[i] = load(sums + (vector * LANES + i) * LEDGE_STEP_PIXELS + v * LANES);
+                r[i] = iv_load(sums + (vector * LANES + i) * LEDGE_STEP_PIXELS + v * LANES);
             }
             turn_8(r);
             UNROLL
             for (int i = 0; i < LANES; i++) {
                 int64_t at = row + 4 * (v + i / 4 * group) + i % 4;
-                store(b->sums + (at * b->vectors + vector) * LANES, r[i]);
+                iv_store(b->sums + (at * b->vectors + vector) * LANES, r[i]);
             }
         }
     }
 }
 
-/* How sums become bytes: i8_finish.tmpl.h in this order of lanes. */
-struct way {
-    __m256 high;
-    __m256i zero, low, most, flip;
-};
-
-/* A position's sums of a group of pixels. */
-INLINE __m256i bytes_of(const struct way *way, const int32_t *sums, int32_t group,
-                        const float *scale, const bool plain)
+/* What is left to be done for bytes that are not plain. */
+INLINE __m256i clamp(const struct ledge_epilogue_i8 *e, __m256i bytes)
 {
-    const __m256 by = _mm256_broadcast_ss(scale);
-    __m256i whole[GROUP];
-    UNROLL
-    for (int v = 0; v < GROUP; v++) {
-        __m256i sum = load(sums + (v < group ? v : 0) * LANES);
-        __m256 x = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), by);
-        whole[v] = _mm256_cvtps_epi32(plain ? x : _mm256_min_ps(way->high, x));
-    }
-    __m256i first = _mm256_packs_epi32(whole[0], whole[1]);
-    __m256i second = _mm256_packs_epi32(whole[2], whole[3]);
-    if (plain) {
-        return _mm256_packus_epi16(first, second);
-    }
-    first = _mm256_adds_epi16(first, way->zero);
-    second = _mm256_adds_epi16(second, way->zero);
-    __m256i bytes = _mm256_max_epu8(_mm256_packus_epi16(first, second), way->low);
-    return _mm256_xor_si256(_mm256_min_epu8(bytes, way->most), way->flip);
+    bytes = _mm256_max_epu8(bytes, _mm256_set1_epi8((char)e->low));
+    bytes = _mm256_min_epu8(bytes, _mm256_set1_epi8((char)e->high));
+    return _mm256_xor_si256(bytes, _mm256_set1_epi8((char)e->flip));
 }
 
-/* Sums of a group of pixels as bytes of their channels, the first one of them row number `row`.
- * whole: all of the group are there, and 16 channels; and nothing but saturation is asked for. */
-INLINE void give_bytes(const struct ledge_bytes_i8 *b, const int32_t *sums, int32_t group,
-                       int64_t row, const bool whole)
+/* Bytes of a group of pixels in their channels' order, the first one of them row number `row`. */
+static void give_bytes(const struct ledge_bytes_i8 *b, const uint8_t *from, int32_t group,
+                       int64_t row)
 {
     const struct ledge_epilogue_i8 *e = b->finish->epilogue;
-    const struct way way = {_mm256_set1_ps((float)(e->high - e->zero)),
-                            _mm256_set1_epi16((int16_t)e->zero), _mm256_set1_epi8((char)e->low),
-                            _mm256_set1_epi8((char)e->high), _mm256_set1_epi8((char)e->flip)};
-    const float *scale = e->scale + b->finish->at;
-    const int32_t n = whole ? 16 : b->finish->n;
-    const int64_t ldy = b->finish->ldy;
-    uint8_t *y = b->finish->y + row * ldy;
-    const int64_t left = whole ? LEDGE_STEP_PIXELS : b->rows - row;
-    const int64_t half = 4 * group * ldy;
-    const bool wide = whole || b->vectors > 1;
+    const bool plain = ledge_epilogue_is_plain(e);
+    const int32_t n = b->finish->n, pixels = smaller(b->rows - row, group * LANES);
+    const bool whole = n == 16 && pixels == group * LANES;
+    const int32_t odd = (b->vectors > 1 ? LANES : 4) * LEDGE_STEP_PIXELS;
+    const int32_t behind = b->vectors > 1 ? 4 * LEDGE_STEP_PIXELS : 0;
+    const int64_t ldy = b->finish->ldy, step = whole ? ldy : 16;
+    uint8_t some[LANES * GROUP * 16], *y = b->finish->y + row * ldy;
+    uint8_t *to = whole ? y : some, *half = to + 4 * group * step;
     __m256i quads[GROUP][4]; /* by four pixels of each half, by four channels */
     for (int32_t q = 0; q < 4; q++) {
-        const int32_t p = q % 2 * (wide ? LANES : 4) + q / 2 * (wide ? 4 : 0);
+        const uint8_t *channel = from + q % 2 * odd + q / 2 * behind;
         __m256i bytes[4]; /* of ledge_i8_channel_at() */
         UNROLL
         for (int32_t i = 0; i < 4; i++) {
-            bytes[i] =
-                bytes_of(&way, sums + (p + i) * LEDGE_STEP_PIXELS, group, scale + p + i, whole);
+            bytes[i] = iv_load(channel + i * LEDGE_STEP_PIXELS);
+        }
+        if (!plain) {
+            UNROLL
+            for (int32_t i = 0; i < 4; i++) {
+                bytes[i] = clamp(e, bytes[i]);
+            }
         }
         __m256i a = _mm256_unpacklo_epi8(bytes[0], bytes[1]);
         __m256i z = _mm256_unpacklo_epi8(bytes[2], bytes[3]);
@@ -271,31 +293,16 @@ INLINE void give_bytes(const struct ledge_bytes_i8 *b, const int32_t *sums, int3
         quads[3][q] = _mm256_unpackhi_epi16(a, z);
     }
     for (int32_t j = 0; j < group; j++) {
-        two_rows(quads[j]);
-        for (int32_t i = 0; i < 4; i++, y += ldy) {
-            if (4 * j + i < left) {
-                v_store_some(y, n, _mm256_castsi256_si128(quads[j][i]));
-            }
-            if (4 * (j + group) + i < left) {
-                v_store_some(y + half, n, _mm256_extracti128_si256(quads[j][i], 1));
-            }
+        __m256i r[4] = {quads[j][0], quads[j][1], quads[j][2], quads[j][3]};
+        two_rows(r);
+        UNROLL
+        for (int32_t i = 0; i < 4; i++, to += step, half += step) {
+            _mm_storeu_si128((void *)to, _mm256_castsi256_si128(r[i]));
+            _mm_storeu_si128((void *)half, _mm256_extracti128_si256(r[i], 1));
         }
     }
-}
-
-static void give_clamped(const struct ledge_bytes_i8 *b, const int32_t *sums, int32_t group,
-                         int64_t row)
-{
-    give_bytes(b, sums, group, row, false);
-}
-
-static void give_plain(const struct ledge_bytes_i8 *b, const int32_t *sums, int32_t group,
-                       int64_t row)
-{
-    if (group == GROUP && b->finish->n == 16 && b->rows - row >= GROUP * LANES) {
-        give_bytes(b, sums, GROUP, row, true);
-    } else {
-        give_clamped(b, sums, group, row);
+    for (int32_t i = 0; i < pixels && !whole; i++) {
+        v_store_some(y + i * ldy, n, load_half(some + 16 * i));
     }
 }
 
@@ -303,11 +310,6 @@ void ledge_bytes_avx2(const struct ledge_bytes_i8 *b)
 {
     static const part_fn parts[MOST] = {part_2, part_2, part_4, part_4,
                                         part_7, part_7, part_7, part_8};
-    const struct ledge_epilogue_i8 *e = b->finish != NULL ? b->finish->epilogue : NULL;
-    void (*const give)(const struct ledge_bytes_i8 *, const int32_t *, int32_t, int64_t) =
-        e == NULL                    ? give_sums
-        : ledge_epilogue_is_plain(e) ? give_plain
-                                     : give_clamped;
     const int64_t pixels = (int64_t)b->block * LANES;
     const uint8_t *x = b->turned;
     const int64_t parts_there = are_there(b) ? b->parts : 0;
@@ -322,7 +324,12 @@ void ledge_bytes_avx2(const struct ledge_bytes_i8 *b)
         }
         x += b->parts * b->part_units * pixels * 4;
         for (int32_t v = 0; v < vectors; v += GROUP) {
-            give(b, sums.of[0] + v * LANES, smaller(vectors - v, GROUP), at + v * LANES);
+            const int32_t group = smaller(vectors - v, GROUP);
+            if (makes_bytes(b)) {
+                give_bytes(b, sums.bytes[0] + v * LANES, group, at + v * LANES);
+            } else {
+                give_sums(b, sums.of[0] + v * LANES, group, at + v * LANES);
+            }
         }
     }
     _mm256_zeroupper();

@@ -109,9 +109,14 @@ bool ledge_conv_i8_pack(const struct ledge_conv_i8 *conv, const struct ledge_wei
 /* Takes the way that packing chose; only where it may_be_bytes. */
 void ledge_conv_i8_use_bytes(struct ledge_conv_i8 *conv);
 
-/* For packing: the first vector of a panel of a group; where bytes is the way, what stands in the
- * place of weights. */
-int64_t ledge_conv_i8_panel_at(const struct ledge_conv_i8 *conv, int64_t panel);
+/* The first vector of a panel of a group. */
+static inline int64_t ledge_conv_i8_panel_at(const struct ledge_conv_i8 *conv, int64_t panel)
+{
+    int64_t rest = conv->vectors - conv->panels * conv->least_vectors;
+    return panel * conv->least_vectors + (rest > 0 ? panel * rest / conv->panels : 0);
+}
+
+/* For packing: where bytes is the way, what stands in the place of weights. */
 uint32_t *ledge_conv_i8_starts(const struct ledge_conv_i8 *conv, const void *packed);
 struct ledge_step_i8 *ledge_conv_i8_steps(const struct ledge_conv_i8 *conv, const void *packed);
 

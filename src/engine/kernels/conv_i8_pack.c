@@ -93,6 +93,7 @@ static struct line line_of(const struct packing *p, int64_t channel)
 }
 
 /* n weights of a channel from one of a tap on, plus delta, as bytes or words. */
+/* Two loops, so that the compiler makes vectors of the first. */
 static void copy_bytes(const uint8_t *from, int64_t step, int64_t n, uint8_t delta, uint8_t *to)
 {
     if (step == 1 && delta == 0) {
@@ -107,6 +108,7 @@ static void copy_bytes(const uint8_t *from, int64_t step, int64_t n, uint8_t del
     }
 }
 
+/* As copy_bytes(): vectors where the step is 1. */
 static void copy_words(const uint8_t *from, int64_t step, int64_t n, uint8_t flip, int32_t delta,
                        int16_t *to)
 {

@@ -5,7 +5,7 @@
 
 #include "engine/kernels/conv_i8.h"
 
-enum { H = 1, W = 2, MAX_TAPS = 128, PIXELS = 16, ROWS_OF_A_THREAD = 4 };
+enum { H = 1, W = 2, MAX_TAPS = 128, PIXELS = 16, LONGEST = 32, ROWS_OF_A_THREAD = 4 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
 {
@@ -249,7 +249,7 @@ static void run_blocks(const struct job *job, const struct target *to, struct le
 {
     const struct ledge_depthwise_i8 *dw = job->dw;
     const struct ledge_geometry *g = &dw->g;
-    _Alignas(64) int32_t sums[PIXELS * LEDGE_I8_VECTORS * 16];
+    _Alignas(64) int32_t sums[LONGEST * LEDGE_I8_VECTORS * 16];
     int64_t channels = block_channels(dw);
     int64_t present = g->in_channels * to->merged;
     taps->parts = dw->parts;
@@ -337,7 +337,8 @@ static void choose(const struct ledge_depthwise_i8 *dw, int64_t ox, struct targe
     int64_t most = dw->wide ? LEDGE_I8_WIDE_PIXELS : PIXELS;
     if (dw->zipped) {
         most = (LEDGE_I8_ZIPPED - g->kernel[W]) / (to->merged * g->stride[W]) + 1;
-        most = most < PIXELS ? most : PIXELS;
+        most = most < LONGEST ? most : LONGEST;
+        n = ceil_div(n, ceil_div(n, most)); /* pieces of like size */
     }
     to->n = (int32_t)(n < most ? n : most);
 }

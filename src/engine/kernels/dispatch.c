@@ -1,9 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dispatch.c -- pick the f32, blocked and 8-bit loops of a rung. */
+/* dispatch.c -- pick the f32, blocked and 8-bit loops of a rung: of those in kernels.inc, lowest
+ * first, the last one that the rung has. */
 #include "engine/kernels/blocked.h"
 #include "engine/kernels/f32.h"
 #include "engine/kernels/i8.h"
 #include "engine/port/select.h"
+
+static size_t best_of(const enum ledge_rung *rungs, size_t n, enum ledge_rung rung)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++) {
+        best = rungs[i] <= rung ? i : best;
+    }
+    return best;
+}
+
+/* Of the f32 and the blocked loops, which are the same ones. */
+static size_t best_f32(enum ledge_rung rung)
+{
+    static const enum ledge_rung rungs[] = {
+#define LEDGE_KERNELS_F32(isa, its_rung) its_rung,
+#include "engine/kernels/kernels.inc"
+#undef LEDGE_KERNELS_F32
+    };
+    return best_of(rungs, sizeof rungs / sizeof rungs[0], rung);
+}
+
+#if LEDGE_CONSISTENT /* else it is refused where a session is opened */
+static size_t best_wide(enum ledge_rung rung)
+{
+    static const enum ledge_rung rungs[] = {
+#define LEDGE_KERNELS_WIDE(isa, its_rung) its_rung,
+#include "engine/kernels/kernels.inc"
+#undef LEDGE_KERNELS_WIDE
+    };
+    return best_of(rungs, sizeof rungs / sizeof rungs[0], rung);
+}
+#endif
 
 const struct ledge_f32_kernels *ledge_f32_for(enum ledge_rung rung, bool consistent)
 {
@@ -12,8 +45,6 @@ const struct ledge_f32_kernels *ledge_f32_for(enum ledge_rung rung, bool consist
 #include "engine/kernels/kernels.inc"
 #undef LEDGE_KERNELS_F32
     };
-    const struct ledge_f32_kernels *const *list = fast;
-    size_t n = sizeof fast / sizeof fast[0];
 #if LEDGE_CONSISTENT
     static const struct ledge_f32_kernels *const wide[] = {
 #define LEDGE_KERNELS_WIDE(isa, its_rung) &ledge_f32_##isa,
@@ -21,17 +52,11 @@ const struct ledge_f32_kernels *ledge_f32_for(enum ledge_rung rung, bool consist
 #undef LEDGE_KERNELS_WIDE
     };
     if (consistent) {
-        list = wide;
-        n = sizeof wide / sizeof wide[0];
+        return wide[best_wide(rung)];
     }
-#else
-    (void)consistent; /* refused where a session is opened */
 #endif
-    const struct ledge_f32_kernels *best = list[0];
-    for (size_t i = 1; i < n; i++) {
-        best = list[i]->rung <= rung ? list[i] : best;
-    }
-    return best;
+    (void)consistent;
+    return fast[best_f32(rung)];
 }
 
 const struct ledge_blocked_kernels *ledge_blocked_for(enum ledge_rung rung, bool consistent)
@@ -41,8 +66,6 @@ const struct ledge_blocked_kernels *ledge_blocked_for(enum ledge_rung rung, bool
 #include "engine/kernels/kernels.inc"
 #undef LEDGE_KERNELS_F32
     };
-    const struct ledge_blocked_kernels *const *list = fast;
-    size_t n = sizeof fast / sizeof fast[0];
 #if LEDGE_CONSISTENT
     static const struct ledge_blocked_kernels *const wide[] = {
 #define LEDGE_KERNELS_WIDE(isa, its_rung) &ledge_blocked_##isa,
@@ -50,17 +73,11 @@ const struct ledge_blocked_kernels *ledge_blocked_for(enum ledge_rung rung, bool
 #undef LEDGE_KERNELS_WIDE
     };
     if (consistent) {
-        list = wide;
-        n = sizeof wide / sizeof wide[0];
+        return wide[best_wide(rung)];
     }
-#else
-    (void)consistent; /* refused where a session is opened */
 #endif
-    const struct ledge_blocked_kernels *best = list[0];
-    for (size_t i = 1; i < n; i++) {
-        best = list[i]->rung <= rung ? list[i] : best;
-    }
-    return best;
+    (void)consistent;
+    return fast[best_f32(rung)];
 }
 
 const struct ledge_i8_kernels *ledge_i8_for(enum ledge_rung rung)
@@ -70,9 +87,10 @@ const struct ledge_i8_kernels *ledge_i8_for(enum ledge_rung rung)
 #include "engine/kernels/kernels.inc"
 #undef LEDGE_KERNELS_I8
     };
-    const struct ledge_i8_kernels *best = list[0];
-    for (size_t i = 1; i < sizeof list / sizeof list[0]; i++) {
-        best = list[i]->rung <= rung ? list[i] : best;
-    }
-    return best;
+    static const enum ledge_rung rungs[] = {
+#define LEDGE_KERNELS_I8(isa, its_rung) its_rung,
+#include "engine/kernels/kernels.inc"
+#undef LEDGE_KERNELS_I8
+    };
+    return list[best_of(rungs, sizeof rungs / sizeof rungs[0], rung)];
 }

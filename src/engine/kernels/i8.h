@@ -88,7 +88,8 @@ struct ledge_finish_i8 {
  * (the first or last two elements of both) fit: neither the positive nor the negative weights among
  * them add up to more than 128, and 255 * 128 fits. Which units go together is each channel's own
  * choice; a unit whose weights are too large by themselves is taken twice, with a part of them
- * each.
+ * each. Units without a partner are the last steps of a channel's part, and named twice: they cost
+ * three operations in the place of five.
  *
  * Units come in parts, so that their pixels stay in the L1 cache. */
 
@@ -96,7 +97,7 @@ enum { LEDGE_STEP_PIXELS = 64, LEDGE_PART_UNITS = 128 };
 
 struct ledge_step_i8 {
     uint16_t at[2]; /* the units' places within their part: bytes / 8 */
-    uint32_t w[2];  /* four weights each */
+    uint32_t w[2];  /* four weights each; of a unit alone, the second four are 0 */
 };
 
 struct ledge_bytes_i8 {
@@ -111,8 +112,8 @@ struct ledge_bytes_i8 {
     const struct ledge_step_i8 *steps;
     int64_t room;    /* for steps */
     int32_t vectors; /* 1, 2 */
-    /* Either of them is FILLED: results of the rows that are there, by an epilogue that has scales;
-     * or NULL, then sums of [rows, as blocks][vectors][lanes]. */
+    /* Either of them is FILLED: results of the rows that are there, by an epilogue that has scales
+     * and is narrow; or NULL, then sums of [rows, as blocks][vectors][lanes]. */
     const struct ledge_finish_i8 *finish;
     int32_t *sums;
 };
@@ -120,11 +121,7 @@ struct ledge_bytes_i8 {
 /* Places of a part's units are within this, 8 bytes each; so much is there behind the last part. */
 static inline uint32_t ledge_bytes_mask(int32_t block, int64_t part_units)
 {
-    uint32_t mask = 1;
-    while (mask < 4 * part_units * block) {
-        mask *= 2;
-    }
-    return mask - 1;
+    return UINT32_MAX >> __builtin_clz((uint32_t)(4 * part_units * block - 1));
 }
 
 /* Sums of one block of taps_vectors * lanes channels over a window, each channel for itself. */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "engine/kernels/i8.h"
-#include "engine/kernels/simd_avx2.h"
+#include "engine/kernels/simd_avx2_int.h"
 #include "engine/kernels/winograd_i8.h"
 
 enum { SUB = 4, TAPS_VECTORS = 2 };
@@ -12,33 +12,6 @@ enum { SUB = 4, TAPS_VECTORS = 2 };
 /* The others are rare where products of bytes have most of the work. */
 #define ROWS_TABLE(F) F(1, 1) F(1, 4) F(1, 8) F(2, 1) F(2, 2) F(2, 4) F(2, 5) F(2, 6)
 #define I8_GROUP      2
-
-typedef __m256i ivec;
-
-INLINE ivec iv_set1(uint32_t x)
-{
-    return _mm256_set1_epi32((int32_t)x);
-}
-
-INLINE ivec iv_load(const void *p)
-{
-    return _mm256_loadu_si256(p);
-}
-
-INLINE void iv_store(int32_t *p, ivec v)
-{
-    _mm256_storeu_si256((__m256i *)(void *)p, v);
-}
-
-INLINE ivec iv_add(ivec a, ivec b)
-{
-    return _mm256_add_epi32(a, b);
-}
-
-INLINE ivec iv_dot(ivec acc, ivec a, ivec b)
-{
-    return _mm256_add_epi32(acc, _mm256_madd_epi16(a, b));
-}
 
 INLINE vec iv_to_float(ivec a)
 {
@@ -70,13 +43,6 @@ INLINE void iv_store_bytes(uint8_t *p, ivec v)
     _mm_storel_epi64((__m128i *)(void *)p, halves);
 }
 
-INLINE ivec iv_spread(const uint8_t *p)
-{
-    int32_t x;
-    memcpy(&x, p, sizeof x);
-    return _mm256_set1_epi32(x);
-}
-
 INLINE ivec iv_load_bytes(const uint8_t *p)
 {
     return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
@@ -106,16 +72,6 @@ INLINE bool v_unsure(vec x, ivec rounded, float limit)
 {
     vec gap = _mm256_andnot_ps(v_set1(-0.0f), v_sub(x, iv_to_float(rounded)));
     return _mm256_movemask_ps(_mm256_cmp_ps(gap, v_set1(limit), _CMP_GT_OQ)) != 0;
-}
-
-INLINE ivec iv_sub(ivec a, ivec b)
-{
-    return _mm256_sub_epi32(a, b);
-}
-
-INLINE ivec iv_mul(ivec a, ivec b)
-{
-    return _mm256_mullo_epi32(a, b);
 }
 
 /* As for AVX-512. */
@@ -324,6 +280,14 @@ static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t r
 #define TURN     ledge_turn_avx2
 #define BYTES    ledge_bytes_avx2
 #define WINOGRAD (&ledge_winograd_i8_avx2)
+
+/* In assembly, or gcc puts off all sums of a tile and has no registers for them. */
+INLINE ivec rows_dot(ivec acc, ivec a, ivec b)
+{
+    __asm__("vpaddd %1, %0, %0" : "+x"(acc) : "x"(_mm256_madd_epi16(a, b)));
+    return acc;
+}
+#define ROWS_DOT rows_dot
 
 #include "engine/kernels/i8.tmpl.h"
 

@@ -4,6 +4,9 @@
  *
  * In assembly, because compilers were seen to spill the accumulators around the intrinsic. */
 #if defined(__x86_64__)
+/* Seven rows: of pictures whose sides are 7 << n nothing is left over. */
+#define ROWS_MAX      12, 12, 8, 7
+#define ROWS_TABLE(F) ROWS_TO_12(F, 1) ROWS_TO_12(F, 2) ROWS_1_8(F, 3) ROWS_1_6(F, 4) F(4, 7)
 #include "engine/kernels/i8_avx512_bytes.h"
 #include "engine/kernels/simd_avx512_int.h"
 #include "engine/port/port.h"
@@ -18,6 +21,14 @@ enum { COLUMN_UNITS = 1 };
 INLINE ivec iv_dot(ivec acc, ivec u8, ivec i8)
 {
     __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u8), "v"(i8));
+    return acc;
+}
+
+/* 28 accumulators, one quad of a row, and three of weights. */
+#define IN_REGISTERS 3
+INLINE ivec iv_dot_at(ivec acc, ivec u8, const uint32_t *i8)
+{
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u8), "m"(*(const ivec *)(const void *)i8));
     return acc;
 }
 
@@ -59,18 +70,51 @@ INLINE void wide_column_quads(const struct ledge_taps_i8 *t, int64_t at, ivec *q
     zip_rows(row + 4, q + 4);
 }
 
-/* The column `at` of three rows: quads of three bytes and 0. */
-INLINE void column_quads(const struct ledge_taps_i8 *t, int64_t at, ivec *q)
+/* What reads three rows, column after column; places are numbers, since some are beyond the rows.
+ */
+struct columns {
+    uintptr_t row[3], padding;
+    int64_t side[3], at, width;
+    __mmask64 mask;
+    ivec flip;
+};
+
+INLINE struct columns columns_of(const struct ledge_taps_i8 *t)
+{
+    struct columns c = {.padding = (uintptr_t)t->padding,
+                        .at = t->first,
+                        .width = t->width,
+                        .mask = ~(__mmask64)0 >> (64 - t->channels),
+                        .flip = _mm512_set1_epi8((char)t->flip)};
+    UNROLL
+    for (int i = 0; i < 3; i++) {
+        c.side[i] = t->side[i];
+        c.row[i] = (uintptr_t)t->x[i] + (uintptr_t)(t->first * t->side[i]);
+    }
+    return c;
+}
+
+INLINE void skip_columns(struct columns *c, int64_t n)
+{
+    c->at += n;
+    UNROLL
+    for (int i = 0; i < 3; i++) {
+        c->row[i] += (uintptr_t)(n * c->side[i]);
+    }
+}
+
+/* The next column: quads of three bytes and 0. */
+INLINE void column_quads(struct columns *c, ivec *q)
 {
     const ivec zero = _mm512_setzero_si512();
-    const ivec flip = _mm512_set1_epi8((char)t->flip);
-    const __mmask64 mask = ~(__mmask64)0 >> (64 - t->channels);
-    bool inside = at >= 0 && at < t->width;
+    const bool inside = (uint64_t)c->at < (uint64_t)c->width;
     ivec row[3];
+    UNROLL
     for (int i = 0; i < 3; i++) {
-        const uint8_t *x = inside ? t->x[i] + at * t->side[i] : t->padding;
-        row[i] = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, x), flip);
+        const uintptr_t x = inside ? c->row[i] : c->padding;
+        row[i] = _mm512_xor_si512(_mm512_maskz_loadu_epi8(c->mask, (const void *)x), c->flip);
     }
+    skip_columns(c, 1);
     ivec low01 = _mm512_unpacklo_epi8(row[0], row[1]);
     ivec high01 = _mm512_unpackhi_epi8(row[0], row[1]);
     ivec low2 = _mm512_unpacklo_epi8(row[2], zero);

@@ -57,9 +57,10 @@ INLINE void finish_rows(const struct ledge_finish_i8 *params, const int vectors,
     }
 }
 
+#if LEDGE_HAS(LEDGE_PART_FIXED)
 /* Sums that are too large for the vectors' way: the zero point is added modulo 2^32, as in tfl.h.
  */
-static inline void finish_wide(const struct ledge_finish_i8 *f)
+static LEDGE_COLD void finish_wide(const struct ledge_finish_i8 *f)
 {
     const int vectors = f->vectors;
     const struct ledge_epilogue_i8 *e = f->epilogue;
@@ -80,6 +81,7 @@ static inline void finish_wide(const struct ledge_finish_i8 *f)
         store_rows(f, r, whole, vectors, false);
     }
 }
+#endif
 
 /* What each row's sum of activations takes off. */
 static void take_less(const struct ledge_finish_i8 *f)
@@ -102,7 +104,7 @@ typedef void (*finish_fn)(const struct ledge_finish_i8 *f);
     }
 #define FLOAT_FUNCTION(v) FINISH_FUNCTION(float, FINISH_FLOAT, v)
 #define FIXED_FUNCTION(v) FINISH_FUNCTION(fixed, FINISH_FIXED, v)
-#ifdef FEW_LOOPS
+#if defined(FEW_LOOPS) || !LEDGE_HAS(LEDGE_KERNEL_plain_i8)
 #define PLAIN_FUNCTION(v)
 #define PLAIN_WAY(v) finish_float_##v
 #else

@@ -7,14 +7,30 @@
  *                     one row has; other numbers of rows are made of these
  *   iv_spread(p)      4 bytes in every lane;  iv_sub, iv_mul: modulo 2^32
  *   quads(x, n, flip, q)   TAPS_VECTORS vectors of units from I8_GROUP taps
+ *   ROWS_DOT          iv_dot() of tiles, where compilers had better not take that apart
+ *   IN_REGISTERS, iv_dot_at(acc, quad, w)   if so many vectors of weights at most are held in
+ *                     registers: a product with others where they lie
  */
+
+#ifndef ROWS_DOT
+#define ROWS_DOT iv_dot
+#endif
+#ifndef IN_REGISTERS
+#define IN_REGISTERS            LEDGE_I8_VECTORS
+#define iv_dot_at(acc, quad, w) ROWS_DOT(acc, quad, iv_load(w))
+#endif
+
+/* Against compilers that count otherwise, or hold in registers what the innermost loop does not
+ * need: both push pointers out of them, and instructions are what bounds it beside a busy sibling.
+ */
+#define AS_IT_IS(x)  __asm__("" : "+r"(x))
+#define READ_AGAIN() __asm__("" : : : "memory")
 
 INLINE void rows_tile(const struct ledge_rows_i8 *t, const int vectors, const int rows)
 {
     ivec acc[LEDGE_I8_ROWS][LEDGE_I8_VECTORS];
     const uint32_t *w = t->w;
     const uint32_t *ahead = t->ahead;
-    const int64_t bytes = 4 * t->units;
     UNROLL
     for (int v = 0; v < vectors; v++) {
         ivec start = iv_load(t->offset + v * LANES);
@@ -23,38 +39,47 @@ INLINE void rows_tile(const struct ledge_rows_i8 *t, const int vectors, const in
             acc[r][v] = start;
         }
     }
-    for (int64_t tap = 0; tap < t->taps; tap++) {
+    const uint8_t *const *at = t->x;
+    do {
         const uint8_t *x[LEDGE_I8_ROWS];
+        int64_t k = -4 * t->units;
         UNROLL
         for (int r = 0; r < rows; r++) {
-            x[r] = t->x[r * t->taps + tap] + bytes;
+            x[r] = at[r * t->taps] - k;
+            AS_IT_IS(x[r]);
         }
-        for (int64_t k = -bytes; k < 0; k += 4) {
+        do {
             ivec column[LEDGE_I8_VECTORS];
             UNROLL
-            for (int v = 0; v < vectors; v++) {
+            for (int v = 0; v < vectors && v < IN_REGISTERS; v++) {
                 column[v] = iv_load(w + v * LANES);
-            }
-            w += vectors * LANES;
-            if (vectors > 2 && rows > 1) { /* others have no register left, or no time */
-                __builtin_prefetch(ahead, 0, 2);
-                ahead += 16;
             }
             UNROLL
             for (int r = 0; r < rows; r++) {
                 ivec quad = iv_spread(x[r] + k);
                 UNROLL
                 for (int v = 0; v < vectors; v++) {
-                    acc[r][v] = iv_dot(acc[r][v], quad, column[v]);
+                    acc[r][v] = v < IN_REGISTERS ? ROWS_DOT(acc[r][v], quad, column[v])
+                                                 : iv_dot_at(acc[r][v], quad, w + v * LANES);
                 }
             }
-        }
-    }
+            if (vectors > 2 && rows > 1) { /* others have no register left, or no time */
+                __builtin_prefetch(ahead, 0, 2);
+                ahead += 16;
+            }
+            w += vectors * LANES;
+            AS_IT_IS(k);
+            k += 4;
+        } while (k != 0);
+        READ_AGAIN();
+        at++;
+    } while (at != t->x + t->taps);
+    int32_t *const sums = t->sums;
     UNROLL
     for (int r = 0; r < rows; r++) {
         UNROLL
         for (int v = 0; v < vectors; v++) {
-            iv_store(t->sums + (r * vectors + v) * LANES, acc[r][v]);
+            iv_store(sums + (r * vectors + v) * LANES, acc[r][v]);
         }
     }
 }
@@ -166,42 +191,47 @@ INLINE void taps_block(const struct ledge_taps_i8 *params, const bool whole, con
 
 /* Windows of 3 x 3 whose columns lie side by side: quads of a column serve up to three outputs.
  * advance: columns from one output to the next; 3: more than two. */
-INLINE void taps_columns(const struct ledge_taps_i8 *params, const int advance, const int parts)
+INLINE void taps_columns(const struct ledge_taps_i8 *t, const int advance, const int parts)
 {
-    const struct ledge_taps_i8 own = *params, *const t = &own;
+    struct columns columns = columns_of(t);
+    const int64_t skipped = t->advance - 3;
+    const uint32_t *weights = t->w;
+    const int32_t *const offset = t->offset;
+    int32_t *sums = t->sums;
     ivec q[3][COLUMN_UNITS * TAPS_VECTORS];
-    int64_t at = t->first;
-    column_quads(t, at, q[0]);
+    column_quads(&columns, q[0]);
     if (advance == 1) {
-        column_quads(t, at + 1, q[1]);
+        column_quads(&columns, q[1]);
     }
-    for (int32_t p = 0; p < t->pixels; p++) {
-        if (advance == 3) {
-            column_quads(t, at, q[0]);
-        }
+    for (int32_t p = t->pixels; p > 0; p--, sums += TAPS_VECTORS * LANES) {
         if (advance > 1) {
-            column_quads(t, at + 1, q[1]);
+            column_quads(&columns, q[1]);
         }
-        column_quads(t, at + 2, q[2]);
+        column_quads(&columns, q[2]);
+        AS_IT_IS(weights); /* or gcc keeps the address of each in memory */
         UNROLL
         for (int v = 0; v < TAPS_VECTORS; v++) {
-            ivec acc = iv_load(t->offset + v * LANES);
+            ivec acc = iv_load(offset + v * LANES);
             UNROLL
             for (int i = 0; i < 3 * parts; i++) {
                 UNROLL
                 for (int u = v; u < COLUMN_UNITS * TAPS_VECTORS; u += TAPS_VECTORS) {
-                    const uint32_t *w = t->w + (i * COLUMN_UNITS * TAPS_VECTORS + u) * LANES;
-                    acc = iv_dot(acc, q[i % 3][u], iv_load(w));
+                    const uint32_t *w = weights + (i * COLUMN_UNITS * TAPS_VECTORS + u) * LANES;
+                    acc = iv_dot_at(acc, q[i % 3][u], w);
                 }
             }
-            iv_store(t->sums + (p * TAPS_VECTORS + v) * LANES, acc);
+            iv_store(sums + v * LANES, acc);
+        }
+        if (advance == 3) {
+            skip_columns(&columns, skipped);
+            column_quads(&columns, q[0]);
+            continue;
         }
         UNROLL
         for (int v = 0; v < COLUMN_UNITS * TAPS_VECTORS; v++) {
             q[0][v] = advance == 1 ? q[1][v] : q[2][v];
             q[1][v] = q[2][v];
         }
-        at += advance < 3 ? advance : t->advance;
     }
 }
 
@@ -288,12 +318,14 @@ static void run_taps(const struct ledge_taps_i8 *t)
     }
     if (whole && t->parts == 1) {
         taps_block(t, true, 1);
+#if I8_GROUP == 4 /* words hold all weights in one part */
     } else if (whole && t->parts == 2) {
         taps_block(t, true, 2);
-    } else if (t->parts == 1) {
-        taps_block(t, false, 1);
-    } else {
+    } else if (t->parts > 1) {
         taps_block(t, false, t->parts);
+#endif
+    } else {
+        taps_block(t, false, 1);
     }
     v_done();
 }

@@ -14,10 +14,9 @@
 enum { SUM_VECTORS = PACKED > 1 ? PACKED : LEDGE_I8_VECTORS };
 
 /* own: the convolution's result without its zero point; addend: a byte read as u8. */
-static inline ivec sum_of(const struct ledge_sum_i8 *sum, ivec own, ivec addend)
+INLINE ivec sum_of(ivec own, ivec addend, vec a, vec b, vec constant)
 {
-    vec x = v_fma(iv_to_float(addend), v_set1(sum->b), v_set1(sum->constant));
-    return iv_round(v_fma(iv_to_float(own), v_set1(sum->a), x));
+    return iv_round(v_fma(iv_to_float(own), a, v_fma(iv_to_float(addend), b, constant)));
 }
 
 static inline LEDGE_COLD bool run_sum_agrees(const struct ledge_sum_i8 *sum,
@@ -28,6 +27,7 @@ static inline LEDGE_COLD bool run_sum_agrees(const struct ledge_sum_i8 *sum,
     const struct ledge_epilogue_i8 out = sum->out;
     const struct divisor divisor = divisor_of(p.scale);
     const ivec zero = iv_set1((uint32_t)p.out.zero), left = iv_set1((uint32_t)out.zero);
+    const vec a = v_set1(sum->a), b = v_set1(sum->b), constant = v_set1(sum->constant);
     uint8_t bytes[256];
     for (int i = 0; i < 256; i++) {
         bytes[i] = (uint8_t)i;
@@ -37,7 +37,7 @@ static inline LEDGE_COLD bool run_sum_agrees(const struct ledge_sum_i8 *sum,
         for (int i = 0; i < 256; i += LANES) {
             const ivec addend = iv_load_bytes(bytes + i);
             ivec exact = iv_add(exact_whole(&p, byte, addend, &divisor), zero);
-            ivec got = iv_clamp(iv_add(sum_of(sum, x, addend), left), out.low, out.high);
+            ivec got = iv_clamp(iv_add(sum_of(x, addend, a, b, constant), left), out.low, out.high);
             exact = iv_clamp(exact, p.out.low, p.out.high);
             if (v_unsure(iv_to_float(got), exact, 0.5f)) {
                 *at = q;
@@ -49,62 +49,70 @@ static inline LEDGE_COLD bool run_sum_agrees(const struct ledge_sum_i8 *sum,
 }
 
 /* Positions of vector k of those that go together: 3 vectors have no fourth, its place is idle. */
-static inline int32_t vector_of(int32_t vectors, int32_t k)
-{
-    return vectors == 3 ? k % 3 : k & (vectors - 1);
-}
+#define VECTOR_OF(vectors, k) ((vectors) == 3 ? (k) % 3 : (k) & ((vectors)-1))
 
-static inline void finish_sum(const struct ledge_finish_i8 *f)
+INLINE void sum_rows(const struct ledge_finish_i8 *f, const int vectors)
 {
     /* Copies: what is stored might be they. */
-    const struct ledge_sum_i8 sum = *f->sum;
-    const struct ledge_epilogue_i8 from = *f->epilogue;
+    const struct ledge_sum_i8 *const params = f->sum;
+    const struct ledge_epilogue_i8 from = *f->epilogue, to = params->out;
     const struct ledge_finish_i8 copy = *f;
     struct ledge_finish_i8 out = *f;
-    const int32_t vectors = copy.vectors,
-                  together = PACKED > 1 && vectors < 3 ? PACKED >> (vectors - 1) : 1;
+    const int together = PACKED > 1 && vectors < 3 ? PACKED >> (vectors - 1) : 1;
+    const int count = PACKED == 1 ? vectors : SUM_VECTORS;
     const vec low = v_set1((float)(from.low - from.zero));
     const vec high = v_set1((float)(from.high - from.zero));
-    const bool plain =
-        sum.out.zero == 0 && sum.out.low == 0 && sum.out.high == 255 && sum.out.flip == 0;
-    const uint8_t flip = sum.binary.term[1].flip;
+    const vec a = v_set1(params->a), b = v_set1(params->b), constant = v_set1(params->constant);
+    const bool plain = to.zero == 0 && to.low == 0 && to.high == 255 && to.flip == 0;
+    const uint8_t flip = params->binary.term[1].flip;
+    const int32_t *sums = copy.sums;
     vec scale[SUM_VECTORS];
     ivec next[SUM_VECTORS];
-    out.epilogue = &sum.out;
-    if (copy.less != NULL) {
-        take_less(f);
+    out.epilogue = &to;
+    UNROLL
+    for (int k = 0; k < count; k++) {
+        scale[k] = v_load(from.scale + copy.at + VECTOR_OF(vectors, k) * LANES);
     }
-    for (int k = 0; k < SUM_VECTORS; k++) {
-        scale[k] = v_load(from.scale + copy.at + vector_of(vectors, k) * LANES);
-    }
-    /* A load would wait for stores that end near it: in place the next rows are read before. */
-    for (int32_t r = -together; r < copy.rows; r += together) {
+    load_rows(&copy, 0, vectors, flip, next);
+    for (int32_t r = 0; r < copy.rows; r += together, sums += together * vectors * LANES) {
         ivec whole[SUM_VECTORS];
         UNROLL
-        for (int k = 0; k < SUM_VECTORS && r >= 0; k++) {
-            if (PACKED == 1 && k >= vectors) {
-                break;
-            }
-            int32_t at = k == 3 && vectors == 3 ? 0 : k * LANES;
-            vec x = v_mul(iv_to_float(iv_load(copy.sums + (int64_t)r * vectors * LANES + at)),
-                          scale[k]);
+        for (int k = 0; k < count; k++) {
+            const int at = k == 3 && vectors == 3 ? 0 : k * LANES;
+            vec x = v_mul(iv_to_float(iv_load(sums + at)), scale[k]);
             ivec own = iv_round(v_clamp_number(x, low, high));
-            whole[k] = sum_of(&sum, own, next[k]);
+            whole[k] = sum_of(own, next[k], a, b, constant);
         }
+        /* A load would wait for stores that end near it: in place the next rows are read before. */
         if (r + together < copy.rows) {
             load_rows(&copy, r + together, vectors, flip, next);
         }
-        if (r >= 0) {
-            store_rows(&out, r, whole, vectors, plain);
-        }
+        store_rows(&out, r, whole, vectors, plain);
     }
 }
 
-static inline void run_finish_or_sum(const struct ledge_finish_i8 *f)
-{
-    if (f->sum != NULL) {
-        finish_sum(f);
-    } else {
-        run_finish(f);
+#define SUM_FUNCTION(v)                                                                            \
+    static void sum_rows_##v(const struct ledge_finish_i8 *f)                                      \
+    {                                                                                              \
+        sum_rows(f, v);                                                                            \
     }
+#define SUM_ENTRY(v) [v] = sum_rows_##v,
+
+/* clang-format off */
+LEDGE_KEEP(LEDGE_KERNEL_sum_i8)(VECTORS_TABLE(SUM_FUNCTION))
+    /* clang-format on */
+
+    static inline void run_finish_or_sum(const struct ledge_finish_i8 *f)
+{
+    static const finish_fn table[LEDGE_I8_VECTORS + 1] = {
+        LEDGE_KEEP(LEDGE_KERNEL_sum_i8)(VECTORS_TABLE(SUM_ENTRY))[0] = NULL};
+    if (!LEDGE_HAS(LEDGE_KERNEL_sum_i8) || f->sum == NULL) {
+        run_finish(f);
+        return;
+    }
+    if (f->less != NULL) {
+        take_less(f);
+    }
+    table[f->vectors](f);
+    v_done();
 }

@@ -88,10 +88,9 @@ typedef void (*ledge_binary_fn)(const void *a, const void *b, void *out, int64_t
                                 int64_t sb);
 
 struct ledge_binary_entry {
-    const char *op;
     const char *kernel;
-    enum ledge_dtype in, out;
     ledge_binary_fn fn;
+    uint8_t in, out; /* enum ledge_dtype */
 };
 
 /* Loops of onnx_binary_f32.c. Where both operands are repeated n is 1. */

@@ -82,15 +82,8 @@ COMPARE_LIST(DEFINE_REAL_COMPARE)
     LEDGE_KEEP(LEDGE_OP_##NAME)(DEFINE_INNER(NAME##_##name, T, uint8_t, EXPR))
 /* U is T without sign: nothing overflows. */
 #define DEFINE_WHOLE(name, T, U)                                                                   \
-    WHOLE(Add, name, T, (U)a + (U)b)                                                               \
-    WHOLE(Sub, name, T, (U)a - (U)b)                                                               \
-    WHOLE(Mul, name, T, (U)a *(U)b)                                                                \
     WHOLE(Max, name, T, a > b ? a : b)                                                             \
     WHOLE(Min, name, T, a < b ? a : b)                                                             \
-    WHOLE(BitwiseAnd, name, T, a &b)                                                               \
-    WHOLE(BitwiseOr, name, T, a | b)                                                               \
-    WHOLE(BitwiseXor, name, T, a ^ b)                                                              \
-    TEST(Equal, name, T, a == b)                                                                   \
     TEST(Less, name, T, a < b)                                                                     \
     TEST(LessOrEqual, name, T, a <= b)                                                             \
     TEST(Greater, name, T, a > b)                                                                  \
@@ -115,6 +108,14 @@ COMPARE_LIST(DEFINE_REAL_COMPARE)
     WHOLE(BitShiftRight, name, T, b < 8 * sizeof(T) ? (U)a >> b : 0)
 DEFINE_SIGNED(i64, int64_t, uint64_t)
 DEFINE_UNSIGNED(u64, uint64_t, uint64_t)
+/* The same bits with a sign and without. */
+WHOLE(Add, bits, uint64_t, a + b)
+WHOLE(Sub, bits, uint64_t, a - b)
+WHOLE(Mul, bits, uint64_t, a *b)
+WHOLE(BitwiseAnd, bits, uint64_t, a &b)
+WHOLE(BitwiseOr, bits, uint64_t, a | b)
+WHOLE(BitwiseXor, bits, uint64_t, a ^ b)
+TEST(Equal, bits, uint64_t, a == b)
 TEST(And, bool, uint8_t, a != 0 && b != 0)
 TEST(Or, bool, uint8_t, a != 0 || b != 0)
 TEST(Xor, bool, uint8_t, (a != 0) != (b != 0))
@@ -131,24 +132,28 @@ WHOLE(Pow, f32, float, b == 2.0f ? a * a : ledge_pow_f32(a, b))
 
 /* -- the table -- */
 
+/* Kernel's name: operator, "_", type, "_c"; the operator is read off it. */
 #define ROW(NAME, name, IN, OUT)                                                                   \
     LEDGE_KEEP(LEDGE_OP_##NAME)                                                                    \
-    ({#NAME, #NAME "_" #name "_c", LEDGE_##IN, LEDGE_##OUT, NAME##_##name}, )
+    ({#NAME "_" #name "_c", NAME##_##name, LEDGE_##IN, LEDGE_##OUT}, )
+#define BITS(NAME, name, D, OUT)                                                                   \
+    LEDGE_KEEP(LEDGE_OP_##NAME)                                                                    \
+    ({#NAME "_" #name "_c", NAME##_bits, LEDGE_##D, LEDGE_##OUT}, )
 #define REAL_ROWS(NAME, EXPR)                                                                      \
     ROW(NAME, f32, F32, F32)                                                                       \
     ROW(NAME, f64, F64, F64)
 #define F32_ROWS(NAME, EXPR)                                                                       \
     LEDGE_KEEP(LEDGE_OP_##NAME)                                                                    \
-    ({#NAME, #NAME "_f32_c", LEDGE_F32, LEDGE_F32, ledge_##NAME##_f32}, ) ROW(NAME, f64, F64, F64)
+    ({#NAME "_f32_c", ledge_##NAME##_f32, LEDGE_F32, LEDGE_F32}, ) ROW(NAME, f64, F64, F64)
 #define COMPARE_ROWS(NAME, EXPR)                                                                   \
     ROW(NAME, f32, F32, BOOL)                                                                      \
     ROW(NAME, f64, F64, BOOL)
 /* clang-format off */
 #define WHOLE_ROWS(D, name)                                                                  \
-    ROW(Add, name, D, D)                                                                           \
-    ROW(Sub, name, D, D) ROW(Mul, name, D, D) ROW(Max, name, D, D) ROW(Min, name, D, D)            \
-        ROW(BitwiseAnd, name, D, D) ROW(BitwiseOr, name, D, D) ROW(BitwiseXor, name, D, D)         \
-            ROW(Equal, name, D, BOOL) ROW(Less, name, D, BOOL) ROW(LessOrEqual, name, D, BOOL)     \
+    BITS(Add, name, D, D)                                                                          \
+    BITS(Sub, name, D, D) BITS(Mul, name, D, D) ROW(Max, name, D, D) ROW(Min, name, D, D)          \
+        BITS(BitwiseAnd, name, D, D) BITS(BitwiseOr, name, D, D) BITS(BitwiseXor, name, D, D)      \
+            BITS(Equal, name, D, BOOL) ROW(Less, name, D, BOOL) ROW(LessOrEqual, name, D, BOOL)     \
                 ROW(Greater, name, D, BOOL) ROW(GreaterOrEqual, name, D, BOOL)                     \
                     ROW(Div, name, D, D) ROW(ModF, name, D, D) ROW(Mod, name, D, D)                \
                         ROW(PRelu, name, D, D)
@@ -160,7 +165,7 @@ static const struct ledge_binary_entry table[] = {
     F32_LIST(F32_ROWS) REAL_LIST(REAL_ROWS) COMPARE_LIST(COMPARE_ROWS) WHOLE_ROWS(I64, i64)
         UNSIGNED_ROWS(U64, u64) ROW(And, bool, BOOL, BOOL) ROW(Or, bool, BOOL, BOOL)
             ROW(Xor, bool, BOOL, BOOL) ROW(Equal, bool, BOOL, BOOL) ROW(Equal, string, STRING, BOOL)
-                ROW(Pow, f32, F32, F32){NULL, NULL, LEDGE_F32, LEDGE_F32, NULL}};
+                ROW(Pow, f32, F32, F32){NULL, NULL, LEDGE_F32, LEDGE_F32}};
 
 /* The type whose loop does for whole numbers that have none of their own. */
 static enum ledge_dtype stand_in(enum ledge_dtype dtype)
@@ -181,9 +186,11 @@ static enum ledge_dtype stand_in(enum ledge_dtype dtype)
 
 const struct ledge_binary_entry *ledge_binary_find(const char *op, enum ledge_dtype in)
 {
+    const size_t n = strlen(op);
     in = stand_in(in);
-    for (size_t i = 0; table[i].op != NULL; i++) {
-        if (table[i].in == in && strcmp(table[i].op, op) == 0) {
+    for (size_t i = 0; table[i].kernel != NULL; i++) {
+        const char *kernel = table[i].kernel;
+        if (table[i].in == in && strncmp(kernel, op, n) == 0 && kernel[n] == '_') {
             return &table[i];
         }
     }

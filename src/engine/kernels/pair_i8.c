@@ -37,6 +37,8 @@ struct steps {
     int64_t scale;
     struct ledge_step_i8 *to;
     const struct ledge_step_i8 *end;
+    uint8_t alone[UNITS]; /* steps of one unit, which are the last ones */
+    int32_t n_alone;
 };
 
 static void add_up(const uint32_t *w, int64_t n, uint8_t *restrict sums, uint8_t *restrict over,
@@ -150,15 +152,32 @@ static inline bool put(struct steps *steps, int32_t a, int32_t b)
 {
     const struct units *units = steps->units;
     struct ledge_step_i8 *to = steps->to;
-    const int32_t other = b < 0 ? a : b;
+    if (b < 0) {
+        steps->alone[steps->n_alone++] = (uint8_t)a;
+        return true;
+    }
     if (to == steps->end) {
         return false;
     }
     to->at[0] = (uint16_t)(units->at[a] * steps->scale);
-    to->at[1] = (uint16_t)(units->at[other] * steps->scale);
+    to->at[1] = (uint16_t)(units->at[b] * steps->scale);
     to->w[0] = units->w[a];
-    to->w[1] = b < 0 ? 0 : units->w[b];
+    to->w[1] = units->w[b];
     steps->to++;
+    return true;
+}
+
+static bool put_alone(struct steps *steps)
+{
+    const struct units *units = steps->units;
+    if (steps->end - steps->to < steps->n_alone) {
+        return false;
+    }
+    for (int32_t i = 0; i < steps->n_alone; i++) {
+        const int32_t a = steps->alone[i];
+        const uint16_t at = (uint16_t)(units->at[a] * steps->scale);
+        *steps->to++ = (struct ledge_step_i8){.at = {at, at}, .w = {units->w[a]}};
+    }
     return true;
 }
 
@@ -211,5 +230,5 @@ struct ledge_step_i8 *ledge_pair_units(uint32_t *w, int64_t n, int64_t scale,
     units.w = w; /* the rest is filled */
     add_up(w, n, (uint8_t *)units.sums, (uint8_t *)units.over, units.most);
     sort(&units, cut(&units, (int32_t)n), &sorted);
-    return pair(&sorted, &steps) ? steps.to : NULL;
+    return pair(&sorted, &steps) && put_alone(&steps) ? steps.to : NULL;
 }

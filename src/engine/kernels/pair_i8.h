@@ -7,7 +7,8 @@
 #include "engine/kernels/i8.h"
 
 /* Steps for n units of a part, LEDGE_PART_UNITS at most, four weights each. Each weight stands in
- * one step, or in two with a part of it each; a unit of zeros in none.
+ * one step, or in two with a part of it each; a unit of zeros in none. Steps of one unit are the
+ * last ones.
  *   w       used up; room for twice as many
  *   scale   what a unit's number is multiplied by to be its place
  *   to, end FILLED from to on, before end

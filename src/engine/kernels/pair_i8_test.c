@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -38,8 +39,12 @@ static int64_t check(const uint32_t *w, int64_t n)
     int32_t sums[N][4] = {{0}};
     struct ledge_step_i8 *end = ledge_pair_units(used, n, SCALE, steps, steps + ROOM);
     assert_non_null(end);
+    bool alone = false;
     for (struct ledge_step_i8 *step = steps; step < end; step++) {
         int32_t plus[2] = {0}, minus[2] = {0};
+        assert_true(!alone || step->at[0] == step->at[1]); /* the last ones are those of one unit */
+        alone = step->at[0] == step->at[1];
+        assert_true((step->w[1] == 0) == alone);
         for (int32_t i = 0; i < 8; i++) {
             int32_t unit = step->at[i / 4] / SCALE,
                     x = (int8_t)(uint8_t)(step->w[i / 4] >> i % 4 * 8);

@@ -15,9 +15,8 @@ struct ledge_pool_params {
     int32_t power;     /* LpPool: of the elements; the answer is the root of their sum */
 };
 
-enum ledge_status ledge_max_pool_f32_c(const struct ledge_kernel_call *call);
-enum ledge_status ledge_max_pool_u8_c(const struct ledge_kernel_call *call);
-enum ledge_status ledge_max_pool_i8_c(const struct ledge_kernel_call *call);
+/* f32, f64, u8, i8. */
+enum ledge_status ledge_max_pool_c(const struct ledge_kernel_call *call);
 /* f32, u8, i8 in two dimensions, without indices. */
 bool ledge_max_pool_is_fast(const struct ledge_geometry *g);
 size_t ledge_max_pool_scratch(const struct ledge_geometry *g, int32_t threads);

@@ -12,12 +12,20 @@ struct job {
     void *y;
     int64_t *indices;
     void (*plane)(const struct job *job, int64_t n, int64_t c);
+    enum ledge_dtype dtype;
     bool wide; /* f64, not f32 */
 };
 
 static double load(const struct job *job, int64_t at)
 {
     return job->wide ? ((const double *)job->x)[at] : (double)((const float *)job->x)[at];
+}
+
+static double load_any(const struct job *job, int64_t at)
+{
+    return job->dtype == LEDGE_U8   ? ((const uint8_t *)job->x)[at]
+           : job->dtype == LEDGE_I8 ? ((const int8_t *)job->x)[at]
+                                    : load(job, at);
 }
 
 static double clamp_f64(double v, struct ledge_clamp clamp)
@@ -82,46 +90,40 @@ static int64_t index_of(const struct ledge_pool_params *params, int64_t n, int64
     return plane + at * ledge_plane_step(g->layout, g->in_channels);
 }
 
-#define MAX_PLANE(type, suffix, least)                                                             \
-    static void max_##suffix(const struct job *job, int64_t n, int64_t c)                          \
-    {                                                                                              \
-        const struct ledge_geometry *g = &job->params->g;                                          \
-        int64_t volume = ledge_volume(g->out);                                                     \
-        int64_t step = ledge_plane_step(g->layout, g->in_channels);                                \
-        int64_t base = ledge_plane_at(g->layout, n, c, g->in_channels, volume);                    \
-        const type *x = (const type *)job->x +                                                     \
-                        ledge_plane_at(g->layout, n, c, g->in_channels, ledge_volume(g->in));      \
-        for (int64_t at = 0; at < volume; at++) {                                                  \
-            struct window w = clip(g, at);                                                         \
-            type best = (least);                                                                   \
-            int64_t best_at = -1;                                                                  \
-            for (int64_t kd = w.first[0]; kd < w.last[0]; kd++) {                                  \
-                for (int64_t kh = w.first[1]; kh < w.last[1]; kh++) {                              \
-                    for (int64_t kw = w.first[2]; kw < w.last[2]; kw++) {                          \
-                        int64_t p = position(g, &w, kd, kh, kw);                                   \
-                        type v = x[p * step];                                                      \
-                        if (v > best || best_at < 0) {                                             \
-                            best = v;                                                              \
-                            best_at = p;                                                           \
-                        }                                                                          \
-                    }                                                                              \
-                }                                                                                  \
-            }                                                                                      \
-            ((type *)job->y)[base + at * step] = FINISH_##suffix(best);                            \
-            if (job->indices != NULL) {                                                            \
-                job->indices[base + at * step] = index_of(job->params, n, c, best_at);             \
-            }                                                                                      \
-        }                                                                                          \
+/* The largest of a window; of one outside the picture the least of its type. */
+static void largest(const struct job *job, int64_t n, int64_t c)
+{
+    const struct ledge_geometry *g = &job->params->g;
+    int64_t volume = ledge_volume(g->out);
+    int64_t step = ledge_plane_step(g->layout, g->in_channels);
+    int64_t x = ledge_plane_at(g->layout, n, c, g->in_channels, ledge_volume(g->in));
+    int64_t y = ledge_plane_at(g->layout, n, c, g->in_channels, volume);
+    for (int64_t at = 0; at < volume; at++) {
+        struct window w = clip(g, at);
+        double best = job->dtype == LEDGE_U8 ? 0 : job->dtype == LEDGE_I8 ? INT8_MIN : -INFINITY;
+        int64_t best_at = -1;
+        for (int64_t kd = w.first[0]; kd < w.last[0]; kd++) {
+            for (int64_t kh = w.first[1]; kh < w.last[1]; kh++) {
+                for (int64_t kw = w.first[2]; kw < w.last[2]; kw++) {
+                    int64_t p = position(g, &w, kd, kh, kw);
+                    double v = load_any(job, x + p * step);
+                    if (v > best || best_at < 0) {
+                        best = v;
+                        best_at = p;
+                    }
+                }
+            }
+        }
+        if (job->dtype == LEDGE_U8 || job->dtype == LEDGE_I8) {
+            ((uint8_t *)job->y)[y + at * step] = (uint8_t)(int)best;
+        } else {
+            store(job, y + at * step, best);
+        }
+        if (job->indices != NULL) {
+            job->indices[y + at * step] = index_of(job->params, n, c, best_at);
+        }
     }
-
-#define FINISH_f32(v) ledge_clamp_f32((v), job->params->clamp)
-#define FINISH_f64(v) clamp_f64((v), job->params->clamp)
-#define FINISH_u8(v)  (v)
-#define FINISH_i8(v)  (v)
-MAX_PLANE(float, f32, -INFINITY)
-MAX_PLANE(double, f64, -INFINITY)
-MAX_PLANE(uint8_t, u8, 0)
-MAX_PLANE(int8_t, i8, INT8_MIN)
+}
 
 /* Elements that an average divides by: those on the picture, or those on the padded picture. */
 static int64_t divisor(const struct ledge_pool_params *params, const struct window *w)
@@ -238,24 +240,15 @@ static enum ledge_status run(const struct ledge_kernel_call *call,
                       .indices =
                           call->n_out > 1 && call->out[1] != NULL ? call->out[1]->data : NULL,
                       .plane = plane,
+                      .dtype = call->out[0]->dtype,
                       .wide = call->out[0]->dtype == LEDGE_F64};
     ledge_pool_run(call->pool, (int32_t)(params->g.batch * params->g.in_channels), one_plane, &job);
     return LEDGE_OK;
 }
 
-enum ledge_status ledge_max_pool_f32_c(const struct ledge_kernel_call *call)
+enum ledge_status ledge_max_pool_c(const struct ledge_kernel_call *call)
 {
-    return run(call, call->out[0]->dtype == LEDGE_F64 ? max_f64 : max_f32);
-}
-
-enum ledge_status ledge_max_pool_u8_c(const struct ledge_kernel_call *call)
-{
-    return run(call, max_u8);
-}
-
-enum ledge_status ledge_max_pool_i8_c(const struct ledge_kernel_call *call)
-{
-    return run(call, max_i8);
+    return run(call, largest);
 }
 
 enum ledge_status ledge_average_pool_f32_c(const struct ledge_kernel_call *call)

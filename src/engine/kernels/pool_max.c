@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/kernels/pool.h"
+#include "engine/port/select.h"
 
 enum { H = 1, W = 2 };
 
@@ -195,7 +196,10 @@ enum ledge_status ledge_max_pool_fast(const struct ledge_kernel_call *call)
                       .y = call->out[0]->data,
                       .scratch = call->scratch};
     enum ledge_dtype dtype = call->in[0]->dtype;
-    job.loops = dtype == LEDGE_U8 ? &loops_u8 : dtype == LEDGE_I8 ? &loops_i8 : &loops_f32;
+    job.loops = !LEDGE_HAS(LEDGE_KERNEL_max_pool_bytes) ? &loops_f32
+                : dtype == LEDGE_U8                     ? &loops_u8
+                : dtype == LEDGE_I8                     ? &loops_i8
+                                                        : &loops_f32;
     job.task = nchw ? plane : pixels;
     ledge_pool_run(call->pool, (int32_t)(g->batch * (nchw ? g->in_channels : g->out[H])), one_task,
                    &job);

@@ -58,6 +58,13 @@ INLINE void v_gain(vec *sum, vec a, vec b)
     __asm__("vfmadd231ps %2, %1, %0" : "+v"(*sum) : "v"(a), "v"(b));
 }
 
+/* The same with one number of memory: one instruction less, one more load for each sum but the
+ * first. */
+INLINE void v_gain_at(vec *sum, const float *a, vec b)
+{
+    __asm__("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(*sum) : "v"(b), "m"(*a));
+}
+
 INLINE vec v_add(vec a, vec b)
 {
     return _mm512_add_ps(a, b);

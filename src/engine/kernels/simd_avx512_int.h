@@ -9,8 +9,10 @@
 #include "engine/kernels/simd_avx512.h"
 
 enum { SUB = 4 };
+#ifndef ROWS_MAX
 #define ROWS_MAX      12, 12, 8, 6
 #define ROWS_TABLE(F) ROWS_TO_12(F, 1) ROWS_TO_12(F, 2) ROWS_1_8(F, 3) ROWS_1_6(F, 4)
+#endif
 
 typedef __m512i ivec;
 
@@ -211,8 +213,8 @@ INLINE void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec 
 }
 
 /* The way of store_rows() back. */
-static inline void load_rows(const struct ledge_finish_i8 *f, int32_t row, const int vectors,
-                             uint8_t flip, ivec *r)
+INLINE void load_rows(const struct ledge_finish_i8 *f, int32_t row, const int vectors, uint8_t flip,
+                      ivec *r)
 {
     const uint8_t *x = f->addend + row * f->ldy;
     const int32_t left = f->rows - row;
@@ -231,6 +233,7 @@ static inline void load_rows(const struct ledge_finish_i8 *f, int32_t row, const
                                          _mm512_inserti64x4(_mm512_castsi256_si512(one), two, 1));
     } else {
         __m128i rows[4];
+        UNROLL
         for (int32_t i = 0; i < 4; i++) {
             __mmask16 mask = i < left ? (__mmask16)(0xffff >> (16 - f->n)) : 0;
             rows[i] = _mm_maskz_loadu_epi8(mask, x + (i < left ? i * f->ldy : 0));
@@ -243,6 +246,7 @@ static inline void load_rows(const struct ledge_finish_i8 *f, int32_t row, const
     bytes = _mm512_xor_si512(bytes, _mm512_set1_epi8((char)flip));
     const ivec first =
         _mm512_broadcast_i32x4(_mm_set_epi32(-0x7f7f7ffd, -0x7f7f7ffe, -0x7f7f7fff, -0x7f7f8000));
+    UNROLL
     for (int v = 0; v < 4; v++) { /* bytes 4 v .. 4 v + 3 of each 128 bits, by themselves */
         r[v] = _mm512_shuffle_epi8(bytes, iv_add(first, iv_set1(4 * (uint32_t)v)));
     }

@@ -7,38 +7,14 @@
  * i32. What the outputs' matrix lacks then, 1/4 -1/6 -1/6 1/24 1/24 1, is made whole times 24, 12,
  * 6, 6: its rows have no more in common than that. Threads: none. Memory: the caller's. */
 #if defined(__x86_64__)
-#include <string.h>
-
-#include "engine/kernels/simd_avx2.h"
+#include "engine/kernels/simd_avx2_int.h"
 #include "engine/kernels/winograd_i8.h"
 
 enum { TILE = LEDGE_TILE, WINDOW = LEDGE_TILE_WINDOW, SIDE = 3, CHANNELS = LEDGE_TILE_CHANNELS };
 
-typedef __m256i ivec;
-
-INLINE ivec load(const void *p)
-{
-    return _mm256_loadu_si256(p);
-}
-
-INLINE void store(void *p, ivec v)
-{
-    _mm256_storeu_si256(p, v);
-}
-
 INLINE __m128i load_half(const void *p)
 {
     return _mm_loadu_si128(p);
-}
-
-INLINE ivec add(ivec a, ivec b)
-{
-    return _mm256_add_epi32(a, b);
-}
-
-INLINE ivec sub(ivec a, ivec b)
-{
-    return _mm256_sub_epi32(a, b);
 }
 
 INLINE ivec add_words(ivec a, ivec b)
@@ -69,6 +45,21 @@ INLINE void input_line(const ivec *d, ivec *to)
     to[5] = sub_words(sub_words(d[5], d[3]), add_words(e, e));
 }
 
+typedef void (*line_fn)(const ivec *from, ivec *to);
+
+/* The other side: lines of `half` become rows of places, `step` apart. */
+INLINE void second_side(line_fn line, ivec half[WINDOW][WINDOW], int16_t *to, int64_t step)
+{
+    for (int i = 0; i < WINDOW; i++, to += WINDOW * step) {
+        ivec t[WINDOW];
+        line(half[i], t);
+        UNROLL
+        for (int j = 0; j < WINDOW; j++) {
+            iv_store(to + j * step, t[j]);
+        }
+    }
+}
+
 static void input(const uint8_t *x, int64_t row, int64_t column, int64_t channels, uint8_t flip,
                   int16_t *to, int64_t step)
 {
@@ -90,15 +81,7 @@ static void input(const uint8_t *x, int64_t row, int64_t column, int64_t channel
                 half[i][j] = t[i];
             }
         }
-        int16_t *at = to + c;
-        for (int i = 0; i < WINDOW; i++, at += WINDOW * step) {
-            ivec t[WINDOW];
-            input_line(half[i], t);
-            UNROLL
-            for (int j = 0; j < WINDOW; j++) {
-                store(at + j * step, t[j]);
-            }
-        }
+        second_side(input_line, half, to + c, step);
     }
     v_done();
 }
@@ -118,7 +101,7 @@ INLINE void weight_line(const ivec *g, ivec *to)
 static void weights(const int8_t *packed, int64_t pairs, int16_t *to, int64_t step)
 {
     for (int64_t k = 0; k < 2 * pairs; k++, packed += LEDGE_TILE_WEIGHTS / 2, to += CHANNELS) {
-        ivec half[WINDOW][SIDE];
+        ivec half[WINDOW][WINDOW]; /* SIDE of each are filled */
         UNROLL
         for (int j = 0; j < SIDE; j++) {
             ivec g[SIDE], t[WINDOW];
@@ -132,15 +115,7 @@ static void weights(const int8_t *packed, int64_t pairs, int16_t *to, int64_t st
                 half[i][j] = t[i];
             }
         }
-        int16_t *at = to;
-        for (int i = 0; i < WINDOW; i++, at += WINDOW * step) {
-            ivec t[WINDOW];
-            weight_line(half[i], t);
-            UNROLL
-            for (int j = 0; j < WINDOW; j++) {
-                store(at + j * step, t[j]);
-            }
-        }
+        second_side(weight_line, half, to, step);
     }
     v_done();
 }
@@ -152,23 +127,21 @@ INLINE void product(const char *x, int64_t step, const int16_t *w, int64_t pairs
     ivec acc[LEDGE_TILE_ROWS][2];
     UNROLL
     for (int i = 0; i < 2 * tiles; i++) {
-        acc[i / 2][i % 2] = first ? _mm256_setzero_si256() : load(to + i * LANES);
+        acc[i / 2][i % 2] = first ? _mm256_setzero_si256() : iv_load(to + i * LANES);
     }
     const char *y = x + 3 * step; /* half of them: what addresses can say */
     for (int64_t k = 0; k < pairs; k++, x += 4, y += 4, w += 2 * CHANNELS) {
-        const ivec left = load(w), right = load(w + CHANNELS);
+        const ivec left = iv_load(w), right = iv_load(w + CHANNELS);
         UNROLL
         for (int i = 0; i < tiles; i++) {
-            int32_t pair;
-            memcpy(&pair, (i < 3 ? x : y) + i % 3 * step, sizeof pair);
-            const ivec both = _mm256_set1_epi32(pair);
-            acc[i][0] = add(acc[i][0], _mm256_madd_epi16(both, left));
-            acc[i][1] = add(acc[i][1], _mm256_madd_epi16(both, right));
+            const ivec both = iv_spread((i < 3 ? x : y) + i % 3 * step);
+            acc[i][0] = iv_dot(acc[i][0], both, left);
+            acc[i][1] = iv_dot(acc[i][1], both, right);
         }
     }
     UNROLL
     for (int i = 0; i < 2 * tiles; i++) {
-        store(to + i * LANES, acc[i / 2][i % 2]);
+        iv_store(to + i * LANES, acc[i / 2][i % 2]);
     }
 }
 
@@ -196,19 +169,20 @@ static void products(const struct ledge_tiles_i8 *tiles)
 
 INLINE ivec three_times(ivec a)
 {
-    return add(add(a, a), a);
+    return iv_add(iv_add(a, a), a);
 }
 
 /* 24 * (1/4 -1/6 -1/6 1/24 1/24 0), 12 * (0 -1/6 1/6 1/12 -1/12 0), 6 * (0 -1/6 -1/6 1/6 1/6 0),
  * 6 * (0 -1/6 1/6 1/3 -1/3 1) */
 INLINE void output_line(const ivec *m, ivec *to)
 {
-    const ivec s = add(m[1], m[2]), d = sub(m[1], m[2]), p = add(m[3], m[4]), q = sub(m[3], m[4]);
-    const ivec h = sub(three_times(m[0]), add(s, s)), e = add(q, three_times(m[5]));
-    to[0] = add(add(h, h), p);
-    to[1] = sub(q, add(d, d));
-    to[2] = sub(p, s);
-    to[3] = sub(add(e, e), d);
+    const ivec s = iv_add(m[1], m[2]), d = iv_sub(m[1], m[2]), p = iv_add(m[3], m[4]),
+               q = iv_sub(m[3], m[4]);
+    const ivec h = iv_sub(three_times(m[0]), iv_add(s, s)), e = iv_add(q, three_times(m[5]));
+    to[0] = iv_add(iv_add(h, h), p);
+    to[1] = iv_sub(q, iv_add(d, d));
+    to[2] = iv_sub(p, s);
+    to[3] = iv_sub(iv_add(e, e), d);
 }
 
 static void output(const int32_t *products, int64_t step, const int32_t *offset, int32_t *sums,
@@ -217,13 +191,13 @@ static void output(const int32_t *products, int64_t step, const int32_t *offset,
     static const int shift[TILE] = {3, 2, 1, 1};      /* of 24, 12, 6, 6, which are 3 times that */
     const ivec ninth = _mm256_set1_epi32(0x38e38e39); /* modulo 2^32 */
     for (int v = 0; v < CHANNELS; v += LANES, sums += LANES) {
-        const ivec start = load(offset + v);
+        const ivec start = iv_load(offset + v);
         ivec half[TILE][WINDOW];
         for (int j = 0; j < WINDOW; j++) {
             ivec m[WINDOW], t[TILE];
             UNROLL
             for (int i = 0; i < WINDOW; i++) {
-                m[i] = load(products + v + (WINDOW * i + j) * step);
+                m[i] = iv_load(products + v + (WINDOW * i + j) * step);
             }
             output_line(m, t);
             UNROLL
@@ -237,9 +211,9 @@ static void output(const int32_t *products, int64_t step, const int32_t *offset,
             output_line(half[i], t);
             UNROLL
             for (int j = 0; j < TILE; j++) {
-                ivec sum = _mm256_mullo_epi32(t[j], ninth);
+                ivec sum = iv_mul(t[j], ninth);
                 sum = _mm256_srai_epi32(_mm256_srav_epi32(sum, row), shift[j]);
-                store(sums + i * row_step + j * CHANNELS, add(sum, start));
+                iv_store(sums + i * row_step + j * CHANNELS, iv_add(sum, start));
             }
         }
     }

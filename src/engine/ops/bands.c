@@ -219,8 +219,10 @@ static struct ledge_bands *new_bands(const struct part parts[LEDGE_BANDS_PARTS],
 
 bool ledge_blocked_bands_pay(const struct ledge_graph *graph,
                              const struct ledge_node *const nodes[LEDGE_BANDS_PARTS],
-                             const struct ledge_blocked_kernels *isa, int32_t threads, bool force)
+                             const struct ledge_blocked_kernels *isa, int32_t threads, bool force,
+                             bool *pays)
 {
+    *pays = false;
     struct part parts[LEDGE_BANDS_PARTS];
     struct ledge_error ignored = {.status = LEDGE_OK};
     struct ledge_value y;
@@ -235,16 +237,15 @@ bool ledge_blocked_bands_pay(const struct ledge_graph *graph,
         }
     }
     if (shape(parts, x, &y, &ignored) != LEDGE_OK) {
-        return false;
+        return true;
     }
     struct ledge_arena memory;
     ledge_arena_init(&memory, &graph->arena.allocator);
     struct setting setting = {
         .memory = &memory, .isa = isa, .threads = threads, .planar = x->rank == 4, .force = force};
-    bool pays = false;
-    pays = new_bands(parts, &setting, &pays) != NULL && pays;
+    bool made = new_bands(parts, &setting, pays) != NULL;
     ledge_arena_done(&memory);
-    return pays;
+    return made;
 }
 
 /* -- the operator ---------------------------------------------------------------------------------

@@ -48,10 +48,12 @@ struct ledge_blocked_activation ledge_blocked_activation_of(const struct ledge_n
 enum { LEDGE_BANDS_PARTS = 3, LEDGE_BANDS_WEIGHTS = 2, LEDGE_BANDS_INPUTS = 8 };
 extern const char *const ledge_bands_parts[LEDGE_BANDS_PARTS];
 extern const char *const ledge_bands_attributes[]; /* of a BlockedConv, ended by NULL */
-/* Does joining these BlockedConv nodes (NULL: absent) pay? force: wherever it can be done. */
+/* Does joining these BlockedConv nodes (NULL: absent) pay? force: wherever it can be done. *pays is
+ * FILLED; false: no memory. */
 bool ledge_blocked_bands_pay(const struct ledge_graph *graph,
                              const struct ledge_node *const parts[LEDGE_BANDS_PARTS],
-                             const struct ledge_blocked_kernels *isa, int32_t threads, bool force);
+                             const struct ledge_blocked_kernels *isa, int32_t threads, bool force,
+                             bool *pays);
 enum ledge_status ledge_blocked_bands_infer(struct ledge_op_infer *infer);
 enum ledge_status ledge_blocked_bands_prepare(struct ledge_op_prepare *prepare);
 

@@ -128,7 +128,7 @@ enum ledge_status ledge_conv_prepare(struct ledge_op_prepare *prepare)
     if (!wide && ledge_conv_f32_is_fast(&params->g)) {
         return choose_fast(prepare, fast);
     }
-    prepare->run = ledge_conv_f32_c;
+    prepare->run = LEDGE_KERNEL(conv_direct, ledge_conv_f32_c);
     prepare->kernel = wide ? "conv_f64_c" : "conv_f32_direct";
     return LEDGE_OK;
 }

@@ -153,7 +153,7 @@ static void pack_conv(const struct ledge_op_prepare *prepare, void *packed)
     finish(source, packed, matter, matter && all_equal(&lists, source->n));
     facts_at(source, packed)->bytes = bytes;
     facts_at(source, packed)->winograd = winograd;
-    if (made->conv.addend > 0) {
+    if (LEDGE_HAS(LEDGE_KERNEL_sum_i8) && made->conv.addend > 0) {
         struct ledge_sum_i8 sum = made->conv.sum;
         facts_at(source, packed)->sum_agrees =
             ledge_sum_i8_find(made->conv.isa, &made->conv.epilogue, &sum);
@@ -172,7 +172,7 @@ static void bind_conv(const struct ledge_op_prepare *prepare, const void *packed
     }
     made->conv.winograd = facts->winograd != 0 && made->conv.may_be_winograd;
     bool sums = !LEDGE_HAS(LEDGE_PART_SUMS) || made->conv.isa->sum_agrees != NULL;
-    made->conv.sum_agrees = facts->sum_agrees != 0 && sums;
+    made->conv.sum_agrees = LEDGE_HAS(LEDGE_KERNEL_sum_i8) && facts->sum_agrees != 0 && sums;
     made->conv.sum.a = facts->sum[0];
     made->conv.sum.b = facts->sum[1];
     made->conv.sum.constant = facts->sum[2];

@@ -162,7 +162,7 @@ static enum ledge_status choose(struct ledge_op_prepare *prepare, struct ledge_g
     prepare->params = fast;
     prepare->macs = ledge_matmul_count(s) * s->m * s->n * s->k;
     if (b->dtype != LEDGE_F32) {
-        prepare->run = ledge_gemm_wide_c;
+        prepare->run = LEDGE_KERNEL(gemm_wide, ledge_gemm_wide_c);
         prepare->kernel = "gemm_wide_c";
         return LEDGE_OK;
     }

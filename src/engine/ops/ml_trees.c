@@ -10,9 +10,13 @@
 
 #include "base/banned.h"
 
+/* Operators whose nodes are pairs. */
+#define OF_PAIRS                                                                                   \
+    (LEDGE_HAS(LEDGE_OP_TreeEnsembleClassifier) || LEDGE_HAS(LEDGE_OP_TreeEnsembleRegressor))
+
 static bool is_new(const struct ledge_node *node)
 {
-    return strcmp(node->op, "TreeEnsemble") == 0;
+    return LEDGE_HAS(LEDGE_OP_TreeEnsemble) && (!OF_PAIRS || strcmp(node->op, "TreeEnsemble") == 0);
 }
 
 static bool is_classifier(const struct ledge_node *node)

@@ -118,7 +118,7 @@ static bool same_dims(const struct ledge_value *a, const struct ledge_value *b)
 /* Of an entry that may stand in for narrower elements. */
 static enum ledge_dtype result_of(const struct ledge_binary_entry *entry, enum ledge_dtype in)
 {
-    return entry->out == entry->in ? in : entry->out;
+    return entry->out == entry->in ? in : (enum ledge_dtype)entry->out;
 }
 
 enum ledge_status ledge_onnx_binary_infer(struct ledge_op_infer *infer)

@@ -96,23 +96,15 @@ static enum ledge_status prepare_pool(struct ledge_op_prepare *prepare, bool glo
 
 static enum ledge_status prepare_max(struct ledge_op_prepare *prepare, bool global)
 {
-    enum ledge_status status;
-    switch (ledge_prepare_in(prepare, 0)->dtype) {
-    case LEDGE_U8:
-        status = prepare_pool(prepare, global, ledge_max_pool_u8_c, "max_pool_u8_c");
-        break;
-    case LEDGE_I8:
-        status = prepare_pool(prepare, global, ledge_max_pool_i8_c, "max_pool_i8_c");
-        break;
-    default:
-        status = prepare_pool(prepare, global, ledge_max_pool_f32_c, "max_pool_f32_c");
-        break;
-    }
-    if (status == LEDGE_OK && ledge_prepare_out(prepare, 1) == NULL &&
-        ledge_prepare_in(prepare, 0)->dtype != LEDGE_F64) {
+    const enum ledge_dtype dtype = ledge_prepare_in(prepare, 0)->dtype;
+    const bool byte = dtype == LEDGE_U8 || dtype == LEDGE_I8;
+    enum ledge_status status =
+        prepare_pool(prepare, global, LEDGE_KERNEL(max_pool, ledge_max_pool_c), "max_pool_c");
+    if (status == LEDGE_OK && ledge_prepare_out(prepare, 1) == NULL && dtype != LEDGE_F64) {
         const struct ledge_pool_params *params = prepare->params;
         if (ledge_max_pool_is_fast(&params->g)) {
-            prepare->run = ledge_max_pool_fast;
+            prepare->run =
+                byte ? LEDGE_KERNEL(max_pool_bytes, ledge_max_pool_fast) : ledge_max_pool_fast;
             prepare->kernel = "max_pool_rows";
             prepare->scratch_bytes = ledge_max_pool_scratch(&params->g, prepare->threads);
         }

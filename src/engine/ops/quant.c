@@ -182,6 +182,9 @@ static enum ledge_status check_sum(const struct ledge_op_infer *infer, enum ledg
     if (infer->node->n_in <= LEDGE_QCONV_ADDEND) {
         return LEDGE_OK;
     }
+    if (!LEDGE_HAS(LEDGE_KERNEL_sum_i8)) {
+        return ledge_infer_fail(infer, LEDGE_ERR_UNSUPPORTED, "this build has no sums behind it");
+    }
     bool fits = addend != NULL && addend->dtype == dtype && addend->rank == rank;
     for (int32_t i = 0; fits && i < rank; i++) {
         fits = addend->dims[i] == dims[i];
@@ -306,7 +309,8 @@ static bool is_fast(const struct ledge_op_prepare *prepare, const struct ledge_q
 
 static bool adds(const struct ledge_op_prepare *prepare, const struct ledge_quant_inputs *in)
 {
-    return in->y_scale >= 0 && prepare->node->n_in > LEDGE_QCONV_ADDEND;
+    return LEDGE_HAS(LEDGE_KERNEL_sum_i8) && in->y_scale >= 0 &&
+           prepare->node->n_in > LEDGE_QCONV_ADDEND;
 }
 
 static bool is_depthwise(const struct ledge_geometry *g)

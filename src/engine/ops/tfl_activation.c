@@ -11,7 +11,7 @@
 
 static bool is_wide(const struct ledge_value *x)
 {
-    return x != NULL && x->dtype == LEDGE_I16;
+    return LEDGE_HAS(LEDGE_PART_WIDE) && x != NULL && x->dtype == LEDGE_I16;
 }
 
 enum ledge_status ledge_tfl_infer_curve(struct ledge_op_infer *infer)

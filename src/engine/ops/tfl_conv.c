@@ -268,7 +268,7 @@ static enum ledge_status prepare_rows(struct ledge_op_prepare *prepare,
     }
     p->k = k + k % 2;
     LEDGE_TRY(reserve_blocks(prepare, p));
-    prepare->run = ledge_tfl_conv_c;
+    prepare->run = LEDGE_KERNEL(tfl_conv_i8_direct, ledge_tfl_conv_c);
     prepare->kernel = "tfl_conv_i8_direct";
     prepare->scratch_bytes = (size_t)threads * ledge_tfl_conv_scratch(p);
     return LEDGE_OK;
@@ -348,7 +348,7 @@ enum ledge_status ledge_tfl_prepare_depthwise(struct ledge_op_prepare *prepare)
     prepare->packed_bytes = w->bytes * sizeof(int16_t);
     prepare->pack = LEDGE_PACKER(pack_taps);
     prepare->packed_inputs = 1u << 1;
-    prepare->run = ledge_tfl_depthwise_c;
+    prepare->run = LEDGE_KERNEL(tfl_depthwise_i8_direct, ledge_tfl_depthwise_c);
     prepare->kernel = "tfl_depthwise_i8_direct";
     prepare->scratch_bytes = (size_t)threads * ledge_tfl_depthwise_scratch(p);
     return LEDGE_OK;

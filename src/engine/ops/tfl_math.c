@@ -259,7 +259,7 @@ enum ledge_status ledge_tfl_prepare_mean(struct ledge_op_prepare *prepare)
 enum ledge_status ledge_tfl_infer_softmax(struct ledge_op_infer *infer)
 {
     const struct ledge_value *x = ledge_infer_in(infer, 0);
-    if (x != NULL && x->dtype == LEDGE_I16) {
+    if (LEDGE_HAS(LEDGE_PART_WIDE) && x != NULL && x->dtype == LEDGE_I16) {
         return ledge_infer_out(infer, 0, LEDGE_I16, x->rank, x->dims);
     }
     LEDGE_TRY(ledge_tfl_check_small(infer));
@@ -289,7 +289,7 @@ static enum ledge_status check_softmax(const struct ledge_op_prepare *prepare, i
 enum ledge_status ledge_tfl_prepare_softmax(struct ledge_op_prepare *prepare)
 {
     const struct ledge_value *x = ledge_prepare_in(prepare, 0);
-    if (x->dtype == LEDGE_I16) {
+    if (LEDGE_HAS(LEDGE_PART_WIDE) && x->dtype == LEDGE_I16) {
         return ledge_tfl_prepare_softmax_i16(prepare);
     }
     struct ledge_tfl_softmax_params *p = ledge_tfl_params(prepare, sizeof *p);

@@ -127,7 +127,8 @@ enum ledge_status ledge_tfl_prepare_svdf(struct ledge_op_prepare *prepare)
     bool is_float = x->dtype == LEDGE_F32;
     LEDGE_TRY(is_float ? svdf_float(prepare, p) : svdf_integer(prepare, p));
     prepare->params = p;
-    prepare->run = is_float ? ledge_tfl_svdf_f32_c : ledge_tfl_svdf_i8_c;
+    prepare->run =
+        is_float ? LEDGE_KERNEL(tfl_svdf_f32, ledge_tfl_svdf_f32_c) : ledge_tfl_svdf_i8_c;
     prepare->kernel = is_float ? "tfl_svdf_f32_c" : "tfl_svdf_i8_c";
     prepare->macs = p->batch * p->filters * (p->in + p->memory);
     return LEDGE_OK;
@@ -295,7 +296,8 @@ enum ledge_status ledge_tfl_prepare_lstm(struct ledge_op_prepare *prepare)
         LEDGE_TRY(lstm_integer(prepare, p));
     }
     prepare->params = p;
-    prepare->run = is_float ? ledge_tfl_lstm_f32_c : ledge_tfl_lstm_i8_c;
+    prepare->run =
+        is_float ? LEDGE_KERNEL(tfl_lstm_f32, ledge_tfl_lstm_f32_c) : ledge_tfl_lstm_i8_c;
     prepare->kernel = is_float ? "tfl_lstm_f32_c" : "tfl_lstm_i8_c";
     prepare->scratch_bytes =
         (size_t)p->units * (is_float ? 5 * sizeof(float) : 4 * sizeof(int16_t));

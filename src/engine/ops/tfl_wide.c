@@ -190,7 +190,7 @@ static enum ledge_status prepare_product(struct ledge_op_prepare *prepare, bool 
 
 static bool is_wide(const struct ledge_value *x)
 {
-    return x != NULL && x->dtype == LEDGE_I16;
+    return LEDGE_HAS(LEDGE_PART_WIDE) && x != NULL && x->dtype == LEDGE_I16;
 }
 
 enum ledge_status ledge_tfl_infer_conv_any(struct ledge_op_infer *infer)

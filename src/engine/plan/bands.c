@@ -110,19 +110,20 @@ static bool is_depth(const struct ledge_node *node)
     return pool || (is_conv(node) && ledge_node_int(node, "group", 1) > 1);
 }
 
-/* The longest chain around node number `depth` that pays. */
+/* The longest chain around node number `depth` that pays, *found; false: no memory. */
 static bool find_chain(const struct ledge_plan *plan, const struct ledge_plan_options *options,
-                       int32_t depth, int32_t chain[LEDGE_BANDS_PARTS])
+                       int32_t depth, int32_t chain[LEDGE_BANDS_PARTS], bool *found)
 {
+    *found = false;
     static const bool wanted[][2] = {{true, true}, {true, false}, {false, true}};
     const struct ledge_graph *graph = &plan->graph;
     const struct ledge_node *conv = &graph->nodes[depth];
     if (!is_depth(conv)) {
-        return false;
+        return true;
     }
     int32_t before = maker_of(graph, conv->in[0]);
     int32_t behind = adds(conv) ? -1 : reader_of(graph, conv->out[0]);
-    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+    for (size_t i = 0; !*found && i < sizeof wanted / sizeof wanted[0]; i++) {
         if ((wanted[i][0] && (before < 0 || adds(conv))) || (wanted[i][1] && behind < 0)) {
             continue;
         }
@@ -133,19 +134,18 @@ static bool find_chain(const struct ledge_plan *plan, const struct ledge_plan_op
         for (int k = 0; k < LEDGE_BANDS_PARTS; k++) {
             parts[k] = chain[k] >= 0 ? &graph->nodes[chain[k]] : NULL;
         }
-        if (ledge_blocked_bands_pay(graph, parts,
-                                    ledge_blocked_for(options->rung, options->consistent),
-                                    plan->threads, options->layout == LEDGE_PLAN_BLOCKED)) {
-            return true;
+        if (!ledge_blocked_bands_pay(graph, parts,
+                                     ledge_blocked_for(options->rung, options->consistent),
+                                     plan->threads, options->layout == LEDGE_PLAN_BLOCKED, found)) {
+            return false;
         }
     }
-    return false;
+    return true;
 }
 
 bool ledge_plan_join_bands(struct ledge_plan *plan, const struct ledge_plan_options *options,
                            int32_t at, bool *joined)
 {
     int32_t chain[LEDGE_BANDS_PARTS];
-    *joined = find_chain(plan, options, at, chain);
-    return !*joined || join(&plan->graph, chain);
+    return find_chain(plan, options, at, chain, joined) && (!*joined || join(&plan->graph, chain));
 }

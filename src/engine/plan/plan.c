@@ -179,7 +179,7 @@ enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
         (status = ledge_plan_join(made, options, ledge_plan_join_bands, err);)
     }
     if (status == LEDGE_OK) {
-        LEDGE_KEEP(LEDGE_OP_QLinearAdd)
+        LEDGE_KEEP(LEDGE_KERNEL_sum_i8)
         (status = ledge_plan_join(made, options, ledge_plan_join_sum, err);)
     }
     if (status == LEDGE_OK) {

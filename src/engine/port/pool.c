@@ -10,7 +10,9 @@
  *
  * The caller writes the job, then the ranges (release), raises `generation` and takes part. Waiting
  * spins for at most SPIN_SECONDS and then sleeps on the word itself. When there are more threads
- * than CPUs nobody spins: the one who is waited for needs the CPU.
+ * than CPUs nobody spins: the one who is waited for needs the CPU. A line of the cache that another
+ * CPU has costs a tenth of a microsecond: the job stands beside the generation, and only the last
+ * of the caller's writes, the one that raises it, waits for the lines of all.
  *
  * Where threads run is the scheduler's choice, but for two things that cost milliseconds. A worker
  * may be woken on the caller's CPU though another one is idle: it moves off. And a worker may have
@@ -56,12 +58,12 @@ struct range {
 struct ledge_pool {
     _Alignas(LINE) atomic_uint generation;
     atomic_int asleep;
+    void (*task)(void *arg, int32_t first, int32_t last, int32_t worker);
+    void *arg;
     _Alignas(LINE) atomic_uint pending; /* indices of the job that are not done */
     atomic_int caller_asleep;
     atomic_int caller_cpu; /* when it last woke somebody */
-    _Alignas(LINE) void (*task)(void *arg, int32_t first, int32_t last, int32_t worker);
-    void *arg;
-    atomic_bool stop;
+    _Alignas(LINE) atomic_bool stop;
     bool spin;
     bool denormals; /* are kept; set between jobs */
     int32_t threads;
@@ -96,7 +98,7 @@ static void relax(void)
 /* Does *word change within SPIN_SECONDS? */
 static bool changes(atomic_uint *word, unsigned value)
 {
-    double until = ledge_port_seconds() + SPIN_SECONDS;
+    double until = 0, now;
     do {
         for (int i = 0; i < SPINS_BETWEEN_LOOKS; i++) {
             if (atomic_load_explicit(word, memory_order_acquire) != value) {
@@ -104,7 +106,9 @@ static bool changes(atomic_uint *word, unsigned value)
             }
             relax();
         }
-    } while (ledge_port_seconds() < until);
+        now = ledge_port_seconds();
+        until = until > 0 ? until : now + SPIN_SECONDS;
+    } while (now < until);
     return false;
 }
 
@@ -185,22 +189,26 @@ static bool take(struct range *range, bool own, int32_t *first, int32_t *last)
     }
 }
 
-/* Work on the job until nothing of it is left to take. */
+/* Work on the job until nothing of it is left to take. What is done is told before looking at the
+ * next range: the caller may go on meanwhile, and what is found there then is of its next job. */
 static void take_part(struct ledge_pool *pool, int32_t worker)
 {
-    unsigned done = 0;
     for (int32_t k = 0; k < pool->threads; k++) {
         struct range *range = &pool->ranges[(worker + k) % pool->threads];
+        unsigned done = 0;
         int32_t first, last;
         while (take(range, k == 0, &first, &last)) {
+            if (worker > 0 && pool->denormals) {
+                (void)ledge_denormals_on();
+            }
             pool->task(pool->arg, first, last, worker);
             done += (unsigned)(last - first);
         }
-    }
-    if (done > 0) {
-        (void)atomic_fetch_sub(&pool->pending, done);
-        if (atomic_load(&pool->caller_asleep) > 0) {
-            futex_wake(&pool->pending);
+        if (done > 0) {
+            (void)atomic_fetch_sub(&pool->pending, done);
+            if (atomic_load(&pool->caller_asleep) > 0) {
+                futex_wake(&pool->pending);
+            }
         }
     }
 }
@@ -237,12 +245,10 @@ static void *work(void *arg)
         if (atomic_load(&pool->stop)) {
             return NULL;
         }
-        if (pool->denormals) {
-            (void)ledge_denormals_on();
-        }
-        atomic_store(&pool->ranges[self->index].at_work, true);
+        atomic_bool *at_work = &pool->ranges[self->index].at_work;
+        atomic_store_explicit(at_work, true, memory_order_relaxed);
         take_part(pool, self->index);
-        atomic_store(&pool->ranges[self->index].at_work, false);
+        atomic_store_explicit(at_work, false, memory_order_relaxed);
     }
 }
 
@@ -342,7 +348,7 @@ void ledge_pool_spans(struct ledge_pool *pool, int32_t n,
     }
     pool->task = task;
     pool->arg = arg;
-    atomic_store(&pool->pending, (unsigned)n);
+    atomic_store_explicit(&pool->pending, (unsigned)n, memory_order_relaxed);
     for (int32_t i = 0; i < pool->threads; i++) {
         uint_least64_t next = (uint_least64_t)((int64_t)n * i / pool->threads);
         uint_least64_t end = (uint_least64_t)((int64_t)n * (i + 1) / pool->threads);

@@ -68,3 +68,15 @@ bool ledge_any_copy(struct ledge_arena *memory, const struct ledge_any *from, st
     *to = copy;
     return good;
 }
+
+struct ledge_around ledge_view_around(const struct ledge_view *view, int32_t axis)
+{
+    struct ledge_around a = {.outer = 1, .n = 1, .inner = ledge_dtype_size(view->dtype)};
+    for (int32_t i = 0; i < view->rank; i++) {
+        size_t dim = (size_t)view->dims[i];
+        a.outer *= i < axis ? dim : 1;
+        a.n = i == axis ? dim : a.n;
+        a.inner *= i > axis ? dim : 1;
+    }
+    return a;
+}

@@ -30,6 +30,13 @@ static inline struct ledge_any ledge_any_tensor(struct ledge_view view)
 struct ledge_view ledge_view_new(struct ledge_arena *memory, enum ledge_dtype dtype, int32_t rank,
                                  const int64_t *dims);
 
+/* A view as [outer][n][inner] around an axis, inner in bytes. */
+struct ledge_around {
+    size_t outer, n, inner;
+};
+
+struct ledge_around ledge_view_around(const struct ledge_view *view, int32_t axis);
+
 /* Deep copies; false when there is no memory. */
 bool ledge_view_copy(struct ledge_arena *memory, const struct ledge_view *from,
                      struct ledge_view *to);

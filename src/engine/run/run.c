@@ -32,8 +32,8 @@ static bool runs_late(const struct ledge_run *run)
     return LEDGE_HAS(LEDGE_PART_LATE) && run->late != NULL;
 }
 
-static const struct ledge_view *const *bind_list(struct ledge_run *run, const int32_t *list,
-                                                 int32_t n)
+static LEDGE_COLD const struct ledge_view *const *bind_list(struct ledge_run *run,
+                                                            const int32_t *list, int32_t n)
 {
     size_t entries = (size_t)(n > LEDGE_CALL_ENTRIES ? n : LEDGE_CALL_ENTRIES);
     const struct ledge_view **at =
@@ -44,7 +44,7 @@ static const struct ledge_view *const *bind_list(struct ledge_run *run, const in
     return at;
 }
 
-static bool bind_steps(struct ledge_run *run, struct ledge_pool *pool, void *scratch)
+static LEDGE_COLD bool bind_steps(struct ledge_run *run, struct ledge_pool *pool, void *scratch)
 {
     const struct ledge_plan *plan = run->plan;
     for (int32_t s = 0; s < plan->n_steps; s++) {
@@ -94,7 +94,7 @@ static void keep_states(struct ledge_run *run)
     run->current = 1 - run->current;
 }
 
-void ledge_run_reset(struct ledge_run *run)
+LEDGE_COLD void ledge_run_reset(struct ledge_run *run)
 {
     const struct ledge_graph *graph = &run->plan->graph;
     for (int32_t i = 0; i < graph->n_states; i++) {
@@ -114,7 +114,7 @@ static size_t padded(size_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
-size_t ledge_run_arena_size(const struct ledge_plan *plan)
+LEDGE_COLD size_t ledge_run_arena_size(const struct ledge_plan *plan)
 {
     size_t most = SIZE_MAX / 8; /* more cannot be had, and the sums stay in range */
     return plan->arena_bytes > most || plan->scratch_bytes > most || plan->state_bytes > most
@@ -123,7 +123,7 @@ size_t ledge_run_arena_size(const struct ledge_plan *plan)
                      2 * padded(plan->state_bytes);
 }
 
-static bool has_late(const struct ledge_plan *plan)
+static LEDGE_COLD bool has_late(const struct ledge_plan *plan)
 {
     bool late = plan->n_late > 0;
     for (int32_t i = 0; i < plan->graph.n_inputs; i++) {
@@ -132,7 +132,7 @@ static bool has_late(const struct ledge_plan *plan)
     return late;
 }
 
-static int32_t count_bound(const struct ledge_plan *plan)
+static LEDGE_COLD int32_t count_bound(const struct ledge_plan *plan)
 {
     int32_t n = 0;
     for (int32_t i = 0; i < plan->graph.n_values; i++) {
@@ -142,7 +142,7 @@ static int32_t count_bound(const struct ledge_plan *plan)
 }
 
 /* given NULL: memory of the run's own. */
-static bool set_up(struct ledge_run *run, struct ledge_pool *pool, void *given)
+static LEDGE_COLD bool set_up(struct ledge_run *run, struct ledge_pool *pool, void *given)
 {
     const struct ledge_plan *plan = run->plan;
     const struct ledge_graph *graph = &plan->graph;
@@ -188,10 +188,11 @@ enum ledge_status ledge_run_create(const struct ledge_plan *plan, struct ledge_p
     return ledge_run_create_in(plan, pool, allocator, NULL, 0, run, err);
 }
 
-enum ledge_status ledge_run_create_in(const struct ledge_plan *plan, struct ledge_pool *pool,
-                                      const struct ledge_allocator *allocator, void *arena,
-                                      size_t arena_bytes, struct ledge_run **run,
-                                      struct ledge_error *err)
+LEDGE_COLD enum ledge_status ledge_run_create_in(const struct ledge_plan *plan,
+                                                 struct ledge_pool *pool,
+                                                 const struct ledge_allocator *allocator,
+                                                 void *arena, size_t arena_bytes,
+                                                 struct ledge_run **run, struct ledge_error *err)
 {
     if (arena != NULL && ((uintptr_t)arena % 64 != 0 || arena_bytes < ledge_run_arena_size(plan))) {
         return ledge_fail(err, LEDGE_ERR_ARG,
@@ -226,7 +227,7 @@ enum ledge_status ledge_run_create_in(const struct ledge_plan *plan, struct ledg
     return LEDGE_OK;
 }
 
-void ledge_run_free(struct ledge_run *run)
+LEDGE_COLD void ledge_run_free(struct ledge_run *run)
 {
     if (run == NULL) {
         return;
@@ -357,7 +358,7 @@ double ledge_run_seconds(const struct ledge_run *run, int32_t step)
     return run->seconds[step];
 }
 
-size_t ledge_run_bytes(const struct ledge_run *run)
+LEDGE_COLD size_t ledge_run_bytes(const struct ledge_run *run)
 {
     return sizeof *run + run->memory.total + (runs_late(run) ? ledge_late_bytes(run->late) : 0);
 }

@@ -23,23 +23,6 @@ struct scan {
     struct ledge_arena memory[2];
 };
 
-/* [outer][n][inner] around an axis, inner in bytes. */
-struct around {
-    size_t outer, n, inner;
-};
-
-static struct around around(const struct ledge_view *view, int32_t axis)
-{
-    struct around a = {.outer = 1, .n = 1, .inner = ledge_dtype_size(view->dtype)};
-    for (int32_t i = 0; i < view->rank; i++) {
-        size_t dim = (size_t)view->dims[i];
-        a.outer *= i < axis ? dim : 1;
-        a.n = i == axis ? dim : a.n;
-        a.inner *= i > axis ? dim : 1;
-    }
-    return a;
-}
-
 static int64_t number_of(const struct ledge_late_call *call, const char *name, int32_t i,
                          int64_t fallback)
 {
@@ -147,7 +130,7 @@ static enum ledge_status slice_of(const struct ledge_late_call *call, struct sca
     axis -= scan->lead;
     bool reverse =
         number_of(call, scan->lead > 0 ? "directions" : "scan_input_directions", i, 0) != 0;
-    struct around a = around(&whole, axis);
+    const struct ledge_around a = ledge_view_around(&whole, axis);
     size_t at = (size_t)(reverse ? scan->trips - 1 - trip : trip);
     struct ledge_view one = whole;
     one.rank--;
@@ -214,7 +197,7 @@ static enum ledge_status put(const struct ledge_late_call *call, const struct sc
         LEDGE_TRY(room_for(call, scan, number, one, axis));
     }
     struct ledge_view whole = sample_of(&call->out[number].view, sample, scan->lead);
-    struct around a = around(&whole, state ? 0 : axis - scan->lead);
+    const struct ledge_around a = ledge_view_around(&whole, state ? 0 : axis - scan->lead);
     size_t parts = state ? 1 : a.outer, bytes = ledge_view_bytes(one);
     if (bytes * (state ? 1 : a.n) != ledge_view_bytes(&whole)) {
         return ledge_late_fail(call, LEDGE_ERR_SHAPE, "output %d changes its shape", (int)number);

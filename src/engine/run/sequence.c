@@ -108,23 +108,6 @@ enum ledge_status ledge_late_sequence_length(const struct ledge_late_call *call)
 
 /* -- SplitToSequence, ConcatFromSequence -- */
 
-/* [outer][n][inner] around an axis, inner in bytes. */
-struct around {
-    size_t outer, n, inner;
-};
-
-static struct around around(const struct ledge_view *view, int32_t axis)
-{
-    struct around a = {.outer = 1, .n = 1, .inner = ledge_dtype_size(view->dtype)};
-    for (int32_t i = 0; i < view->rank; i++) {
-        size_t dim = (size_t)view->dims[i];
-        a.outer *= i < axis ? dim : 1;
-        a.n = i == axis ? dim : a.n;
-        a.inner *= i > axis ? dim : 1;
-    }
-    return a;
-}
-
 static enum ledge_status axis_of(const struct ledge_late_call *call, int32_t rank, int32_t *axis)
 {
     int64_t given = ledge_node_int(call->node, "axis", 0);
@@ -191,7 +174,7 @@ enum ledge_status ledge_late_split_to_sequence(const struct ledge_late_call *cal
     LEDGE_TRY(make_sequence(call, n, &items));
     bool given = call->n_in > 1 && call->in[1] != NULL && call->in[1]->kind != LEDGE_ANY_NONE;
     bool drop = !given && ledge_node_int(call->node, "keepdims", 1) == 0;
-    struct around a = around(x, axis);
+    const struct ledge_around a = ledge_view_around(x, axis);
     for (int64_t i = 0; i < n; i++) {
         int64_t dims[LEDGE_MAX_RANK];
         memcpy(dims, x->dims, sizeof dims);
@@ -264,7 +247,7 @@ enum ledge_status ledge_late_concat_from_sequence(const struct ledge_late_call *
     }
     LEDGE_TRY(concat_dims(call, sequence, fresh, axis, dims));
     LEDGE_TRY(ledge_late_make(call, 0, sequence->items[0].dtype, rank, dims, &data));
-    struct around whole = around(&call->out[0].view, axis);
+    const struct ledge_around whole = ledge_view_around(&call->out[0].view, axis);
     size_t at = 0;
     for (int64_t i = 0; i < sequence->n; i++) {
         const struct ledge_view *item = &sequence->items[i];

@@ -5,6 +5,7 @@
  * Other subgraphs are bodies of control flow (control.c). That of CALL_ONCE is read as far as it
  * gives variables constants (state.c).
  */
+#include <stddef.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -227,17 +228,27 @@ static enum ledge_status read_list(struct ledge_tflite *t, struct ledge_fb_vecto
     return LEDGE_OK;
 }
 
+/* Names stand in one block, found by offsets: no pointers that a loader would have to set. */
+static const struct names {
+    char unknown[sizeof("UNKNOWN_OPERATOR")];
+#define LEDGE_FIELD(name, value) char name[sizeof(#name)];
+    LEDGE_TFLITE_OPERATORS(LEDGE_FIELD)
+#undef LEDGE_FIELD
+} names = {"UNKNOWN_OPERATOR",
+#define LEDGE_NAME(name, value) #name,
+           LEDGE_TFLITE_OPERATORS(LEDGE_NAME)
+#undef LEDGE_NAME
+};
+
 static const char *operator_name(int32_t code)
 {
-    switch (code) {
-#define NAME(name, value)                                                                          \
-    case LEDGE_TFLITE_##name:                                                                      \
-        return #name;
-        LEDGE_TFLITE_OPERATORS(NAME)
-#undef NAME
-    default:
-        return "UNKNOWN_OPERATOR";
-    }
+    static const uint16_t at[] = {
+#define LEDGE_AT(name, value) [value] = offsetof(struct names, name),
+        LEDGE_TFLITE_OPERATORS(LEDGE_AT)
+#undef LEDGE_AT
+    };
+    bool known = code >= 0 && code < LEDGE_TFLITE_N_OPERATORS;
+    return (const char *)&names + (known ? at[code] : 0);
 }
 
 const char *ledge_import_tflite_operator(int32_t code, bool *reads)
@@ -249,6 +260,25 @@ const char *ledge_import_tflite_operator(int32_t code, bool *reads)
     return operator_name(code);
 }
 
+static int32_t code_of(struct ledge_fb *fb, struct ledge_fb_table opcode)
+{
+    int32_t old = (int8_t)ledge_fb_u8(fb, opcode, OPCODE_deprecated_builtin_code, 0);
+    int32_t code = ledge_fb_i32(fb, opcode, OPCODE_builtin_code, 0);
+    return code > old ? code : old;
+}
+
+const char *ledge_import_tflite_needs(const void *bytes, size_t size, uint32_t i)
+{
+    struct ledge_fb fb = {.bytes = bytes, .size = size};
+    struct ledge_fb_table model = ledge_fb_root(&fb, "TFL3");
+    struct ledge_fb_vector opcodes = ledge_fb_vector(&fb, model, MODEL_operator_codes, 4);
+    if (fb.failed || i >= opcodes.n) {
+        return NULL;
+    }
+    int32_t code = code_of(&fb, ledge_fb_item(&fb, opcodes, i));
+    return fb.failed ? NULL : operator_name(code);
+}
+
 static enum ledge_status read_operator(struct ledge_tflite *t, struct ledge_fb_table table,
                                        struct ledge_tflite_op *op)
 {
@@ -257,9 +287,7 @@ static enum ledge_status read_operator(struct ledge_tflite *t, struct ledge_fb_t
         return damaged(t, "operator code");
     }
     struct ledge_fb_table opcode = ledge_fb_item(&t->fb, t->opcodes, index);
-    int32_t old = (int8_t)ledge_fb_u8(&t->fb, opcode, OPCODE_deprecated_builtin_code, 0);
-    int32_t code = ledge_fb_i32(&t->fb, opcode, OPCODE_builtin_code, 0);
-    op->code = code > old ? code : old;
+    op->code = code_of(&t->fb, opcode);
     op->name = operator_name(op->code);
     if (op->code == LEDGE_TFLITE_CUSTOM) {
         struct ledge_fb_vector custom = ledge_fb_vector(&t->fb, opcode, OPCODE_custom_code, 1);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "engine/port/select.h"
 #include "import/tflite/importer.h"
 
 /* More kinds of missing operators than this are not listed. */
@@ -11,133 +12,144 @@ enum { MAX_MISSING = 64 };
 
 /* An operator with fewer than min_in inputs is refused. onnx: see the translation. */
 struct translation {
-    int32_t code;
     ledge_tflite_translate_fn translate;
     const char *onnx;
-    int32_t min_in;
+    int16_t code, min_in;
 };
 
+/* LEDGE_OPS may name the operators of the files to be read. */
+#if LEDGE_HAS(LEDGE_TFLITE_NAMED)
+#define ENTRY(code, function, onnx, min_in)                                                        \
+    LEDGE_KEEP(LEDGE_TFLITE_READS_##code)                                                          \
+    ({ledge_tflite_##function, onnx, LEDGE_TFLITE_##code, min_in}, )
+#else
+#define ENTRY(code, function, onnx, min_in)                                                        \
+    {ledge_tflite_##function, onnx, LEDGE_TFLITE_##code, min_in},
+#endif
+
+/* clang-format off */
 static const struct translation translations[] = {
-    {LEDGE_TFLITE_ABS, ledge_tflite_unary, "Abs", 1},
-    {LEDGE_TFLITE_ADD, ledge_tflite_binary, "Add", 2},
-    {LEDGE_TFLITE_ADD_N, ledge_tflite_add_n, "Sum", 1},
-    {LEDGE_TFLITE_ARG_MAX, ledge_tflite_arg, "ArgMax", 2},
-    {LEDGE_TFLITE_ARG_MIN, ledge_tflite_arg, "ArgMin", 2},
-    {LEDGE_TFLITE_ASSIGN_VARIABLE, ledge_tflite_assign_variable, "", 2},
-    {LEDGE_TFLITE_AVERAGE_POOL_2D, ledge_tflite_pool, "AveragePool", 1},
-    {LEDGE_TFLITE_BATCH_MATMUL, ledge_tflite_batch_matmul, "MatMul", 2},
-    {LEDGE_TFLITE_BATCH_TO_SPACE_ND, ledge_tflite_space_batch, "BatchToSpaceND", 3},
-    {LEDGE_TFLITE_BITCAST, ledge_tflite_few, "BitCast", 1},
-    {LEDGE_TFLITE_BITWISE_XOR, ledge_tflite_few, "BitwiseXor", 2},
-    {LEDGE_TFLITE_BROADCAST_TO, ledge_tflite_fill, "Expand", 2},
-    {LEDGE_TFLITE_CALL_ONCE, ledge_tflite_call_once, "", 0},
-    {LEDGE_TFLITE_CAST, ledge_tflite_cast, "Cast", 1},
-    {LEDGE_TFLITE_CEIL, ledge_tflite_unary, "Ceil", 1},
-    {LEDGE_TFLITE_COMPLEX_ABS, ledge_tflite_complex_abs, "ReduceL2", 1},
-    {LEDGE_TFLITE_CONCATENATION, ledge_tflite_concat, "Concat", 1},
-    {LEDGE_TFLITE_CONV_2D, ledge_tflite_conv, "Conv", 2},
-    {LEDGE_TFLITE_COS, ledge_tflite_unary, "Cos", 1},
-    {LEDGE_TFLITE_CUMSUM, ledge_tflite_compute, "CumSum", 2},
-    {LEDGE_TFLITE_CUSTOM, ledge_tflite_custom, "", 1},
-    {LEDGE_TFLITE_DEPTHWISE_CONV_2D, ledge_tflite_depthwise, "Conv", 2},
-    {LEDGE_TFLITE_DEPTH_TO_SPACE, ledge_tflite_depth, "DepthToSpace", 1},
-    {LEDGE_TFLITE_DEQUANTIZE, ledge_tflite_dequantize, "Cast", 1},
-    {LEDGE_TFLITE_DIV, ledge_tflite_binary, "Div", 2},
-    {LEDGE_TFLITE_ELU, ledge_tflite_unary, "Elu", 1},
-    {LEDGE_TFLITE_EMBEDDING_LOOKUP, ledge_tflite_embedding, "Gather", 2},
-    {LEDGE_TFLITE_EQUAL, ledge_tflite_binary, "Equal", 2},
-    {LEDGE_TFLITE_EXP, ledge_tflite_unary, "Exp", 1},
-    {LEDGE_TFLITE_EXPAND_DIMS, ledge_tflite_expand_dims, "Unsqueeze", 2},
-    {LEDGE_TFLITE_FILL, ledge_tflite_fill, "Expand", 2},
-    {LEDGE_TFLITE_FLOOR, ledge_tflite_unary, "Floor", 1},
-    {LEDGE_TFLITE_FLOOR_DIV, ledge_tflite_compute, "Div", 2},
-    {LEDGE_TFLITE_FLOOR_MOD, ledge_tflite_binary, "Mod", 2},
-    {LEDGE_TFLITE_FULLY_CONNECTED, ledge_tflite_fully_connected, "Gemm", 2},
-    {LEDGE_TFLITE_GATHER, ledge_tflite_gather, "Gather", 2},
-    {LEDGE_TFLITE_GATHER_ND, ledge_tflite_gather_nd, "GatherND", 2},
-    {LEDGE_TFLITE_GELU, ledge_tflite_compute, "Gelu", 1},
-    {LEDGE_TFLITE_GREATER, ledge_tflite_binary, "Greater", 2},
-    {LEDGE_TFLITE_GREATER_EQUAL, ledge_tflite_binary, "GreaterOrEqual", 2},
-    {LEDGE_TFLITE_HARD_SWISH, ledge_tflite_unary, "HardSwish", 1},
-    {LEDGE_TFLITE_IF, ledge_tflite_if, "If", 1},
-    {LEDGE_TFLITE_L2_NORMALIZATION, ledge_tflite_compute, "Div", 1},
-    {LEDGE_TFLITE_LEAKY_RELU, ledge_tflite_leaky, "LeakyRelu", 1},
-    {LEDGE_TFLITE_LESS, ledge_tflite_binary, "Less", 2},
-    {LEDGE_TFLITE_LESS_EQUAL, ledge_tflite_binary, "LessOrEqual", 2},
-    {LEDGE_TFLITE_LOG, ledge_tflite_unary, "Log", 1},
-    {LEDGE_TFLITE_LOGICAL_AND, ledge_tflite_binary, "And", 2},
-    {LEDGE_TFLITE_LOGICAL_NOT, ledge_tflite_unary, "Not", 1},
-    {LEDGE_TFLITE_LOGICAL_OR, ledge_tflite_binary, "Or", 2},
-    {LEDGE_TFLITE_LOGISTIC, ledge_tflite_unary, "Sigmoid", 1},
-    {LEDGE_TFLITE_LOG_SOFTMAX, ledge_tflite_unary, "LogSoftmax", 1},
-    {LEDGE_TFLITE_MAXIMUM, ledge_tflite_binary, "Max", 2},
-    {LEDGE_TFLITE_MAX_POOL_2D, ledge_tflite_pool, "MaxPool", 1},
-    {LEDGE_TFLITE_MEAN, ledge_tflite_reduce, "ReduceMean", 2},
-    {LEDGE_TFLITE_MINIMUM, ledge_tflite_binary, "Min", 2},
-    {LEDGE_TFLITE_MIRROR_PAD, ledge_tflite_pad, "Pad", 2},
-    {LEDGE_TFLITE_MUL, ledge_tflite_binary, "Mul", 2},
-    {LEDGE_TFLITE_NEG, ledge_tflite_unary, "Neg", 1},
-    {LEDGE_TFLITE_NOT_EQUAL, ledge_tflite_compute, "Not", 2},
-    {LEDGE_TFLITE_ONE_HOT, ledge_tflite_compute, "OneHot", 4},
-    {LEDGE_TFLITE_PACK, ledge_tflite_pack, "Concat", 1},
-    {LEDGE_TFLITE_PAD, ledge_tflite_pad, "Pad", 2},
-    {LEDGE_TFLITE_PADV2, ledge_tflite_pad, "Pad", 3},
-    {LEDGE_TFLITE_POW, ledge_tflite_binary, "Pow", 2},
-    {LEDGE_TFLITE_PRELU, ledge_tflite_binary, "PRelu", 2},
-    {LEDGE_TFLITE_QUANTIZE, ledge_tflite_quantize, "QuantizeLinear", 1},
-    {LEDGE_TFLITE_RANGE, ledge_tflite_compute, "Range", 3},
-    {LEDGE_TFLITE_RANK, ledge_tflite_compute, "Size", 1},
-    {LEDGE_TFLITE_READ_VARIABLE, ledge_tflite_read_variable, "", 1},
-    {LEDGE_TFLITE_REDUCE_ALL, ledge_tflite_reduce, "ReduceMin", 2},
-    {LEDGE_TFLITE_REDUCE_ANY, ledge_tflite_reduce, "ReduceMax", 2},
-    {LEDGE_TFLITE_REDUCE_MAX, ledge_tflite_reduce, "ReduceMax", 2},
-    {LEDGE_TFLITE_REDUCE_MIN, ledge_tflite_reduce, "ReduceMin", 2},
-    {LEDGE_TFLITE_REDUCE_PROD, ledge_tflite_reduce, "ReduceProd", 2},
-    {LEDGE_TFLITE_RELU, ledge_tflite_relu, "Relu", 1},
-    {LEDGE_TFLITE_RELU_0_TO_1, ledge_tflite_few, "Clip", 1},
-    {LEDGE_TFLITE_RELU6, ledge_tflite_relu, "Clip", 1},
-    {LEDGE_TFLITE_RELU_N1_TO_1, ledge_tflite_relu, "Clip", 1},
-    {LEDGE_TFLITE_RESHAPE, ledge_tflite_reshape, "Reshape", 1},
-    {LEDGE_TFLITE_RESIZE_BILINEAR, ledge_tflite_resize, "ResizeBilinear", 2},
-    {LEDGE_TFLITE_RESIZE_NEAREST_NEIGHBOR, ledge_tflite_resize, "ResizeNearest", 2},
-    {LEDGE_TFLITE_REVERSE_SEQUENCE, ledge_tflite_few, "ReverseSequence", 2},
-    {LEDGE_TFLITE_REVERSE_V2, ledge_tflite_reverse, "Slice", 2},
-    {LEDGE_TFLITE_RFFT2D, ledge_tflite_rfft2d, "Rfft2D", 2},
-    {LEDGE_TFLITE_ROUND, ledge_tflite_unary, "Round", 1},
-    {LEDGE_TFLITE_RSQRT, ledge_tflite_rsqrt, "Sqrt", 1},
-    {LEDGE_TFLITE_SCATTER_ND, ledge_tflite_few, "ScatterND", 3},
-    {LEDGE_TFLITE_SELECT, ledge_tflite_select_rows, "Where", 3},
-    {LEDGE_TFLITE_SELECT_V2, ledge_tflite_select, "Where", 3},
-    {LEDGE_TFLITE_SHAPE, ledge_tflite_shape, "Shape", 1},
-    {LEDGE_TFLITE_SIGN, ledge_tflite_unary, "Sign", 1},
-    {LEDGE_TFLITE_SIN, ledge_tflite_unary, "Sin", 1},
-    {LEDGE_TFLITE_SLICE, ledge_tflite_slice, "Slice", 3},
-    {LEDGE_TFLITE_SOFTMAX, ledge_tflite_softmax, "Softmax", 1},
-    {LEDGE_TFLITE_SPACE_TO_BATCH_ND, ledge_tflite_space_batch, "SpaceToBatchND", 3},
-    {LEDGE_TFLITE_SPACE_TO_DEPTH, ledge_tflite_depth, "SpaceToDepth", 1},
-    {LEDGE_TFLITE_SPLIT, ledge_tflite_split, "Split", 2},
-    {LEDGE_TFLITE_SPLIT_V, ledge_tflite_split, "Split", 3},
-    {LEDGE_TFLITE_SQRT, ledge_tflite_unary, "Sqrt", 1},
-    {LEDGE_TFLITE_SQUARE, ledge_tflite_square, "Mul", 1},
-    {LEDGE_TFLITE_SQUARED_DIFFERENCE, ledge_tflite_square, "Mul", 2},
-    {LEDGE_TFLITE_SQUEEZE, ledge_tflite_squeeze, "Squeeze", 1},
-    {LEDGE_TFLITE_STRIDED_SLICE, ledge_tflite_strided_slice, "Slice", 4},
-    {LEDGE_TFLITE_SUB, ledge_tflite_binary, "Sub", 2},
-    {LEDGE_TFLITE_SUM, ledge_tflite_reduce, "ReduceSum", 2},
-    {LEDGE_TFLITE_SVDF, ledge_tflite_svdf, "", 4},
-    {LEDGE_TFLITE_TANH, ledge_tflite_unary, "Tanh", 1},
-    {LEDGE_TFLITE_TILE, ledge_tflite_tile, "Tile", 2},
-    {LEDGE_TFLITE_TOPK_V2, ledge_tflite_topk, "TopK", 2},
-    {LEDGE_TFLITE_TRANSPOSE, ledge_tflite_transpose, "Transpose", 2},
-    {LEDGE_TFLITE_TRANSPOSE_CONV, ledge_tflite_transpose_conv, "", 3},
-    {LEDGE_TFLITE_UNIDIRECTIONAL_SEQUENCE_LSTM, ledge_tflite_lstm, "", 1},
-    {LEDGE_TFLITE_UNIQUE, ledge_tflite_few, "Unique", 1},
-    {LEDGE_TFLITE_UNPACK, ledge_tflite_unpack, "Gather", 1},
-    {LEDGE_TFLITE_VAR_HANDLE, ledge_tflite_var_handle, "", 0},
-    {LEDGE_TFLITE_WHERE, ledge_tflite_compute, "NonZero", 1},
-    {LEDGE_TFLITE_WHILE, ledge_tflite_while, "Loop", 1},
-    {LEDGE_TFLITE_ZEROS_LIKE, ledge_tflite_fill, "Expand", 1},
-};
+    ENTRY(ABS, unary, "Abs", 1)
+    ENTRY(ADD, binary, "Add", 2)
+    ENTRY(ADD_N, add_n, "Sum", 1)
+    ENTRY(ARG_MAX, arg, "ArgMax", 2)
+    ENTRY(ARG_MIN, arg, "ArgMin", 2)
+    ENTRY(ASSIGN_VARIABLE, assign_variable, "", 2)
+    ENTRY(AVERAGE_POOL_2D, pool, "AveragePool", 1)
+    ENTRY(BATCH_MATMUL, batch_matmul, "MatMul", 2)
+    ENTRY(BATCH_TO_SPACE_ND, space_batch, "BatchToSpaceND", 3)
+    ENTRY(BITCAST, few, "BitCast", 1)
+    ENTRY(BITWISE_XOR, few, "BitwiseXor", 2)
+    ENTRY(BROADCAST_TO, fill, "Expand", 2)
+    ENTRY(CALL_ONCE, call_once, "", 0)
+    ENTRY(CAST, cast, "Cast", 1)
+    ENTRY(CEIL, unary, "Ceil", 1)
+    ENTRY(COMPLEX_ABS, complex_abs, "ReduceL2", 1)
+    ENTRY(CONCATENATION, concat, "Concat", 1)
+    ENTRY(CONV_2D, conv, "Conv", 2)
+    ENTRY(COS, unary, "Cos", 1)
+    ENTRY(CUMSUM, compute, "CumSum", 2)
+    ENTRY(CUSTOM, custom, "", 1)
+    ENTRY(DEPTHWISE_CONV_2D, depthwise, "Conv", 2)
+    ENTRY(DEPTH_TO_SPACE, depth, "DepthToSpace", 1)
+    ENTRY(DEQUANTIZE, dequantize, "Cast", 1)
+    ENTRY(DIV, binary, "Div", 2)
+    ENTRY(ELU, unary, "Elu", 1)
+    ENTRY(EMBEDDING_LOOKUP, embedding, "Gather", 2)
+    ENTRY(EQUAL, binary, "Equal", 2)
+    ENTRY(EXP, unary, "Exp", 1)
+    ENTRY(EXPAND_DIMS, expand_dims, "Unsqueeze", 2)
+    ENTRY(FILL, fill, "Expand", 2)
+    ENTRY(FLOOR, unary, "Floor", 1)
+    ENTRY(FLOOR_DIV, compute, "Div", 2)
+    ENTRY(FLOOR_MOD, binary, "Mod", 2)
+    ENTRY(FULLY_CONNECTED, fully_connected, "Gemm", 2)
+    ENTRY(GATHER, gather, "Gather", 2)
+    ENTRY(GATHER_ND, gather_nd, "GatherND", 2)
+    ENTRY(GELU, compute, "Gelu", 1)
+    ENTRY(GREATER, binary, "Greater", 2)
+    ENTRY(GREATER_EQUAL, binary, "GreaterOrEqual", 2)
+    ENTRY(HARD_SWISH, unary, "HardSwish", 1)
+    ENTRY(IF, if, "If", 1)
+    ENTRY(L2_NORMALIZATION, compute, "Div", 1)
+    ENTRY(LEAKY_RELU, leaky, "LeakyRelu", 1)
+    ENTRY(LESS, binary, "Less", 2)
+    ENTRY(LESS_EQUAL, binary, "LessOrEqual", 2)
+    ENTRY(LOG, unary, "Log", 1)
+    ENTRY(LOGICAL_AND, binary, "And", 2)
+    ENTRY(LOGICAL_NOT, unary, "Not", 1)
+    ENTRY(LOGICAL_OR, binary, "Or", 2)
+    ENTRY(LOGISTIC, unary, "Sigmoid", 1)
+    ENTRY(LOG_SOFTMAX, unary, "LogSoftmax", 1)
+    ENTRY(MAXIMUM, binary, "Max", 2)
+    ENTRY(MAX_POOL_2D, pool, "MaxPool", 1)
+    ENTRY(MEAN, reduce, "ReduceMean", 2)
+    ENTRY(MINIMUM, binary, "Min", 2)
+    ENTRY(MIRROR_PAD, pad, "Pad", 2)
+    ENTRY(MUL, binary, "Mul", 2)
+    ENTRY(NEG, unary, "Neg", 1)
+    ENTRY(NOT_EQUAL, compute, "Not", 2)
+    ENTRY(ONE_HOT, compute, "OneHot", 4)
+    ENTRY(PACK, pack, "Concat", 1)
+    ENTRY(PAD, pad, "Pad", 2)
+    ENTRY(PADV2, pad, "Pad", 3)
+    ENTRY(POW, binary, "Pow", 2)
+    ENTRY(PRELU, binary, "PRelu", 2)
+    ENTRY(QUANTIZE, quantize, "QuantizeLinear", 1)
+    ENTRY(RANGE, compute, "Range", 3)
+    ENTRY(RANK, compute, "Size", 1)
+    ENTRY(READ_VARIABLE, read_variable, "", 1)
+    ENTRY(REDUCE_ALL, reduce, "ReduceMin", 2)
+    ENTRY(REDUCE_ANY, reduce, "ReduceMax", 2)
+    ENTRY(REDUCE_MAX, reduce, "ReduceMax", 2)
+    ENTRY(REDUCE_MIN, reduce, "ReduceMin", 2)
+    ENTRY(REDUCE_PROD, reduce, "ReduceProd", 2)
+    ENTRY(RELU, relu, "Relu", 1)
+    ENTRY(RELU_0_TO_1, few, "Clip", 1)
+    ENTRY(RELU6, relu, "Clip", 1)
+    ENTRY(RELU_N1_TO_1, relu, "Clip", 1)
+    ENTRY(RESHAPE, reshape, "Reshape", 1)
+    ENTRY(RESIZE_BILINEAR, resize, "ResizeBilinear", 2)
+    ENTRY(RESIZE_NEAREST_NEIGHBOR, resize, "ResizeNearest", 2)
+    ENTRY(REVERSE_SEQUENCE, few, "ReverseSequence", 2)
+    ENTRY(REVERSE_V2, reverse, "Slice", 2)
+    ENTRY(RFFT2D, rfft2d, "Rfft2D", 2)
+    ENTRY(ROUND, unary, "Round", 1)
+    ENTRY(RSQRT, rsqrt, "Sqrt", 1)
+    ENTRY(SCATTER_ND, few, "ScatterND", 3)
+    ENTRY(SELECT, select_rows, "Where", 3)
+    ENTRY(SELECT_V2, select, "Where", 3)
+    ENTRY(SHAPE, shape, "Shape", 1)
+    ENTRY(SIGN, unary, "Sign", 1)
+    ENTRY(SIN, unary, "Sin", 1)
+    ENTRY(SLICE, slice, "Slice", 3)
+    ENTRY(SOFTMAX, softmax, "Softmax", 1)
+    ENTRY(SPACE_TO_BATCH_ND, space_batch, "SpaceToBatchND", 3)
+    ENTRY(SPACE_TO_DEPTH, depth, "SpaceToDepth", 1)
+    ENTRY(SPLIT, split, "Split", 2)
+    ENTRY(SPLIT_V, split, "Split", 3)
+    ENTRY(SQRT, unary, "Sqrt", 1)
+    ENTRY(SQUARE, square, "Mul", 1)
+    ENTRY(SQUARED_DIFFERENCE, square, "Mul", 2)
+    ENTRY(SQUEEZE, squeeze, "Squeeze", 1)
+    ENTRY(STRIDED_SLICE, strided_slice, "Slice", 4)
+    ENTRY(SUB, binary, "Sub", 2)
+    ENTRY(SUM, reduce, "ReduceSum", 2)
+    ENTRY(SVDF, svdf, "", 4)
+    ENTRY(TANH, unary, "Tanh", 1)
+    ENTRY(TILE, tile, "Tile", 2)
+    ENTRY(TOPK_V2, topk, "TopK", 2)
+    ENTRY(TRANSPOSE, transpose, "Transpose", 2)
+    ENTRY(TRANSPOSE_CONV, transpose_conv, "", 3)
+    ENTRY(UNIDIRECTIONAL_SEQUENCE_LSTM, lstm, "", 1)
+    ENTRY(UNIQUE, few, "Unique", 1)
+    ENTRY(UNPACK, unpack, "Gather", 1)
+    ENTRY(VAR_HANDLE, var_handle, "", 0)
+    ENTRY(WHERE, compute, "NonZero", 1)
+    ENTRY(WHILE, while, "Loop", 1)
+    ENTRY(ZEROS_LIKE, fill, "Expand", 1)
+    {NULL, NULL, -1, 0}};
+/* clang-format on */
 
 enum ledge_status ledge_tflite_unsupported(struct ledge_tflite *t, const struct ledge_tflite_op *op,
                                            const char *note)
@@ -210,7 +222,7 @@ static bool is_complex(const struct ledge_tflite *t, const struct ledge_tflite_o
 bool ledge_tflite_reads(int32_t code)
 {
     bool found = false;
-    for (size_t i = 0; i < sizeof translations / sizeof translations[0]; i++) {
+    for (size_t i = 0; translations[i].translate != NULL; i++) {
         found = found || translations[i].code == code;
     }
     return found;
@@ -218,7 +230,7 @@ bool ledge_tflite_reads(int32_t code)
 
 enum ledge_status ledge_tflite_translate(struct ledge_tflite *t, struct ledge_tflite_op *op)
 {
-    for (size_t i = 0; i < sizeof translations / sizeof translations[0]; i++) {
+    for (size_t i = 0; translations[i].translate != NULL; i++) {
         const struct translation *entry = &translations[i];
         if (entry->code != op->code) {
             continue;
