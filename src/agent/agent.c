@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/rotate.h"
 #include "base/digest.h"
 #include "base/status.h"
 #include "ledge/version.h"
@@ -31,6 +32,9 @@ json_t *agent_status(struct agent *agent)
         (void)json_object_update(status, more);
     }
     json_decref(more);
+    if (status != NULL && agent->rotate != NULL) {
+        (void)json_object_set_new(status, "certificate", agent_rotate_status(agent->rotate));
+    }
     return status;
 }
 
@@ -45,6 +49,7 @@ static enum ledge_status open_identity(struct agent *agent, const char *state,
     LEDGE_TRY(agent_config_load(state, &agent->config, err));
     LEDGE_TRY(sys_path(lock, err, "%s/lock", agent->config.state));
     LEDGE_TRY(sys_file_lock(lock, err));
+    LEDGE_TRY(agent_rotate_recover(&agent->config, err));
     LEDGE_TRY(sys_random(boot, sizeof boot, err));
     ledge_hex(boot, sizeof boot, agent->boot);
     struct sys_tls_options tls = {.certificate = agent->config.certificate,
@@ -103,6 +108,13 @@ static enum ledge_status open_deploy(struct agent *agent, struct ledge_error *er
     return agent_deploy_open(agent->loop, &options, &agent->deploy, err);
 }
 
+static enum ledge_status open_rotate(struct agent *agent, struct ledge_error *err)
+{
+    struct agent_rotate_options options = {
+        .config = &agent->config, .tls = agent->tls, .switched = agent_link_renew, .arg = agent};
+    return agent_rotate_create(agent->loop, &options, &agent->rotate, err);
+}
+
 /* -- ending --------------------------------------------------------------------------------------
  */
 
@@ -131,6 +143,8 @@ static void on_term(void *arg)
     sys_log(SYS_LOG_INFO, "stopping");
     agent_deploy_close(agent->deploy); /* what is under way goes on at the next start */
     agent->deploy = NULL;
+    agent_rotate_free(agent->rotate);
+    agent->rotate = NULL;
     agent_link_stop(agent);
     agent_api_stop(agent);
     agent->end = sys_timer_start(agent->loop, END_MS, 0, end_now, agent);
@@ -140,6 +154,7 @@ static void on_term(void *arg)
 static void close_all(struct agent *agent)
 {
     agent_api_stop(agent);
+    agent_rotate_free(agent->rotate);
     if (agent->mqtt != NULL) {
         agent_link_stop(agent);
     }
@@ -165,6 +180,7 @@ static enum ledge_status open_all(struct agent *agent, const struct agent_run_op
     LEDGE_TRY(open_outbox(agent, options->outbox_bytes, err));
     LEDGE_TRY(open_units(agent, options->serve, err));
     LEDGE_TRY(open_deploy(agent, err));
+    LEDGE_TRY(open_rotate(agent, err));
     LEDGE_TRY(agent_api_start(agent, err));
     return agent_link_start(agent, options->spread_ms, err);
 }

@@ -3,6 +3,7 @@
  *
  *   link (MQTT)  <->  deploy -> store, serve, functions
  *                <->  uplink <- outbox <- local API <- functions
+ *                <->  rotate: key and certificate
  *
  * Threads: one loop; names are resolved beside it. Memory: see docs/limits.md (a few megabytes,
  * most of it libcrypto's pages). */
@@ -18,6 +19,7 @@
 #include "sys/mqtt.h"
 
 struct agent_api;
+struct agent_rotate;
 
 struct agent {
     struct agent_config config;
@@ -30,6 +32,7 @@ struct agent {
     struct agent_deploy *deploy;
     struct agent_uplink *uplink;
     struct agent_api *api;
+    struct agent_rotate *rotate;
     struct sys_mqtt *mqtt;
     struct sys_timer *hello; /* every 60 s; before the first connection: the start's delay */
     struct sys_timer *end;   /* patience with functions that do not stop */
@@ -61,6 +64,9 @@ LEDGE_NODISCARD enum ledge_status agent_link_start(struct agent *agent, int64_t 
                                                    struct ledge_error *err);
 /* Say goodbye. */
 void agent_link_stop(struct agent *agent);
+
+/* Connect again, with the identity that is in the files now; arg: the agent. */
+void agent_link_renew(void *arg);
 
 /* Publish up; false when not connected. */
 bool agent_link_send(struct agent *agent, const char *channel, const void *payload, size_t n);

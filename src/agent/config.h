@@ -2,6 +2,7 @@
 /* config.h -- what enrolment left in the state folder, and the paths in it.
  *
  *   lock  agent.json  device.key  device.csr  device.crt  ca.crt  agent.sock  serve.sock
+ *   rotation  next.key  next.csr  next.crt  prev.key  prev.crt (rotate.h)
  *   journal  desired.json  current  gen/  blobs/  outbox/  functions/ */
 #ifndef AGENT_CONFIG_H
 #define AGENT_CONFIG_H

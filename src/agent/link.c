@@ -6,6 +6,7 @@
 
 #include "agent/agent.h"
 #include "agent/cpu.h"
+#include "agent/rotate.h"
 #include "base/cleanup.h"
 #include "base/status.h"
 #include "fleet/messages.h"
@@ -91,6 +92,9 @@ static void on_connect(void *arg)
     agent->hello = sys_timer_start(agent->loop, FLEET_HELLO_EVERY_S * 1000,
                                    FLEET_HELLO_EVERY_S * 1000, on_hello_time, agent);
     agent_uplink_connected(agent->uplink);
+    if (agent->rotate != NULL) {
+        agent_rotate_connected(agent->rotate);
+    }
 }
 
 static void on_disconnect(void *arg, const char *reason)
@@ -139,6 +143,21 @@ static void handle_log_request(struct agent *agent, const void *payload, size_t 
     }
 }
 
+static void handle_rotate(struct agent *agent, const void *payload, size_t n)
+{
+    LEDGE_CLEANUP(sys_json_free) json_t *message = NULL;
+    struct ledge_error err;
+    const char *serial = NULL;
+    int64_t version = 0;
+    if (sys_json_parse(payload, n, &message, &err) != LEDGE_OK ||
+        sys_json_int(message, "rotate", "v", 1, 1, &version, &err) != LEDGE_OK ||
+        sys_json_text(message, "rotate", "serial", &serial, &err) != LEDGE_OK) {
+        sys_log(SYS_LOG_WARNING, "%s", err.text);
+    } else if (agent->rotate != NULL) {
+        agent_rotate_ask(agent->rotate, serial);
+    }
+}
+
 static void on_message(void *arg, const char *topic, const void *payload, size_t n)
 {
     struct agent *agent = arg;
@@ -152,6 +171,8 @@ static void on_message(void *arg, const char *topic, const void *payload, size_t
         handle_ack(agent, payload, n);
     } else if (strcmp(parts.channel, "log-request") == 0) {
         handle_log_request(agent, payload, n);
+    } else if (strcmp(parts.channel, "rotate") == 0) {
+        handle_rotate(agent, payload, n);
     } else if (strcmp(parts.channel, "hello-request") == 0) {
         /* The hub was away: what was on its way then had no reader. */
         send_hello(agent);
@@ -190,6 +211,18 @@ static void connect_now(void *arg)
         sys_mqtt_subscribe(agent->mqtt, down, &err) != LEDGE_OK) {
         sys_log(SYS_LOG_ERROR, "%s", err.text); /* local work goes on without the hub */
     }
+}
+
+void agent_link_renew(void *arg)
+{
+    struct agent *agent = arg;
+    if (agent->mqtt == NULL) {
+        return; /* the start's delay is not over */
+    }
+    sys_mqtt_free(agent->mqtt);
+    agent->mqtt = NULL;
+    agent_uplink_disconnected(agent->uplink);
+    connect_now(agent);
 }
 
 enum ledge_status agent_link_start(struct agent *agent, int64_t spread_ms, struct ledge_error *err)

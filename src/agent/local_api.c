@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/failpoint.h"
 #include "base/cleanup.h"
 #include "base/status.h"
 #include "sys/http.h"
@@ -84,6 +85,9 @@ static void on_flush(void *arg)
     api->first = NULL;
     api->last = &api->first;
     enum ledge_status status = agent_outbox_sync(outbox, &err);
+    if (agent_failpoint("RECORD_SYNCED")) {
+        status = ledge_fail(&err, LEDGE_ERR_IO, "fail point"); /* kept all the same */
+    }
     agent_outbox_stats(outbox, &stats);
     while (waiter != NULL) {
         struct waiter *next = waiter->next;
@@ -99,6 +103,20 @@ static void on_flush(void *arg)
         waiter = next;
     }
     agent_uplink_kick(api->agent->uplink);
+}
+
+/* A key that the hub would not heed is refused here, where its producer sees it. */
+static enum ledge_status check_meta(const json_t *meta, struct ledge_error *err)
+{
+    const json_t *key = json_object_get(meta, "key");
+    size_t n = json_string_length(key);
+    if (!json_is_object(meta)) {
+        return ledge_fail(err, LEDGE_ERR_FORMAT, "meta is not a JSON object");
+    }
+    return key == NULL || (n > 0 && n <= FLEET_KEY_MAX)
+               ? LEDGE_OK
+               : ledge_fail(err, LEDGE_ERR_FORMAT, "meta: \"key\" is not a text of 1 to %d bytes",
+                            FLEET_KEY_MAX);
 }
 
 /* Meta: the header, or the whole body when that is JSON and there is no header. */
@@ -125,8 +143,7 @@ static enum ledge_status split(struct sys_http_request *request, struct fleet_re
     }
     LEDGE_TRY(sys_json_parse(record->meta_bytes > 0 ? record->meta : "", record->meta_bytes,
                              &parsed, err));
-    return json_is_object(parsed) ? LEDGE_OK
-                                  : ledge_fail(err, LEDGE_ERR_FORMAT, "meta is not a JSON object");
+    return check_meta(parsed, err);
 }
 
 static enum ledge_status read_kind(const struct sys_http_request *request,

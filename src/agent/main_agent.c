@@ -201,6 +201,10 @@ static void print_status(const json_t *status)
     printf("generation  %lld runs; %lld is %s%s%s\n", int_at(status, "running"),
            int_at(status, "gen"), text_at(status, "state"),
            *text_at(status, "reason") != '\0' ? ": " : "", text_at(status, "reason"));
+    item = json_object_get(status, "certificate");
+    printf("certificate %s until %.10s%s%s\n", text_at(item, "serial"), text_at(item, "expires"),
+           strcmp(text_at(item, "rotation"), "IDLE") != 0 ? ", rotation: " : "",
+           strcmp(text_at(item, "rotation"), "IDLE") != 0 ? text_at(item, "rotation") : "");
     printf("outbox      %lld records wait, %lld bytes, %lld acknowledged\n",
            int_at(outbox, "depth"), int_at(outbox, "bytes"), int_at(outbox, "acked"));
     json_array_foreach(json_object_get(status, "models"), i, item)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_device.c -- `ledge device list|show|token|remove`. */
+/* cmd_device.c -- `ledge device list|show|token|rotate|certificates|remove`. */
 #include <stdio.h>
 
 #include "base/cleanup.h"
@@ -23,8 +23,9 @@ static void add_row(struct sys_table *table, const json_t *device)
 {
     LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf models = LEDGE_BUF_INIT(400);
     const json_t *last = json_object_get(device, "last");
+    const json_t *certificate = json_object_get(device, "certificate");
     list_versions(json_object_get(device, "models"), &models);
-    sys_table_rowf(table, "%s\t%s\t%lld\t%s\t%s\t%s %.2f\t%.1f\t%lld\t%s",
+    sys_table_rowf(table, "%s\t%s\t%lld\t%s\t%s\t%s %.2f\t%.1f\t%lld\t%.10s%s\t%s",
                    cli_rest_text(device, "id"),
                    json_is_true(json_object_get(device, "online")) ? "yes" : "no",
                    (long long)json_integer_value(json_object_get(device, "gen")),
@@ -32,13 +33,15 @@ static void add_row(struct sys_table *table, const json_t *device)
                    cli_rest_text(last, "label"), json_number_value(json_object_get(last, "score")),
                    json_number_value(json_object_get(device, "fps")),
                    (long long)json_integer_value(json_object_get(device, "records")),
+                   cli_rest_text(certificate, "expires"),
+                   json_is_true(json_object_get(certificate, "due")) ? " (due)" : "",
                    cli_rest_text(device, "last_seen"));
 }
 
 static int print_devices(json_t *items, bool json)
 {
-    static const char *const heads[] = {"DEVICE", "ONLINE", ">GEN",     "STATE", "MODELS",
-                                        "LAST",   ">FPS",   ">RECORDS", "SEEN"};
+    static const char *const heads[] = {"DEVICE", "ONLINE", ">GEN",     "STATE",      "MODELS",
+                                        "LAST",   ">FPS",   ">RECORDS", "CERT UNTIL", "SEEN"};
     size_t i;
     json_t *device;
     if (json) {
@@ -63,7 +66,9 @@ static int device_list(int argc, char **argv)
     const struct cli_option options[] = {CLI_REST_OPTIONS(rest_options)};
     const struct cli_command command = {
         .usage = "ledge device list [options]",
-        .summary = "Every device: what it runs, what it saw last, whether it is there.",
+        .summary = "Every device: what it runs, what it saw last, whether it is there, and until "
+                   "when its\ncertificate is valid (due: it will be replaced when the device is "
+                   "next there).",
         .options = options,
         .n_options = CLI_COUNT(options),
         .examples = "  ledge device list\n  ledge device list --json",
@@ -141,6 +146,135 @@ static int device_remove(int argc, char **argv)
     return one_device(argc, argv, &command, &rest_options, "DELETE");
 }
 
+static int rotate_all(struct cli_rest *rest, json_t *devices, bool json, struct ledge_error *err)
+{
+    size_t i;
+    json_t *device;
+    LEDGE_CLEANUP(sys_json_free) json_t *answers = json_array();
+    json_array_foreach(devices, i, device)
+    {
+        LEDGE_CLEANUP(sys_json_free) json_t *answer = NULL;
+        char name[CLI_REST_SEGMENT], path[SYS_PATH];
+        const char *id = cli_rest_text(device, "id");
+        if (cli_rest_segment(id, name, err) != LEDGE_OK ||
+            sys_path(path, err, "/devices/%s/rotate", name) != LEDGE_OK ||
+            cli_rest_call(rest, "POST", path, NULL, &answer, err) != LEDGE_OK) {
+            return cli_fail(err);
+        }
+        (void)json_array_append(answers, answer);
+        if (!json) {
+            printf("%s: %s\n", id,
+                   json_is_true(json_object_get(answer, "online"))
+                       ? "asked for a new key and certificate"
+                       : "is away: it will be asked when it is back");
+        }
+    }
+    return json ? cli_print_json(json_incref(answers)) : CLI_OK;
+}
+
+static int device_rotate(int argc, char **argv)
+{
+    struct cli_rest_options rest_options = {.hub = NULL};
+    bool all = false;
+    const struct cli_option options[] = {
+        {"all", 0, CLI_FLAG, &all, NULL, "every device that is enrolled"},
+        CLI_REST_OPTIONS(rest_options)};
+    const struct cli_command command = {
+        .usage = "ledge device rotate NAME... [options]",
+        .summary = "Have devices make a new key and certificate now, not when the old one is due. "
+                   "The old one\nis revoked once the device has shown that the new one works.",
+        .options = options,
+        .n_options = CLI_COUNT(options),
+        .max_args = -1,
+        .examples = "  ledge device rotate cam-1\n  ledge device rotate --all\n"
+                    "  ledge device certificates cam-1",
+    };
+    struct cli_args args;
+    struct ledge_error err = {0};
+    LEDGE_CLEANUP(cli_rest_done) struct cli_rest rest = {.tls = NULL};
+    LEDGE_CLEANUP(sys_json_free) json_t *devices = NULL;
+    int code = cli_parse(&command, argc, argv, &args);
+    if (code >= 0) {
+        return code;
+    }
+    if (all == (args.n > 0)) {
+        return cli_failf(CLI_USAGE, "rotate: name devices, or say --all");
+    }
+    if (cli_rest_open(&rest_options, &rest, &err) != LEDGE_OK) {
+        return cli_fail(&err);
+    }
+    if (all && cli_rest_items(&rest, "/devices", &devices, &err) != LEDGE_OK) {
+        return cli_fail(&err);
+    }
+    devices = devices != NULL ? devices : json_array();
+    for (int i = 0; i < args.n; i++) {
+        (void)json_array_append_new(devices, json_pack("{s:s}", "id", args.items[i]));
+    }
+    return rotate_all(&rest, devices, rest_options.json, &err);
+}
+
+static int print_certificates(json_t *items, bool json)
+{
+    static const char *const heads[] = {"SERIAL", "STATE", "ISSUED", "UNTIL", "REVOKED"};
+    size_t i;
+    json_t *item;
+    if (json) {
+        return cli_print_json(json_incref(items));
+    }
+    struct sys_table *table = sys_table_create(heads, CLI_COUNT(heads));
+    if (table == NULL) {
+        return cli_failf(CLI_FAILED, "no memory");
+    }
+    json_array_foreach(items, i, item)
+    {
+        sys_table_rowf(table, "%s\t%s\t%.19s\t%.19s\t%.19s", cli_rest_text(item, "serial"),
+                       cli_rest_text(item, "state"), cli_rest_text(item, "issued"),
+                       cli_rest_text(item, "expires"), cli_rest_text(item, "revoked"));
+    }
+    int failed = sys_table_print(table, stdout);
+    sys_table_free(table);
+    return failed != 0 ? CLI_FAILED : CLI_OK;
+}
+
+static int device_certificates(int argc, char **argv)
+{
+    struct cli_rest_options rest_options = {.hub = NULL};
+    const char *serial = NULL;
+    const struct cli_option options[] = {{"revoke", 0, CLI_TEXT, &serial, "SERIAL",
+                                          "revoke this one, which the device does not use"},
+                                         CLI_REST_OPTIONS(rest_options)};
+    const struct cli_command command = {
+        .usage = "ledge device certificates NAME [options]",
+        .summary = "The certificates of a device, newest first: in use, not proven yet, revoked.",
+        .options = options,
+        .n_options = CLI_COUNT(options),
+        .min_args = 1,
+        .max_args = 1,
+        .examples = "  ledge device certificates cam-1\n"
+                    "  ledge device certificates cam-1 --revoke 5f0c8d5fb4a94f1e8c7b6a5d4e3f2a1b",
+    };
+    struct cli_args args;
+    struct ledge_error err = {0};
+    char name[CLI_REST_SEGMENT], part[CLI_REST_SEGMENT], path[SYS_PATH];
+    LEDGE_CLEANUP(cli_rest_done) struct cli_rest rest = {.tls = NULL};
+    LEDGE_CLEANUP(sys_json_free) json_t *answer = NULL;
+    int code = cli_parse(&command, argc, argv, &args);
+    if (code >= 0) {
+        return code;
+    }
+    if (cli_rest_open(&rest_options, &rest, &err) != LEDGE_OK ||
+        cli_rest_segment(args.items[0], name, &err) != LEDGE_OK ||
+        (serial != NULL && cli_rest_segment(serial, part, &err) != LEDGE_OK) ||
+        (serial != NULL &&
+         (sys_path(path, &err, "/devices/%s/certificates/%s", name, part) != LEDGE_OK ||
+          cli_rest_call(&rest, "DELETE", path, NULL, &answer, &err) != LEDGE_OK)) ||
+        sys_path(path, &err, "/devices/%s/certificates", name) != LEDGE_OK ||
+        cli_rest_items(&rest, path, &answer, &err) != LEDGE_OK) {
+        return cli_fail(&err);
+    }
+    return print_certificates(answer, rest_options.json);
+}
+
 static int device_token(int argc, char **argv)
 {
     struct cli_rest_options rest_options = {.hub = NULL};
@@ -185,6 +319,8 @@ int cli_cmd_device(int argc, char **argv)
         {"device", "list", "what each device runs and saw last", device_list},
         {"device", "show", "one device, as JSON", device_show},
         {"device", "token", "make a one-time claim token", device_token},
+        {"device", "rotate", "have devices make a new key and certificate", device_rotate},
+        {"device", "certificates", "a device's certificates; revoke one", device_certificates},
         {"device", "remove", "revoke a device", device_remove},
     };
     return cli_dispatch("ledge device", verbs, CLI_COUNT(verbs), argc, argv);

@@ -195,6 +195,58 @@ json_t *hub_page(json_t *items, const char *next)
     return json_pack("{s:o,s:s?}", "items", items, "next", next);
 }
 
+struct names {
+    struct hub *hub;
+    const struct hub_versions *what;
+    json_t *items;
+    int64_t left;
+    char next[FLEET_NAME_SIZE];
+    bool more;
+    enum ledge_status status;
+    struct ledge_error *err;
+};
+
+static bool add_name(void *arg, const struct sys_row *row)
+{
+    struct names *names = arg;
+    if (names->left-- == 0) {
+        names->more = true;
+        return false;
+    }
+    json_t *versions = json_array();
+    (void)snprintf(names->next, sizeof names->next, "%s", sys_row_text(row, 0));
+    names->status = sys_sql_do(names->hub->sql, names->err, names->what->add, versions,
+                               names->what->versions, "s", names->next);
+    (void)json_array_append_new(names->items,
+                                json_pack("{s:s,s:o}", "name", names->next, "versions", versions));
+    return names->status == LEDGE_OK;
+}
+
+void hub_reply_versions(struct hub_request *request, const struct hub_versions *what)
+{
+    struct ledge_error err;
+    int64_t limit = 0;
+    const char *cursor = sys_http_query(request->http, "cursor");
+    if (!hub_request_limit(request, &limit)) {
+        return;
+    }
+    cursor = cursor != NULL ? cursor : "";
+    struct names names = {
+        .hub = request->hub, .what = what, .items = json_array(), .left = limit, .err = &err};
+    struct sys_sql *sql = request->hub->sql;
+    enum ledge_status status =
+        what->kind != NULL
+            ? sys_sql_do(sql, &err, add_name, &names, what->names, "ssi", what->kind, cursor,
+                         limit + 1)
+            : sys_sql_do(sql, &err, add_name, &names, what->names, "si", cursor, limit + 1);
+    if (status != LEDGE_OK || names.status != LEDGE_OK) {
+        json_decref(names.items);
+        hub_reply_error(request, &err);
+        return;
+    }
+    hub_reply_json(request, 200, hub_page(names.items, names.more ? names.next : NULL));
+}
+
 enum ledge_status hub_end(struct hub *hub, enum ledge_status status, struct ledge_error *err)
 {
     if (status == LEDGE_OK) {

@@ -81,6 +81,18 @@ bool hub_request_cursor(struct hub_request *request, int64_t absent, int64_t *cu
 /* {"items","next"}; next NULL: none. Steals items. */
 json_t *hub_page(json_t *items, const char *next);
 
+/* What is kept in versions under names: {"items":[{"name","versions"}],"next"}, by limit= and
+ * cursor=.
+ */
+struct hub_versions {
+    const char *kind;     /* first parameter of names; NULL: it has none */
+    const char *names;    /* SQL: names after a cursor, so many */
+    const char *versions; /* SQL: the versions of a name */
+    bool (*add)(void *versions, const struct sys_row *row); /* appends one to a json_t array */
+};
+
+void hub_reply_versions(struct hub_request *request, const struct hub_versions *what);
+
 /* -- transactions: begin, work, end -- */
 
 /* Commit when status is LEDGE_OK, else roll back; a failed commit becomes the status. */

@@ -33,51 +33,11 @@ static bool add_version(void *arg, const struct sys_row *row)
     return true;
 }
 
-struct page {
-    struct hub *hub;
-    json_t *items;
-    int64_t left;
-    char next[FLEET_NAME_SIZE];
-    bool more;
-    enum ledge_status status;
-    struct ledge_error *err;
-};
-
-static bool add_name(void *arg, const struct sys_row *row)
-{
-    struct page *page = arg;
-    json_t *versions = json_array();
-    if (page->left-- == 0) {
-        page->more = true;
-        json_decref(versions);
-        return false;
-    }
-    (void)snprintf(page->next, sizeof page->next, "%s", sys_row_text(row, 0));
-    page->status = sys_sql_do(page->hub->sql, page->err, add_version, versions,
-                              hub_sql_dataset_versions, "s", page->next);
-    (void)json_array_append_new(page->items,
-                                json_pack("{s:s,s:o}", "name", page->next, "versions", versions));
-    return page->status == LEDGE_OK;
-}
-
 void hub_on_datasets(struct hub_request *request)
 {
-    struct ledge_error err;
-    int64_t limit = 0;
-    const char *cursor = sys_http_query(request->http, "cursor");
-    if (!hub_request_limit(request, &limit)) {
-        return;
-    }
-    struct page page = {.hub = request->hub, .items = json_array(), .left = limit, .err = &err};
-    enum ledge_status status =
-        sys_sql_do(request->hub->sql, &err, add_name, &page, hub_sql_dataset_names, "si",
-                   cursor != NULL ? cursor : "", limit + 1);
-    if (status != LEDGE_OK || page.status != LEDGE_OK) {
-        json_decref(page.items);
-        hub_reply_error(request, &err);
-        return;
-    }
-    hub_reply_json(request, 200, hub_page(page.items, page.more ? page.next : NULL));
+    hub_reply_versions(request, &(struct hub_versions){.names = hub_sql_dataset_names,
+                                                       .versions = hub_sql_dataset_versions,
+                                                       .add = add_version});
 }
 
 /* -- frozen -- */

@@ -24,8 +24,8 @@ static json_t *item_of(struct hub *hub, const struct sys_row *row)
             ? json_null()
             : json_pack("{s:o,s:o,s:o}", "label", hub_json_text(row, 11), "score",
                         hub_json_real(row, 12), "ts", hub_json_time(sys_row_int(row, 13)));
-    return json_pack("{s:o,s:b,s:o,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:o}", "id",
-                     hub_json_text(row, 0), "online", (int)sys_row_int(row, 1), "last_seen",
+    return json_pack("{s:o,s:b,s:o,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o}",
+                     "id", hub_json_text(row, 0), "online", (int)sys_row_int(row, 1), "last_seen",
                      hub_json_time_or_null(row, 2), "gen", (json_int_t)sys_row_int(row, 3),
                      "desired_gen", (json_int_t)sys_row_int(row, 4), "state", hub_json_text(row, 5),
                      "reason", hub_json_text(row, 6), "agent", hub_json_text(row, 7), "cpu",
@@ -34,7 +34,8 @@ static json_t *item_of(struct hub *hub, const struct sys_row *row)
                      fps < 0 ? json_null() : json_real(fps), "last", last, "records",
                      (json_int_t)sys_row_int(row, 14), "picture_ts", hub_json_time_or_null(row, 15),
                      "swap_ms", hub_json_real(row, 16), "measured",
-                     hub_json_stored(sys_row_text(row, 17), false));
+                     hub_json_stored(sys_row_text(row, 17), false), "certificate",
+                     hub_certificate_item(row, 18));
 }
 
 struct page {
@@ -206,6 +207,7 @@ void hub_device_hello(struct hub *hub, const char *device, const struct fleet_he
     }
     hub_device_event(hub, device);
     hub_deploy_send_if_behind(hub, device, hello->seen);
+    hub_certificate_check(hub, device);
 }
 
 void hub_device_offline(struct hub *hub, const char *device)

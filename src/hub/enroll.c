@@ -15,7 +15,7 @@
 #include "sys/json.h"
 #include "sys/log.h"
 
-enum { TOKEN_MS = 24 * 3600 * 1000, DEVICE_S = 5 * 365 * 24 * 3600, MAX_PEM = 1 << 16 };
+enum { TOKEN_MS = 24 * 3600 * 1000, MAX_PEM = 1 << 16 };
 
 static void hash_text(const char *text, size_t n, char hex[LEDGE_SHA256_HEX])
 {
@@ -164,32 +164,20 @@ static enum ledge_status check_token(struct hub *hub, const char *text, struct c
 static enum ledge_status certify(struct hub *hub, struct claim *claim, char **pem,
                                  struct ledge_error *err)
 {
-    char ca[HUB_PATH], ca_key[HUB_PATH];
     int64_t now = sys_now_ms();
     if (claim->used) {
         return sys_sql_do(hub->sql, err, hub_row_text, pem, hub_sql_certificate_get, "s",
                           claim->serial);
     }
-    struct sys_sign_options options = {.ca_certificate = hub_path(hub, ca, "ca.crt"),
-                                       .ca_key = hub_path(hub, ca_key, "ca.key"),
-                                       .name = claim->device,
-                                       .client = true,
-                                       .valid_seconds = DEVICE_S};
-    struct ledge_buf text = LEDGE_BUF_INIT(MAX_PEM);
-    enum ledge_status status =
-        sys_csr_sign(claim->csr, strlen(claim->csr), &options, &text, claim->serial, err);
-    if (status == LEDGE_OK) {
-        *pem = text.data; /* the caller's now */
-    } else {
-        ledge_buf_done(&text);
-        return status;
-    }
-    LEDGE_TRY(sys_sql_do(hub->sql, err, NULL, NULL, hub_sql_device_add, "si", claim->device, now));
     /* A device that enrols anew has lost its key: the old certificate ends here. */
-    LEDGE_TRY(sys_sql_do(hub->sql, err, NULL, NULL, hub_sql_certificate_revoke, "si", claim->device,
-                         now));
-    LEDGE_TRY(sys_sql_do(hub->sql, err, NULL, NULL, hub_sql_certificate_add, "sssi", claim->serial,
-                         claim->device, *pem, now));
+    struct hub_issue what = {.device = claim->device,
+                             .csr = claim->csr,
+                             .request = claim->request,
+                             .now_ms = now,
+                             .proven = true};
+    LEDGE_TRY(hub_certificate_issue(hub, &what, pem, claim->serial, err));
+    LEDGE_TRY(
+        sys_sql_do(hub->sql, err, NULL, NULL, hub_sql_device_rotate_done, "s", claim->device));
     LEDGE_TRY(sys_sql_do(hub->sql, err, NULL, NULL, hub_sql_token_use, "sisss", claim->hash, now,
                          claim->device, claim->request, claim->serial));
     return hub_audit(hub, claim->device, "device.enroll", claim->device, claim->serial, err);
@@ -251,6 +239,7 @@ static void enroll(struct hub_request *request, const char *token, struct claim 
         hub_reply_problem(request, 500, "the certificate is lost");
     } else {
         sys_log(SYS_LOG_INFO, "%s is enrolled", claim->device);
+        hub_broker_refresh_soon(hub);
         hub_device_event(hub, claim->device);
         reply_enrolled(request, claim->device, pem);
     }

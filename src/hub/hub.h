@@ -33,7 +33,7 @@ enum {
     HUB_MAX_PICTURE = 16 * 1024 * 1024,
     HUB_PAGE = 100,
     HUB_PAGE_MAX = 1000, /* items of a list */
-    HUB_SCHEMA = 1,
+    HUB_SCHEMA = 4,
 };
 
 struct hub_options {
@@ -42,7 +42,8 @@ struct hub_options {
     const char *hosts[HUB_HOSTS + 1];
     size_t n_hosts;
     const char *broker, *broker_certificate, *broker_key, *broker_ca;
-    int64_t broker_port; /* -1: not given */
+    int64_t broker_port;      /* -1: not given */
+    int64_t certificate_days; /* of a device */
     bool plain, new_token;
 };
 
@@ -51,6 +52,7 @@ struct hub_ingest;
 struct hub_events;
 struct hub_logs;
 struct hub_live;
+struct hub_gc;
 struct sys_mqtt;
 
 struct hub_counts { /* since the start; for /metrics */
@@ -83,6 +85,7 @@ struct hub {
     struct hub_events *events;
     struct hub_logs *logs;
     struct hub_live *live;
+    struct hub_gc *gc; /* the collection that is under way, or NULL */
     struct sys_timer *sweeper;
     uint8_t director_secret[SYS_ED25519_SECRET];
     uint8_t director_public[SYS_ED25519_PUBLIC];
@@ -133,23 +136,50 @@ bool hub_label_valid(const char *text); /* 1 to HUB_LABEL bytes that are safe as
 
 /* -- blobs.c -- */
 
-/* Keep bytes under their digest: file (durable) and row. sha256: FILLED. */
+/* Keep bytes under their digest: file (durable) and row, which is young again when it was there.
+ * sha256: FILLED. */
 LEDGE_NODISCARD enum ledge_status hub_blob_put(struct hub *hub, const void *bytes, size_t n,
                                                char sha256[65], struct ledge_error *err);
 const char *hub_blob_path(const struct hub *hub, const char *sha256, char out[HUB_PATH]);
+
+/* -- gc.c: blobs that nothing refers to -- */
+
+/* At the start: remove the files that a collection had no time for. */
+LEDGE_NODISCARD enum ledge_status hub_gc_resume(struct hub *hub, struct ledge_error *err);
+/* At the end: answer the one that is under way. */
+void hub_gc_stop(struct hub *hub);
 
 /* -- broker.c, link.c: MQTT -- */
 
 LEDGE_NODISCARD enum ledge_status hub_broker_start(struct hub *hub, struct ledge_error *err);
 void hub_broker_stop(struct hub *hub, void (*stopped)(void *arg), void *arg);
 void hub_broker_free(struct hub_broker *broker);
-/* The revoked devices have changed: write the ACL again and have the broker read it. */
+/* Revoked devices or certificates have changed: write the access list and the revocation list again
+ * and have the broker read them; soon: within seconds, together with others. */
 LEDGE_NODISCARD enum ledge_status hub_broker_refresh(struct hub *hub, struct ledge_error *err);
+void hub_broker_refresh_soon(struct hub *hub);
 
 LEDGE_NODISCARD enum ledge_status hub_link_start(struct hub *hub, struct ledge_error *err);
 /* Publish to a device's d/<channel>; false when it cannot go now (a hello will repair it). */
 bool hub_link_send(struct hub *hub, const char *device, const char *channel, const void *payload,
                    size_t n);
+
+/* -- certificates.c -- */
+
+struct hub_issue {
+    const char *device, *csr, *request; /* request: digest of what asked for it */
+    int64_t now_ms, valid_from_ms;      /* valid_from_ms 0: an hour ago */
+    bool proven; /* enrolment: every other certificate ends; else those that were never proven */
+};
+
+/* Inside a transaction: a certificate for a device, which is made known. *pem OWNED by the caller,
+ * also on failure when it is not NULL. */
+LEDGE_NODISCARD enum ledge_status hub_certificate_issue(struct hub *hub,
+                                                        const struct hub_issue *what, char **pem,
+                                                        char serial[64], struct ledge_error *err);
+/* The device is there: ask it for a new certificate when that is due. */
+void hub_certificate_check(struct hub *hub, const char *device);
+json_t *hub_certificate_item(const struct sys_row *row, int column);
 
 /* -- devices.c -- */
 

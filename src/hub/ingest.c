@@ -2,8 +2,9 @@
 /* ingest.c -- segments into the store: many in one transaction, acknowledged after its commit.
  *
  * Flow:    u/data, POST /segments -> queue -> one transaction (records, pictures, watermark) ->
- * acks, events Guarantees: a record is a row exactly once, by its key (device, epoch, seq); what
- * was acknowledged is durable; a segment that is malformed has no effect; a full disk costs the
+ * acks, events Guarantees: a record is a row exactly once, by (device, epoch, seq), and, when its
+ * producer gave it a key, by (device, kind, function, key), whatever seq it came under; what was
+ * acknowledged is durable; a segment that is malformed has no effect; a full disk costs the
  * acknowledgement, never the process. Why a queue: a commit is an fsync (1 to 10 ms); what comes
  * within 5 ms shares it. */
 #include <stdio.h>
@@ -160,13 +161,25 @@ static enum ledge_status keep_picture(struct job *job, const struct fleet_record
     return LEDGE_OK;
 }
 
-/* Insert; what the key already has is counted and left alone. */
+/* "<function>/<key>" of the meta; false: it has no key. One behind a gap in the stream that is not
+ * stored because of its key leaves a hole for next_mark(): the device sends from there once more.
+ */
+static bool put_key(const json_t *meta, struct ledge_buf *out)
+{
+    const char *function = json_string_value(json_object_get(meta, "function"));
+    const char *key = json_string_value(json_object_get(meta, "key"));
+    return key != NULL && *key != '\0' && strlen(key) <= FLEET_KEY_MAX &&
+           ledge_buf_printf(out, "%s/%s", function != NULL ? function : "", key);
+}
+
+/* Insert; what is there already is counted and left alone. */
 static enum ledge_status store_record(struct job *job, const struct fleet_record *record,
                                       struct ledge_error *err)
 {
     struct sys_sql *sql = job->hub->sql;
     json_t *meta = NULL;
     char *text = NULL;
+    struct ledge_buf key = LEDGE_BUF_INIT(FLEET_META_MAX + 2);
     bool picture = record->kind == FLEET_KIND_sample && record->body_bytes > 0;
     const void *body = picture || record->body_bytes == 0 ? NULL : record->body;
     size_t body_bytes = body != NULL ? record->body_bytes : 0;
@@ -178,12 +191,13 @@ static enum ledge_status store_record(struct job *job, const struct fleet_record
         job->malformed_meta = true;
     }
     text = json_dumps(meta, JSON_COMPACT);
+    bool keyed = put_key(meta, &key);
     enum ledge_status status =
-        text == NULL
-            ? ledge_fail(err, LEDGE_ERR_NOMEM, "out of memory")
-            : sys_sql_do(sql, err, NULL, NULL, hub_sql_record_add, "ssiiiisb", job->device,
-                         job->epoch, (int64_t)record->seq, record->time_ms, (int64_t)record->kind,
-                         (int64_t)record->class_of_service, text, body, body_bytes);
+        text == NULL ? ledge_fail(err, LEDGE_ERR_NOMEM, "out of memory")
+                     : sys_sql_do(sql, err, NULL, NULL, hub_sql_record_add, "ssiiiisbs",
+                                  job->device, job->epoch, (int64_t)record->seq, record->time_ms,
+                                  (int64_t)record->kind, (int64_t)record->class_of_service, text,
+                                  body, body_bytes, keyed ? key.data : NULL);
     if (status == LEDGE_OK && sys_sql_changes(sql) == 0) {
         job->duplicates++;
     } else if (status == LEDGE_OK) {
@@ -194,6 +208,7 @@ static enum ledge_status store_record(struct job *job, const struct fleet_record
             status = keep_picture(job, record, meta, err);
         }
     }
+    ledge_buf_done(&key);
     free(text);
     json_decref(meta);
     return status;

@@ -16,6 +16,7 @@
 #include "sys/log.h"
 #include "sys/mqtt.h"
 
+enum { CERTIFICATE_DAYS = 5 * 365, CERTIFICATE_DAYS_MAX = 3650 };
 enum { SILENT_MS = 150 * 1000, SWEEP_MS = 15 * 1000, WANTED_FILES = 65536 };
 
 enum option_code {
@@ -27,6 +28,7 @@ enum option_code {
     OPTION_BROKER_KEY,
     OPTION_BROKER_CA,
     OPTION_BROKER_PORT,
+    OPTION_CERTIFICATE_DAYS,
     OPTION_PLAIN,
     OPTION_NEW_TOKEN,
     OPTION_VERSION,
@@ -48,6 +50,9 @@ static const struct {
      OPTION_BROKER_CERTIFICATE},
     {"broker-key", "FILE", "its key", OPTION_BROKER_KEY},
     {"broker-ca", "FILE", "CA of that broker (default: the hub's own)", OPTION_BROKER_CA},
+    {"certificate-days", "N",
+     "how long a device's certificate is valid (default: 1825); renewed after two thirds",
+     OPTION_CERTIFICATE_DAYS},
     {"plain", NULL, "HTTP without TLS; on loopback only", OPTION_PLAIN},
     {"new-token", NULL, "replace the admin token", OPTION_NEW_TOKEN},
     {"version", NULL, "print the version", OPTION_VERSION},
@@ -105,6 +110,9 @@ static void take_option(struct hub_options *options, int code, const char *value
     case OPTION_BROKER_PORT:
         options->broker_port = strtol(value, NULL, 10);
         break;
+    case OPTION_CERTIFICATE_DAYS:
+        options->certificate_days = strtol(value, NULL, 10);
+        break;
     case OPTION_PLAIN:
         options->plain = true;
         break;
@@ -142,7 +150,8 @@ static int parse(int argc, char **argv, struct hub_options *options)
         }
         take_option(options, code, optarg);
     }
-    if (optind < argc || options->broker_port < -1 || options->broker_port > 65535) {
+    if (optind < argc || options->broker_port < -1 || options->broker_port > 65535 ||
+        options->certificate_days < 1 || options->certificate_days > CERTIFICATE_DAYS_MAX) {
         fprintf(stderr, "usage: ledge-hub [options]; see ledge-hub --help\n");
         return 2;
     }
@@ -260,6 +269,7 @@ static enum ledge_status start(struct hub *hub, struct ledge_error *err)
     LEDGE_TRY(split_address(hub, err));
     LEDGE_TRY(open_state(hub, err));
     LEDGE_TRY(hub_store_open(hub, err));
+    LEDGE_TRY(hub_gc_resume(hub, err));
     LEDGE_TRY(hub_setup(hub, err));
     LEDGE_TRY(sys_loop_create(&hub->loop, err));
     LEDGE_TRY(sys_loop_signal(hub->loop, SIGTERM, on_stop, hub, err));
@@ -279,6 +289,7 @@ static enum ledge_status start(struct hub *hub, struct ledge_error *err)
 
 static void done(struct hub *hub)
 {
+    hub_gc_stop(hub);
     hub_events_free(hub->events);
     hub_logs_free(hub->logs);
     hub->events = NULL; /* what is committed last has nobody to tell */
@@ -296,7 +307,9 @@ static void done(struct hub *hub)
 
 int main(int argc, char **argv)
 {
-    static struct hub hub = {.options = {.listen = "0.0.0.0:8443", .broker_port = -1}};
+    static struct hub hub = {.options = {.listen = "0.0.0.0:8443",
+                                         .broker_port = -1,
+                                         .certificate_days = CERTIFICATE_DAYS}};
     struct ledge_error err;
     struct rlimit files;
     int code = parse(argc, argv, &hub.options);

@@ -34,34 +34,6 @@ static bool add_version(void *arg, const struct sys_row *row)
     return true;
 }
 
-struct page {
-    struct hub *hub;
-    const char *versions; /* SQL */
-    json_t *items;
-    int64_t left;
-    char next[FLEET_NAME_SIZE];
-    bool more;
-    enum ledge_status status;
-    struct ledge_error *err;
-};
-
-static bool add_name(void *arg, const struct sys_row *row)
-{
-    struct page *page = arg;
-    json_t *versions = json_array();
-    if (page->left-- == 0) {
-        page->more = true;
-        json_decref(versions);
-        return false;
-    }
-    (void)snprintf(page->next, sizeof page->next, "%s", sys_row_text(row, 0));
-    page->status = sys_sql_do(page->hub->sql, page->err, add_version, versions, page->versions, "s",
-                              page->next);
-    (void)json_array_append_new(page->items,
-                                json_pack("{s:s,s:o}", "name", page->next, "versions", versions));
-    return page->status == LEDGE_OK;
-}
-
 static const char *versions_of(const char *kind)
 {
     return strcmp(kind, "model") == 0 ? hub_sql_version_list_model : hub_sql_version_list_function;
@@ -69,26 +41,10 @@ static const char *versions_of(const char *kind)
 
 static void list(struct hub_request *request, const char *kind)
 {
-    struct ledge_error err;
-    int64_t limit = 0;
-    const char *cursor = sys_http_query(request->http, "cursor");
-    if (!hub_request_limit(request, &limit)) {
-        return;
-    }
-    struct page page = {.hub = request->hub,
-                        .versions = versions_of(kind),
-                        .items = json_array(),
-                        .left = limit,
-                        .err = &err};
-    enum ledge_status status =
-        sys_sql_do(request->hub->sql, &err, add_name, &page, hub_sql_version_names, "ssi", kind,
-                   cursor != NULL ? cursor : "", limit + 1);
-    if (status != LEDGE_OK || page.status != LEDGE_OK) {
-        json_decref(page.items);
-        hub_reply_error(request, &err);
-        return;
-    }
-    hub_reply_json(request, 200, hub_page(page.items, page.more ? page.next : NULL));
+    hub_reply_versions(request, &(struct hub_versions){.kind = kind,
+                                                       .names = hub_sql_version_names,
+                                                       .versions = versions_of(kind),
+                                                       .add = add_version});
 }
 
 static void one(struct hub_request *request, const char *kind)

@@ -23,7 +23,26 @@ bool hub_row_text(void *arg, const struct sys_row *row)
     return true;
 }
 
-/* The schema and its version are written in one transaction: a store is never half made. */
+/* Each step and its version are written in one transaction: a store is never half made. */
+static enum ledge_status step(struct hub *hub, int64_t version, struct ledge_error *err)
+{
+    static const char *const scripts[HUB_SCHEMA] = {hub_sql_schema_1, hub_sql_schema_2,
+                                                    hub_sql_schema_3, hub_sql_schema_4};
+    LEDGE_TRY(sys_sql_begin(hub->sql, err));
+    enum ledge_status status = sys_sql_script(hub->sql, scripts[version - 1], err);
+    if (status == LEDGE_OK) {
+        status =
+            sys_sql_do(hub->sql, err, NULL, NULL, hub_sql_schema_set, "ii", version, sys_now_ms());
+    }
+    if (status == LEDGE_OK) {
+        status = sys_sql_commit(hub->sql, err);
+    }
+    if (status != LEDGE_OK) {
+        sys_sql_rollback(hub->sql);
+    }
+    return status;
+}
+
 static enum ledge_status migrate(struct hub *hub, struct ledge_error *err)
 {
     int64_t tables = 0, version = 0;
@@ -37,22 +56,10 @@ static enum ledge_status migrate(struct hub *hub, struct ledge_error *err)
                           "ledge-hub",
                           (long long)version, HUB_SCHEMA);
     }
-    if (version == HUB_SCHEMA) {
-        return LEDGE_OK;
+    while (version < HUB_SCHEMA) {
+        LEDGE_TRY(step(hub, ++version, err));
     }
-    LEDGE_TRY(sys_sql_begin(hub->sql, err));
-    enum ledge_status status = sys_sql_script(hub->sql, hub_sql_schema_1, err);
-    if (status == LEDGE_OK) {
-        status = sys_sql_do(hub->sql, err, NULL, NULL, hub_sql_schema_set, "ii",
-                            (int64_t)HUB_SCHEMA, sys_now_ms());
-    }
-    if (status == LEDGE_OK) {
-        status = sys_sql_commit(hub->sql, err);
-    }
-    if (status != LEDGE_OK) {
-        sys_sql_rollback(hub->sql);
-    }
-    return status;
+    return LEDGE_OK;
 }
 
 enum ledge_status hub_store_open(struct hub *hub, struct ledge_error *err)

@@ -122,6 +122,28 @@ enum ledge_status sys_certificate_sha256(const char *path, char hex[65], struct 
                : sys_tls_fail(err, LEDGE_ERR_INTERNAL, "digest of", path);
 }
 
+bool sys_tls_serial(const X509 *certificate, char hex[64])
+{
+    BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), NULL);
+    char *text = number == NULL ? NULL : BN_bn2hex(number);
+    bool good = text != NULL && strlen(text) < 64;
+    for (size_t i = 0; good && i <= strlen(text); i++) {
+        hex[i] = (char)(text[i] >= 'A' && text[i] <= 'F' ? text[i] - 'A' + 'a' : text[i]);
+    }
+    OPENSSL_free(text);
+    BN_free(number);
+    return good;
+}
+
+enum ledge_status sys_certificate_serial(const char *path, char serial[64], struct ledge_error *err)
+{
+    LEDGE_CLEANUP(sys_tls_drop_x509) X509 *certificate = NULL;
+    LEDGE_TRY(sys_tls_load_certificate(path, &certificate, err));
+    return sys_tls_serial(certificate, serial)
+               ? LEDGE_OK
+               : ledge_fail(err, LEDGE_ERR_FORMAT, "%.180s: its serial is too long", path);
+}
+
 /* -- contexts -- */
 
 static X509 *find_pinned(STACK_OF(X509) * chain, const char *pin)
@@ -269,6 +291,19 @@ void sys_tls_free(struct sys_tls *tls)
     free(tls);
 }
 
+enum ledge_status sys_tls_reload(struct sys_tls *tls, struct ledge_error *err)
+{
+    SSL_CTX *before = tls->ctx;
+    enum ledge_status status = configure(tls, err);
+    if (status != LEDGE_OK) {
+        SSL_CTX_free(tls->ctx);
+        tls->ctx = before;
+        return status;
+    }
+    SSL_CTX_free(before); /* connections on it hold it */
+    return LEDGE_OK;
+}
+
 struct ssl_ctx_st *sys_tls_ctx(struct sys_tls *tls)
 {
     return tls->ctx;
@@ -288,17 +323,10 @@ bool sys_tls_peer(const struct ssl_st *ssl, char name[64], char serial[64])
     char text[64];
     int n =
         X509_NAME_get_text_by_NID(X509_get_subject_name(peer), NID_commonName, text, sizeof text);
-    BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(peer), NULL);
-    char *hex = number == NULL ? NULL : BN_bn2hex(number);
     /* A name with a NUL inside would read as another name. */
-    bool good = n > 0 && strlen(text) == (size_t)n && hex != NULL && strlen(hex) < 64;
-    if (good) {
-        memcpy(name, text, (size_t)n + 1);
-        for (size_t i = 0; i <= strlen(hex); i++) {
-            serial[i] = (char)(hex[i] >= 'A' && hex[i] <= 'F' ? hex[i] - 'A' + 'a' : hex[i]);
-        }
+    if (n <= 0 || strlen(text) != (size_t)n || !sys_tls_serial(peer, serial)) {
+        return false;
     }
-    OPENSSL_free(hex);
-    BN_free(number);
-    return good;
+    memcpy(name, text, (size_t)n + 1);
+    return true;
 }

@@ -37,6 +37,10 @@ struct sys_tls_options {
 LEDGE_NODISCARD enum ledge_status sys_tls_create(const struct sys_tls_options *options,
                                                  struct sys_tls **tls, struct ledge_error *err);
 void sys_tls_free(struct sys_tls *tls);
+
+/* Read the files again: connections made from now on use them, those that stand go on as they are.
+ * On failure everything stays as it was. Errors: of sys_tls_create(). */
+LEDGE_NODISCARD enum ledge_status sys_tls_reload(struct sys_tls *tls, struct ledge_error *err);
 struct ssl_ctx_st *sys_tls_ctx(struct sys_tls *tls);
 const struct sys_tls_options *sys_tls_options_of(const struct sys_tls *tls);
 
@@ -62,6 +66,7 @@ struct sys_sign_options {
         *hosts; /* DNS names and addresses for the subjectAltName, NULL-terminated, or NULL */
     bool server, client;   /* extended key usage */
     int32_t valid_seconds; /* may be negative in tests */
+    int64_t valid_from;    /* seconds since 1970; 0: an hour ago */
 };
 
 /* Certificate for a PEM request, its signature checked. serial: FILLED, hex. Errors: ERR_FORMAT,
@@ -74,6 +79,20 @@ LEDGE_NODISCARD enum ledge_status sys_csr_sign(const char *csr, size_t n,
 /* SHA-256 of the DER form of the first certificate in file: 64 hex digits. */
 LEDGE_NODISCARD enum ledge_status sys_certificate_sha256(const char *path, char hex[65],
                                                          struct ledge_error *err);
+/* Its serial number in hexadecimal, as sys_csr_sign() gave it. Errors: ERR_IO, ERR_FORMAT. */
+LEDGE_NODISCARD enum ledge_status sys_certificate_serial(const char *path, char serial[64],
+                                                         struct ledge_error *err);
+
+/* Write the CA's list of revoked certificates (PEM). serials: n of them, as sys_csr_sign() gave
+ * them; revoked: when, ms since 1970. number: 1, 2, 3 ... for a reader that keeps older lists and
+ * takes the latest. The list's own time is the CA's beginning and so many seconds, never the clock,
+ * and it does not expire: neither a clock that was set back nor a year without power makes it
+ * invalid, which would lock everybody out. Errors: ERR_FORMAT (a serial), ERR_IO. */
+LEDGE_NODISCARD enum ledge_status sys_crl_create(const char *ca_certificate, const char *ca_key,
+                                                 const char *const *serials, const int64_t *revoked,
+                                                 size_t n, int32_t number, const char *path,
+                                                 struct ledge_error *err);
+
 /* notAfter in seconds since 1970. */
 LEDGE_NODISCARD enum ledge_status sys_certificate_expiry(const char *path, int64_t *seconds,
                                                          struct ledge_error *err);

@@ -212,6 +212,7 @@ enum ledge_status sys_csr_sign(const char *csr, size_t n, const struct sys_sign_
     LEDGE_TRY(sys_tls_load_key(options->ca_key, &ca_key, err));
     int64_t until = sys_now_ms() / 1000 + options->valid_seconds;
     int64_t from = until - (options->valid_seconds > 0 ? options->valid_seconds : 0) - BACKDATE_S;
+    from = options->valid_from > 0 ? options->valid_from : from;
     bool good = certificate != NULL && bio != NULL &&
                 X509_set_version(certificate, X509_VERSION_3) == 1 &&
                 set_serial(certificate, hex) &&

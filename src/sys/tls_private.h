@@ -25,4 +25,7 @@ void sys_tls_drop_key(EVP_PKEY **key);
 /* SHA-256 of the DER form. */
 bool sys_tls_digest(const X509 *certificate, char hex[65]);
 
+/* Serial number in lower-case hexadecimal; false when it has more than 63 digits. */
+bool sys_tls_serial(const X509 *certificate, char hex[64]);
+
 #endif

@@ -270,6 +270,87 @@ static void requests_are_checked(void **state)
     ledge_buf_done(&out);
 }
 
+/* As a broker does: each list is read beside those before it. */
+static void read_list(struct sys_tls *server)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(sys_tls_ctx(server));
+    X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+    assert_int_equal(X509_load_crl_file(lookup, at("ca.crl"), X509_FILETYPE_PEM), 1);
+    assert_int_equal(X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK), 1);
+}
+
+static bool let_in(struct sys_tls *server, const char *certificate, const char *key)
+{
+    struct sys_tls *client = make_tls(client_with(certificate, key));
+    SSL *c;
+    SSL *s;
+    bool good = handshake(client, server, &c, &s);
+    SSL_free(c);
+    SSL_free(s);
+    sys_tls_free(client);
+    return good;
+}
+
+static void a_revocation_list_is_heeded(void **state)
+{
+    struct sys_tls *server = make_server(SYS_TLS_VERIFY_REQUIRED);
+    char serial[64];
+    const char *const serials[] = {"00ff", serial};
+    const int64_t revoked[] = {1000, sys_now_ms()};
+    struct ledge_error err;
+    (void)state;
+    make_identity("ca", "cam-3", "cam3", false, 3600);
+    assert_int_equal(sys_certificate_serial(at("cam3.pem"), serial, &err), LEDGE_OK);
+    assert_int_equal(strlen(serial), 32);
+    for (int32_t number = 1; number <= 3; number++) { /* all within one second */
+        assert_int_equal(sys_crl_create(at("ca.pem"), at("ca.key"), serials, revoked,
+                                        number == 2 ? 2 : 1, number, at("ca.crl"), &err),
+                         LEDGE_OK);
+        read_list(server);
+        assert_int_equal(let_in(server, at("cam3.pem"), at("cam3.key")), number != 2);
+        assert_true(let_in(server, at("cam.pem"), at("cam.key")));
+    }
+    const char *const wrong[] = {"nonsense"};
+    assert_int_equal(
+        sys_crl_create(at("ca.pem"), at("ca.key"), wrong, revoked, 1, 4, at("ca.crl"), &err),
+        LEDGE_ERR_FORMAT);
+    sys_tls_free(server);
+}
+
+static void files_that_changed_are_read_again(void **state)
+{
+    char certificate[128], key[128], name[64], serial[64], before[64], kept[128];
+    struct ledge_error err;
+    SSL *c;
+    SSL *s;
+    (void)state;
+    make_identity("ca", "cam-4", "cam4", false, 3600);
+    (void)snprintf(certificate, sizeof certificate, "%s", at("cam4.pem"));
+    (void)snprintf(key, sizeof key, "%s", at("cam4.key"));
+    (void)snprintf(kept, sizeof kept, "%s", at("kept.key"));
+    struct sys_tls *server = make_server(SYS_TLS_VERIFY_REQUIRED);
+    struct sys_tls *client = make_tls(client_with(certificate, key));
+    assert_true(handshake(client, server, &c, &s)); /* it stands while the files change */
+    assert_true(sys_tls_peer(s, name, before));
+    make_identity("ca", "cam-4", "cam4", false, 3600);
+    assert_int_equal(sys_tls_reload(client, &err), LEDGE_OK);
+    assert_int_equal(SSL_write(c, "x", 1), 1);
+    SSL_free(c);
+    SSL_free(s);
+    assert_true(handshake(client, server, &c, &s));
+    assert_true(sys_tls_peer(s, name, serial));
+    assert_string_not_equal(serial, before);
+    SSL_free(c);
+    SSL_free(s);
+    assert_int_equal(rename(key, kept), 0); /* a reload that fails changes nothing */
+    assert_int_equal(sys_tls_reload(client, &err), LEDGE_ERR_NOT_FOUND);
+    assert_true(handshake(client, server, &c, &s));
+    SSL_free(c);
+    SSL_free(s);
+    sys_tls_free(client);
+    sys_tls_free(server);
+}
+
 static void ed25519_vector_and_tampering(void **state)
 {
     /* RFC 8032, section 7.1, test 2. */
@@ -302,6 +383,8 @@ int main(void)
         cmocka_unit_test(a_device_cannot_play_the_hub),
         cmocka_unit_test(files_are_named_in_errors),
         cmocka_unit_test(requests_are_checked),
+        cmocka_unit_test(a_revocation_list_is_heeded),
+        cmocka_unit_test(files_that_changed_are_read_again),
         cmocka_unit_test(ed25519_vector_and_tampering),
     };
     return cmocka_run_group_tests(tests, make_fleet, drop_fleet);

@@ -52,6 +52,12 @@ class Agent:
         finally:
             link.close()
 
+    def up(self):
+        try:
+            return self.call("GET", "/healthz")[0] == 200
+        except OSError:
+            return False
+
     def status(self):
         return self.call("GET", "/v1/status")[1]
 
@@ -156,6 +162,51 @@ def test_large_records(fleet):
     wait_for(lambda: agent.status()["outbox"]["depth"] == 0, "the outbox is empty again")
     status = agent.call("POST", "/v1/records?kind=log", b"x" * (17 << 20))[0]
     assert status == 413, status
+
+
+def test_repeated_records(fleet):
+    """Killed when a record is on disk and before it is answered: the producer repeats it, the hub keeps one."""
+    agent = Agent(fleet, "cam-1")
+
+    def killed_between_fsync_and_answer(*record):
+        agent.program.stop()
+        agent.program.env = {"LEDGE_FAILPOINT": "RECORD_SYNCED:kill"}
+        agent.program.start()
+        wait_for(agent.up, "the agent is up")
+        try:
+            raise AssertionError(agent.record(*record))
+        except (OSError, http.client.HTTPException):
+            wait_for(lambda: not agent.program.running(), "killed before the answer")
+        agent.program.env = {}
+        agent.program.start()
+        wait_for(lambda: agent.up() and agent.status()["outbox"]["depth"] == 0, "all is sent")
+
+    small, large = {"function": "f", "key": "repeat-small"}, {"function": "f", "key": "repeat-large"}
+    for meta, body, kind in ((small, b"", "prediction"), (large, os.urandom(300_000), "log")):
+        killed_between_fsync_and_answer(meta, body, kind)
+        wait_for(lambda: stored(fleet, meta["key"]) == 1, "what was synced arrives unanswered")
+        fleet.hub.kill()  # what it knows of keys is on its disk
+        fleet.start_hub()
+        assert agent.record({**meta, "ms": 2}, body, kind)[0] == 200, "the producer repeats it"
+        assert agent.record({**meta, "function": "g"}, body, kind)[0] == 200, "another function's key is another key"
+    # Both in one outbox, sent together: the first has not been acknowledged when the second is appended.
+    fleet.hub.kill()
+    agent.program.stop()
+    agent.program.env = {"LEDGE_FAILPOINT": "RECORD_SYNCED:error"}
+    agent.program.start()
+    wait_for(agent.up, "the agent is up")
+    offline = {"function": "f", "key": "repeat-offline"}
+    assert agent.record(offline)[0] == 500
+    agent.program.kill()
+    agent.program.env = {}
+    agent.program.start()
+    wait_for(agent.up, "the agent is up")
+    assert agent.record(offline)[0] == 200 and agent.record({"key": "repeat-last"})[0] == 200
+    fleet.start_hub()
+    wait_for(lambda: stored(fleet, "repeat-last") == 1 and agent.status()["outbox"]["depth"] == 0, "all is sent", 60)
+    count = {key: stored(fleet, key) for key in ("repeat-small", "repeat-large", "repeat-offline")}
+    assert count == {"repeat-small": 2, "repeat-large": 2, "repeat-offline": 1}, count  # 2: of f and of g
+    assert agent.record({"key": 7})[0] == 400 and agent.record({"key": "k" * 201})[0] == 400
 
 
 def test_full_outbox(fleet):
@@ -410,8 +461,8 @@ def main():
     options = parser.parse_args()
     with Fleet(options.bin) as fleet:
         fleet.add_device("cam-1")
-        for test in (test_enroll, test_local_api, test_large_records, test_full_outbox, test_swap, test_logs, test_bad_blobs,
-                     test_refused_documents, test_killed_while_deploying, test_full_disk, test_expired_certificate):
+        for test in (test_enroll, test_local_api, test_large_records, test_repeated_records, test_full_outbox, test_swap, test_logs,
+                     test_bad_blobs, test_refused_documents, test_killed_while_deploying, test_full_disk, test_expired_certificate):
             if not options.only or options.only in test.__name__:
                 started = time.monotonic()
                 test(fleet)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A function that predicts and stores records as fast as it may, and keeps its own ledger of what was acknowledged.
 
-A key is never used twice, also not after a restart, so that each one in the ledger must be in the hub exactly once.
+A record is repeated under its key until it is answered; a key is never used for another record, also not after a
+restart. So each one in the ledger must be in the hub exactly once.
 """
 import http.client
 import json
@@ -36,27 +37,31 @@ def predict(link):
         return None
 
 
+def store(meta):
+    """False: nobody knows whether the agent has it."""
+    link = Local(os.environ["LEDGE_AGENT_SOCKET"])
+    try:
+        link.request("POST", "/v1/records?kind=prediction", b"", {"X-Ledge-Meta": meta})
+        return link.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        link.close()
+
+
 def main():
     config = json.loads(os.environ.get("LEDGE_CONFIG") or "{}")
     serve = Local(os.environ["LEDGE_SERVE_SOCKET"])
     ledger = os.open(os.path.join(os.environ["LEDGE_STATE"], "ledger"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     run, number, pause = uuid.uuid4().hex[:12], 0, config.get("pause_s", 0.02)
-    link = None
     while True:
         number += 1
         key = f"{run}-{number}"
         meta = json.dumps({"function": "producer", "key": key, "label": predict(serve), "score": 0.5})
-        try:
-            link = link or Local(os.environ["LEDGE_AGENT_SOCKET"])
-            link.request("POST", "/v1/records?kind=prediction", b"", {"X-Ledge-Meta": meta})
-            answer = link.getresponse()
-            answer.read()
-            if answer.status == 200:
-                os.write(ledger, (key + "\n").encode())
-                os.fsync(ledger)
-        except (OSError, http.client.HTTPException):
-            link = None
+        while not store(meta):
             time.sleep(0.1)
+        os.write(ledger, (key + "\n").encode())
+        os.fsync(ledger)
         time.sleep(pause)
 
 

@@ -1,0 +1,1 @@
+SELECT min(issued) FROM certificates WHERE device = ?1

@@ -1,0 +1,1 @@
+UPDATE devices SET rotate_asked = NULL WHERE id = ?1

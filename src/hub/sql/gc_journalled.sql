@@ -1,0 +1,1 @@
+SELECT sha256, size, created FROM collected WHERE id > ?1 ORDER BY id

@@ -1,0 +1,1 @@
+UPDATE collected SET outcome = ?2 WHERE id = ?1
