@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main_agent.c -- `ledge-agent enroll | run | status`. */
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "agent/enroll.h"
 #include "base/cleanup.h"
 #include "base/status.h"
+#include "base/whole.h"
 #include "ledge/version.h"
 #include "sys/http.h"
 #include "sys/json.h"
@@ -52,25 +54,19 @@ static const char help[] =
 
 struct arguments {
     const char *hub, *token, *name, *state, *serve;
-    long spread_ms, outbox_mb;
+    int64_t spread_ms, outbox_mb;
     bool json;
 };
 
-static int usage(const char *text)
+LEDGE_PRINTF(1, 2) static int usage(const char *format, ...)
 {
-    fprintf(stderr, "ledge-agent: %s; see ledge-agent --help\n", text);
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "ledge-agent: ");
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "; see ledge-agent --help\n");
+    va_end(args);
     return EXIT_USAGE;
-}
-
-static bool read_number(const char *text, long low, long high, long *value)
-{
-    char *end;
-    long number = strtol(text, &end, 10);
-    if (end == text || *end != '\0' || number < low || number > high) {
-        return false;
-    }
-    *value = number;
-    return true;
 }
 
 /* -1: go on; else the exit status. */
@@ -89,9 +85,10 @@ static int parse(int argc, char **argv, struct arguments *args)
         {"version", no_argument, NULL, 'V'},
         {NULL, 0, NULL, 0},
     };
+    struct ledge_error err;
     int c;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        bool good = true;
+        enum ledge_status status = LEDGE_OK;
         switch (c) {
         case 'h':
             args->hub = optarg;
@@ -109,10 +106,10 @@ static int parse(int argc, char **argv, struct arguments *args)
             args->serve = optarg;
             break;
         case 'p':
-            good = read_number(optarg, 0, 3600000, &args->spread_ms);
+            status = ledge_whole_option("--spread", optarg, 0, 3600000, &args->spread_ms, &err);
             break;
         case 'o':
-            good = read_number(optarg, 1, 1 << 20, &args->outbox_mb);
+            status = ledge_whole_option("--outbox-mb", optarg, 1, 1 << 20, &args->outbox_mb, &err);
             break;
         case 'j':
             args->json = true;
@@ -126,11 +123,11 @@ static int parse(int argc, char **argv, struct arguments *args)
         default:
             return EXIT_USAGE;
         }
-        if (!good) {
-            return usage("--spread and --outbox-mb take a whole number");
+        if (status != LEDGE_OK) {
+            return usage("%s", err.text);
         }
     }
-    return optind < argc ? usage("too many arguments") : -1;
+    return optind < argc ? usage("unexpected argument '%s'", argv[optind]) : -1;
 }
 
 static int exit_of(enum ledge_status status)
@@ -272,5 +269,5 @@ int main(int argc, char **argv)
             return code >= 0 ? code : verbs[i].run(&args);
         }
     }
-    return usage("enroll, run or status?");
+    return usage("'%s': enroll, run or status?", argv[1]);
 }

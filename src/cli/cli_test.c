@@ -76,11 +76,16 @@ static void test_bad_options(void **state)
     const char *unknown[] = {"test", "m", "--thread5", NULL};
     const char *no_value[] = {"test", "m", "-t", NULL};
     const char *not_number[] = {"test", "m", "-t", "4x", NULL};
+    const char *blank[] = {"test", "m", "-t", " 4", NULL};
+    const char *stray[] = {"test", "m", "n", "o", NULL};
     const char *missing[] = {"test", NULL};
     const char *help[] = {"test", "--help", NULL};
     assert_int_equal(parse(&p, &args, 3, (char **)unknown), CLI_USAGE);
     assert_int_equal(parse(&p, &args, 3, (char **)no_value), CLI_USAGE);
     assert_int_equal(parse(&p, &args, 4, (char **)not_number), CLI_USAGE);
+    assert_int_equal(parse(&p, &args, 4, (char **)blank), CLI_USAGE);
+    assert_int_equal(p.threads, 0);
+    assert_int_equal(parse(&p, &args, 4, (char **)stray), CLI_USAGE);
     assert_int_equal(parse(&p, &args, 1, (char **)missing), CLI_USAGE);
     assert_int_equal(parse(&p, &args, 2, (char **)help), CLI_OK);
 }

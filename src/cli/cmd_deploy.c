@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/status.h"
+#include "base/whole.h"
 #include "cli/rest.h"
 #include "sys/json.h"
 #include "sys/table.h"
@@ -19,9 +20,8 @@ enum { WAIT_STEP_MS = 200 };
 static json_t *parse_version(const char *text)
 {
     const char *at = strrchr(text, '@');
-    char *end = NULL;
-    long version = at != NULL ? strtol(at + 1, &end, 10) : 0;
-    if (at == text || (at != NULL && (version <= 0 || *end != '\0'))) {
+    int64_t version = 0;
+    if (at == text || (at != NULL && !ledge_whole_read(at + 1, 1, INT64_MAX, &version))) {
         return NULL;
     }
     json_t *item = json_object();

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/whole.h"
 #include "cli/cli.h"
 
 enum { MAX_OPTIONS = 48, FIRST = 256, HELP_CODE = FIRST + MAX_OPTIONS };
@@ -52,8 +53,6 @@ static bool add_item(struct cli_list *list, const char *text)
 /* False when the text is not what the option takes. */
 static bool set_option(const struct cli_option *option, const char *text)
 {
-    char *end = NULL;
-    errno = 0;
     switch (option->kind) {
     case CLI_FLAG:
         *(bool *)option->target = true;
@@ -63,15 +62,11 @@ static bool set_option(const struct cli_option *option, const char *text)
         return true;
     case CLI_LIST:
         return add_item(option->target, text);
-    case CLI_INT: {
-        long long value = strtoll(text, &end, 10);
-        if (end == text || *end != '\0' || errno != 0) {
-            return false;
-        }
-        *(int64_t *)option->target = value;
-        return true;
-    }
+    case CLI_INT:
+        return ledge_whole_read(text, INT64_MIN, INT64_MAX, option->target);
     case CLI_NUMBER: {
+        char *end = NULL;
+        errno = 0;
         double value = strtod(text, &end);
         if (end == text || *end != '\0' || errno == ERANGE || isnan(value)) {
             return false;
@@ -176,9 +171,12 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, struct c
         }
     }
     *args = (struct cli_args){argv + optind, argc - optind};
-    if (args->n < command->min_args || (command->max_args >= 0 && args->n > command->max_args)) {
-        fprintf(stderr, "ledge: %s\n",
-                args->n < command->min_args ? "something is missing" : "too many arguments");
+    if (args->n < command->min_args) {
+        fprintf(stderr, "ledge: something is missing\n");
+        return usage_error(command);
+    }
+    if (command->max_args >= 0 && args->n > command->max_args) {
+        fprintf(stderr, "ledge: unexpected argument '%s'\n", args->items[command->max_args]);
         return usage_error(command);
     }
     return -1;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "base/whole.h"
 #include "ledge/version.h"
 #include "sys/json.h"
 #include "sys/log.h"
@@ -164,17 +165,14 @@ static bool number(struct hub_request *request, const char *name, int64_t low, i
                    int64_t *value)
 {
     const char *text = sys_http_query(request->http, name);
-    char *end = NULL;
     if (text == NULL || *text == '\0') {
         return true;
     }
-    long long got = strlen(text) <= 19 ? strtoll(text, &end, 10) : 0;
-    if (end == NULL || *end != '\0' || got < low || got > high) {
+    if (!ledge_whole_read(text, low, high, value)) {
         hub_reply_problem(request, 400, "%s is not a number from %lld to %lld", name,
                           (long long)low, (long long)high);
         return false;
     }
-    *value = got;
     return true;
 }
 

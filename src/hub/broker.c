@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/status.h"
+#include "base/whole.h"
 #include "hub/hub.h"
 #include "hub_sql.h"
 #include "sys/file.h"
@@ -218,8 +219,9 @@ static enum ledge_status parse_url(struct hub *hub, struct ledge_error *err)
     const char *host = strncmp(url, "mqtts://", 8) == 0 ? url + 8 : NULL;
     const char *colon = host != NULL ? strrchr(host, ':') : NULL;
     size_t n = host == NULL ? 0 : colon != NULL ? (size_t)(colon - host) : strlen(host);
-    unsigned long port = colon != NULL ? strtoul(colon + 1, NULL, 10) : DEFAULT_PORT;
-    if (n == 0 || n >= sizeof hub->broker_host || port == 0 || port > 65535) {
+    int64_t port = DEFAULT_PORT;
+    if (n == 0 || n >= sizeof hub->broker_host ||
+        (colon != NULL && !ledge_whole_read(colon + 1, 1, 65535, &port))) {
         return ledge_fail(err, LEDGE_ERR_ARG, "--broker %s: not mqtts://HOST[:PORT]", url);
     }
     memcpy(hub->broker_host, host, n);

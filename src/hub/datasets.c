@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/status.h"
+#include "base/whole.h"
 #include "hub/api.h"
 #include "hub_sql.h"
 #include "sys/file.h"
@@ -261,19 +262,17 @@ void hub_on_dataset_archive(struct hub_request *request)
 {
     struct ledge_error err;
     struct hub *hub = request->hub;
-    char *sha256 = NULL, *end = NULL, path[HUB_PATH], name[256];
-    long long version =
-        strlen(request->params[1]) <= 18 ? strtoll(request->params[1], &end, 10) : 0;
-    if (end == NULL || *end != '\0') {
+    char *sha256 = NULL, path[HUB_PATH], name[256];
+    int64_t version = 0;
+    if (!ledge_whole_read(request->params[1], 0, INT64_MAX, &version)) {
         hub_reply_problem(request, 404, "a version is a number");
         return;
     }
-    enum ledge_status status =
-        sys_sql_do(hub->sql, &err, hub_row_text, &sha256, hub_sql_dataset_get, "si",
-                   request->params[0], (int64_t)version);
+    enum ledge_status status = sys_sql_do(hub->sql, &err, hub_row_text, &sha256,
+                                          hub_sql_dataset_get, "si", request->params[0], version);
     if (status == LEDGE_OK && sha256 == NULL) {
         status = ledge_fail(&err, LEDGE_ERR_NOT_FOUND, "there is no data set %s version %lld",
-                            request->params[0], version);
+                            request->params[0], (long long)version);
     }
     if (status == LEDGE_OK && !sys_file_exists(hub_path(hub, path, "cache/%s.tar", sha256))) {
         status = make_archive(hub, sha256, path, &err);
@@ -283,7 +282,7 @@ void hub_on_dataset_archive(struct hub_request *request)
     } else {
         hub_security_headers(request->http, false);
         (void)snprintf(name, sizeof name, "attachment; filename=\"%.64s-v%lld.tar\"",
-                       request->params[0], version);
+                       request->params[0], (long long)version);
         sys_http_reply_header(request->http, "Content-Disposition", name);
         sys_http_reply_file(request->http, path, "application/x-tar", sha256);
     }

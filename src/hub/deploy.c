@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "base/whole.h"
 #include "hub/api.h"
 #include "hub_sql.h"
 #include "sys/file.h"
@@ -148,10 +149,9 @@ static enum ledge_status get(struct hub *hub, int64_t id, json_t **item, struct 
 
 static int64_t id_of(const struct hub_request *request)
 {
-    char *end = NULL;
-    const char *text = request->params[0];
-    long long id = strlen(text) <= 18 ? strtoll(text, &end, 10) : -1;
-    return end != NULL && *end == '\0' ? id : -1;
+    int64_t id = -1;
+    (void)ledge_whole_read(request->params[0], 0, INT64_MAX, &id);
+    return id;
 }
 
 void hub_on_deployment(struct hub_request *request)

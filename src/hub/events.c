@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "base/whole.h"
 #include "hub/api.h"
 #include "sys/file.h"
 
@@ -119,12 +120,11 @@ void hub_event(struct hub *hub, const char *topic, json_t *data)
 
 static void replay(struct hub_events *events, struct sys_http_request *http, const char *after)
 {
-    char *end = NULL;
-    unsigned long long last = strtoull(after, &end, 10);
-    if (end == after || *end != '\0') {
+    int64_t last = 0;
+    if (!ledge_whole_read(after, 0, INT64_MAX, &last)) {
         return;
     }
-    uint64_t id = last + 1 > events->first ? last + 1 : events->first;
+    uint64_t id = (uint64_t)last + 1 > events->first ? (uint64_t)last + 1 : events->first;
     for (; id < events->next; id++) {
         const char *text = events->ring[id % KEPT].text;
         sys_http_stream_send(http, text, strlen(text));

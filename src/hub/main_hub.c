@@ -2,6 +2,7 @@
 /* main_hub.c -- ledge-hub: options, start, run, stop. */
 #include <getopt.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/status.h"
+#include "base/whole.h"
 #include "hub/api.h"
 #include "hub_sql.h"
 #include "ledge/version.h"
@@ -51,7 +53,8 @@ static const struct {
     {"broker-key", "FILE", "its key", OPTION_BROKER_KEY},
     {"broker-ca", "FILE", "CA of that broker (default: the hub's own)", OPTION_BROKER_CA},
     {"certificate-days", "N",
-     "how long a device's certificate is valid (default: 1825); renewed after two thirds",
+     "how long a device's certificate is valid (1 to 3650, default: 1825); renewed after two "
+     "thirds",
      OPTION_CERTIFICATE_DAYS},
     {"plain", NULL, "HTTP without TLS; on loopback only", OPTION_PLAIN},
     {"new-token", NULL, "replace the admin token", OPTION_NEW_TOKEN},
@@ -81,7 +84,9 @@ static void print_help(void)
            "  ledge-hub --new-token                        the old token is lost\n");
 }
 
-static void take_option(struct hub_options *options, int code, const char *value)
+/* Errors: ERR_ARG, err names the option and its value. */
+static enum ledge_status take_option(struct hub_options *options, int code, const char *value,
+                                     struct ledge_error *err)
 {
     switch ((enum option_code)code) {
     case OPTION_STATE:
@@ -91,9 +96,10 @@ static void take_option(struct hub_options *options, int code, const char *value
         options->listen = value;
         break;
     case OPTION_HOST:
-        if (options->n_hosts < HUB_HOSTS) {
-            options->hosts[options->n_hosts++] = value;
+        if (options->n_hosts == HUB_HOSTS) {
+            return ledge_fail(err, LEDGE_ERR_ARG, "--host %s: at most %d names", value, HUB_HOSTS);
         }
+        options->hosts[options->n_hosts++] = value;
         break;
     case OPTION_BROKER:
         options->broker = value;
@@ -108,11 +114,10 @@ static void take_option(struct hub_options *options, int code, const char *value
         options->broker_ca = value;
         break;
     case OPTION_BROKER_PORT:
-        options->broker_port = strtol(value, NULL, 10);
-        break;
+        return ledge_whole_option("--broker-port", value, 0, 65535, &options->broker_port, err);
     case OPTION_CERTIFICATE_DAYS:
-        options->certificate_days = strtol(value, NULL, 10);
-        break;
+        return ledge_whole_option("--certificate-days", value, 1, CERTIFICATE_DAYS_MAX,
+                                  &options->certificate_days, err);
     case OPTION_PLAIN:
         options->plain = true;
         break;
@@ -123,12 +128,25 @@ static void take_option(struct hub_options *options, int code, const char *value
     case OPTION_HELP:
         break;
     }
+    return LEDGE_OK;
+}
+
+LEDGE_PRINTF(1, 2) static int usage(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "ledge-hub: ");
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "; see ledge-hub --help\n");
+    va_end(args);
+    return 2;
 }
 
 /* -1: go on; else the exit code. */
 static int parse(int argc, char **argv, struct hub_options *options)
 {
     struct option list[N_OPTIONS + 1] = {{NULL, 0, NULL, 0}};
+    struct ledge_error err;
     int code;
     for (size_t i = 0; i < N_OPTIONS; i++) {
         list[i] = (struct option){table[i].name,
@@ -145,17 +163,13 @@ static int parse(int argc, char **argv, struct hub_options *options)
             return 0;
         }
         if (code == '?') {
-            fprintf(stderr, "usage: ledge-hub [options]; see ledge-hub --help\n");
-            return 2;
+            return 2; /* getopt has named it */
         }
-        take_option(options, code, optarg);
+        if (take_option(options, code, optarg, &err) != LEDGE_OK) {
+            return usage("%s", err.text);
+        }
     }
-    if (optind < argc || options->broker_port < -1 || options->broker_port > 65535 ||
-        options->certificate_days < 1 || options->certificate_days > CERTIFICATE_DAYS_MAX) {
-        fprintf(stderr, "usage: ledge-hub [options]; see ledge-hub --help\n");
-        return 2;
-    }
-    return -1;
+    return optind < argc ? usage("unexpected argument '%s'", argv[optind]) : -1;
 }
 
 /* -- start -- */
@@ -165,10 +179,9 @@ static enum ledge_status split_address(struct hub *hub, struct ledge_error *err)
     const char *text = hub->options.listen, *colon = strrchr(text, ':');
     bool v6 = text[0] == '[';
     size_t n = colon != NULL ? (size_t)(colon - text) - (v6 ? 2 : 0) : 0;
-    char *end = NULL;
-    unsigned long port = colon != NULL ? strtoul(colon + 1, &end, 10) : 0;
-    if (colon == NULL || n == 0 || n >= sizeof hub->host || *end != '\0' || end == colon + 1 ||
-        port > 65535) {
+    int64_t port = 0;
+    if (colon == NULL || n == 0 || n >= sizeof hub->host ||
+        !ledge_whole_read(colon + 1, 0, 65535, &port)) {
         return ledge_fail(err, LEDGE_ERR_ARG, "--listen %s: not HOST:PORT", text);
     }
     memcpy(hub->host, text + (v6 ? 1 : 0), n);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "base/whole.h"
 #include "hub/api.h"
 #include "hub_sql.h"
 #include "sys/file.h"
@@ -167,12 +168,9 @@ void hub_on_samples(struct hub_request *request)
 /* The number in the path; -1: answered with 404. */
 static int64_t id_of(struct hub_request *request)
 {
-    char *end = NULL;
-    const char *text = request->params[0];
-    long long id = strlen(text) <= 18 ? strtoll(text, &end, 10) : -1;
-    if (end == NULL || *end != '\0' || id < 0) {
-        hub_reply_problem(request, 404, "there is no sample %s", text);
-        return -1;
+    int64_t id = -1;
+    if (!ledge_whole_read(request->params[0], 0, INT64_MAX, &id)) {
+        hub_reply_problem(request, 404, "there is no sample %s", request->params[0]);
     }
     return id;
 }

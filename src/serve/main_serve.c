@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/status.h"
+#include "base/whole.h"
 #include "ledge/version.h"
 #include "serve/server.h"
 #include "sys/log.h"
@@ -58,13 +59,13 @@ static const char doc[] =
     "\n"
     "SIGTERM and SIGINT end it: no new requests are taken, those that were taken are answered.";
 
-static long number(struct argp_state *state, const char *what, const char *text, long low,
-                   long high)
+static int64_t number(struct argp_state *state, const char *what, const char *text, int64_t low,
+                      int64_t high)
 {
-    char *end = NULL;
-    long value = strtol(text, &end, 10);
-    if (end == text || *end != '\0' || value < low || value > high) {
-        argp_error(state, "%s must be a whole number of %ld to %ld", what, low, high);
+    struct ledge_error err;
+    int64_t value = 0;
+    if (ledge_whole_option(what, text, low, high, &value, &err) != LEDGE_OK) {
+        argp_error(state, "%s", err.text);
     }
     return value;
 }
@@ -79,7 +80,7 @@ static void parse_listen(struct argp_state *state, struct arguments *arguments, 
         n -= 2;
     }
     if (n == 0 || n >= sizeof(arguments->host)) {
-        argp_error(state, "--listen wants HOST:PORT, for example 127.0.0.1:8000");
+        argp_error(state, "--listen: '%s' is not HOST:PORT, for example 127.0.0.1:8000", text);
         return;
     }
     memcpy(arguments->host, text, n);
@@ -113,7 +114,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         break;
     case 'm':
         if (arguments->n_models == MAX_MODELS || strchr(arg, '=') == NULL) {
-            argp_error(state, "--model wants NAME=FILE[:VERSION], at most %d times", MAX_MODELS);
+            argp_error(state, "--model: '%s' is not NAME=FILE[:VERSION], or follows %d others", arg,
+                       MAX_MODELS);
         } else {
             arguments->models[arguments->n_models++] = arg;
         }
@@ -137,7 +139,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         arguments->client_ca = arg;
         break;
     case ARGP_KEY_ARG:
-        argp_error(state, "unexpected argument \"%s\"", arg);
+        argp_error(state, "unexpected argument '%s'", arg);
         break;
     case ARGP_KEY_END:
         check(state, arguments);

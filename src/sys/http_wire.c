@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/status.h"
+#include "base/whole.h"
 
 enum { MAX_EXTRA = 8192 };
 
@@ -379,9 +380,8 @@ static bool authority(struct sys_http_url *url, char *host)
     url->host = host;
     url->port = url->secure ? 443 : 80;
     if (port != NULL) {
-        char *end = NULL;
-        unsigned long number = strtoul(port, &end, 10);
-        if (!is_digit(*port) || *end != '\0' || number == 0 || number > 65535) {
+        int64_t number = 0;
+        if (!ledge_whole_read(port, 1, 65535, &number)) {
             return false;
         }
         url->port = (uint16_t)number;

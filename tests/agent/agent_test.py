@@ -95,6 +95,10 @@ def test_enroll(fleet):
         return agent.run("enroll", "--hub", url, "--token", given, "--state", agent.state, "--name", name, env=env)
 
     one_line(agent.run("run", "--state", agent.state), 1, "not enrolled yet")
+    one_line(agent.run("rum"), 2, "'rum': enroll, run or status?")
+    one_line(agent.run("run", "--spread", "5x"), 2, "--spread: '5x' is not a whole number from 0 to 3600000")
+    one_line(agent.run("run", "--outbox-mb", "0"), 2, "--outbox-mb: '0' is not a whole number from 1 to 1048576")
+    one_line(agent.run("status", "now"), 2, "unexpected argument 'now'")
     one_line(enroll("lt1.short"), 1, "not of the form")
     one_line(enroll(token, url=fleet.url.replace("https", "http")), 1, "https:// URL is needed")
     one_line(enroll(token, name="Gate 1"), 1, "is no device name")

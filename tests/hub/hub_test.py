@@ -698,11 +698,26 @@ def test_events(fleet):
 def test_start(fleet):
     def run(*args):
         return subprocess.run([str(fleet.bin / "ledge-hub"), *args], capture_output=True, text=True, timeout=60)
+
+    def names(n):
+        return [part for i in range(n) for part in ("--host", f"n{i}")]
     state = str(fleet.hub_state)
     done = run("--state", state, "--listen", "127.0.0.1:0")
     assert done.returncode == 1 and "another ledge-hub runs" in done.stderr, done.stderr
     assert run("--listen", "0.0.0.0:0", "--plain", "--state", str(fleet.root / "x")).returncode == 2
-    assert run("--nonsense").returncode == 2 and run("--help").returncode == 0
+    assert run("--help").returncode == 0
+    days, port = "--certificate-days: '%s' is not a whole number from 1 to 3650", "--broker-port: '%s' is not a whole number from 0 to 65535"
+    for words, *args in [("unrecognized option '--nonsense'", "--nonsense"), ("option '--state' requires an argument", "--state"),
+                         *((days % value, "--certificate-days", value) for value in ("0", "3651", "5x", "")),
+                         *((port % value, "--broker-port", value) for value in ("-1", "65536", " 1", "99999999999999999999")),
+                         ("unexpected argument 'stray'", "--plain", "stray", "more"), ("--host n16: at most 16 names", *names(17))]:
+        done = run("--state", str(fleet.root / "x"), *args)
+        assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1, (args, done)
+    for words, *args in [("--listen 127.0.0.1:80x", "--listen", "127.0.0.1:80x"), ("--listen :80: ", "--listen", ":80")]:
+        done = run("--state", str(fleet.root / "x"), *args)
+        assert done.returncode == 2 and words in done.stderr, (args, done)
+    done = run("--state", str(fleet.root / "x"), "--listen", "127.0.0.1:0", "--broker", "mqtts://broker:88x", *names(16))
+    assert done.returncode == 2 and "--broker mqtts://broker:88x" in done.stderr, done
     old, ca = fleet.token, (fleet.hub_state / "ca.crt").read_bytes()
     fleet.hub.stop()
     assert fleet.hub.child.returncode == 0

@@ -344,8 +344,20 @@ def by_tls(program, models):
     clean(server)
 
 
+def command_line(program):
+    for words, *args in [("--threads: '5x' is not a whole number from 1 to 64", "--threads", "5x"),
+                         ("--max-body: '0' is not a whole number from 1 to 1024", "--max-body", "0"),
+                         ("--max-queue: '65537' is not a whole number from 1 to 65536", "--max-queue", "65537"),
+                         ("the port of --listen: '8o' is not a whole number from 0 to 65535", "--listen", "127.0.0.1:8o"),
+                         ("--listen: 'here' is not HOST:PORT", "--listen", "here"),
+                         ("--model: 'm' is not NAME=FILE", "--model", "m"), ("unexpected argument 'stray'", "stray")]:
+        done = subprocess.run([program, *args], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2 and words in done.stderr.splitlines()[0], (args, done)
+
+
 def main():
     program = sys.argv[1]
+    command_line(program)
     with Server(program, "--max-body", 2) as server:
         models = {"a": server.root / "a.onnx", "b": server.root / "b.onnx", "torn": server.root / "torn.onnx", "noise": server.root / "noise"}
         models["a"].write_bytes(conv_of(1, 10, metadata={"ledge.preprocess": '{"layout":"nchw"}'}))
