@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "cli/cli.h"
+#include "cli/rest.h"
 
 static void test_nearest(void **state)
 {
@@ -90,6 +91,27 @@ static void test_bad_options(void **state)
     assert_int_equal(parse(&p, &args, 2, (char **)help), CLI_OK);
 }
 
+static void test_rest_path(void **state)
+{
+    (void)state;
+    struct ledge_error err;
+    char path[SYS_PATH], name[SYS_PATH];
+    assert_int_equal(cli_rest_path(path, &err, "/devices/%s/logs?function=%s", "cam-1", "a b/..%s"),
+                     LEDGE_OK);
+    assert_string_equal(path, "/devices/cam-1/logs?function=a%20b%2F..%25s");
+    assert_int_equal(cli_rest_path(path, &err, "/x/%s", "\xc3\xa4?&=#"), LEDGE_OK);
+    assert_string_equal(path, "/x/%C3%A4%3F%26%3D%23");
+    memset(name, '/', sizeof name);
+    for (size_t n = SYS_PATH / 3 - 3; n < SYS_PATH / 3 + 3; n++) {
+        name[n] = '\0';
+        bool fits = 2 + 3 * n < SYS_PATH;
+        enum ledge_status got = cli_rest_path(path, &err, "/%s/", name);
+        assert_int_equal(got, fits ? LEDGE_OK : LEDGE_ERR_ARG);
+        assert_true(!fits || strlen(path) == 2 + 3 * n);
+        name[n] = '/';
+    }
+}
+
 static int seven(int argc, char **argv)
 {
     return argc == 2 && strcmp(argv[1], "x") == 0 ? 7 : 1;
@@ -123,8 +145,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nearest),     cmocka_unit_test(test_options),
-        cmocka_unit_test(test_bad_options), cmocka_unit_test(test_dispatch),
-        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_bad_options), cmocka_unit_test(test_rest_path),
+        cmocka_unit_test(test_dispatch),    cmocka_unit_test(test_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

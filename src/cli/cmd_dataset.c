@@ -81,7 +81,7 @@ static int dataset_freeze(int argc, char **argv)
     };
     struct cli_args args;
     struct ledge_error err = {0};
-    char name[CLI_REST_SEGMENT], path[SYS_PATH];
+    char path[SYS_PATH];
     LEDGE_CLEANUP(cli_rest_done) struct cli_rest rest = {.tls = NULL};
     LEDGE_CLEANUP(sys_json_free) json_t *answer = NULL;
     LEDGE_CLEANUP(sys_json_free) json_t *body = json_pack("{s:s}", "from", "labels");
@@ -90,8 +90,7 @@ static int dataset_freeze(int argc, char **argv)
         return code;
     }
     if (cli_rest_open(&rest_options, &rest, &err) != LEDGE_OK ||
-        cli_rest_segment(args.items[0], name, &err) != LEDGE_OK ||
-        sys_path(path, &err, "/datasets/%s/versions", name) != LEDGE_OK ||
+        cli_rest_path(path, &err, "/datasets/%s/versions", args.items[0]) != LEDGE_OK ||
         cli_rest_call(&rest, "POST", path, body, &answer, &err) != LEDGE_OK) {
         return cli_fail(&err);
     }
@@ -109,11 +108,9 @@ static int dataset_freeze(int argc, char **argv)
 static enum ledge_status pull(struct cli_rest *rest, char **items, int *files,
                               struct ledge_error *err)
 {
-    char name[CLI_REST_SEGMENT], version[CLI_REST_SEGMENT], path[SYS_PATH];
+    char path[SYS_PATH];
     LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf archive = LEDGE_BUF_INIT(ARCHIVE_BYTES);
-    LEDGE_TRY(cli_rest_segment(items[0], name, err));
-    LEDGE_TRY(cli_rest_segment(items[1], version, err));
-    LEDGE_TRY(sys_path(path, err, "/datasets/%s/versions/%s/archive", name, version));
+    LEDGE_TRY(cli_rest_path(path, err, "/datasets/%s/versions/%s/archive", items[0], items[1]));
     LEDGE_TRY(cli_rest_download(rest, path, &archive, err));
     return cli_untar(archive.data, archive.len, items[2], files, err);
 }

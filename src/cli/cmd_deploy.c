@@ -41,14 +41,13 @@ static enum ledge_status complete(struct cli_rest *rest, const char *kind, json_
     json_t *item, *each;
     json_array_foreach(items, i, item)
     {
-        char name[CLI_REST_SEGMENT], path[SYS_PATH];
+        char path[SYS_PATH];
         LEDGE_CLEANUP(sys_json_free) json_t *all = NULL;
         json_int_t newest = 0;
         if (json_object_get(item, "version") != NULL) {
             continue;
         }
-        LEDGE_TRY(cli_rest_segment(cli_rest_text(item, "name"), name, err));
-        LEDGE_TRY(sys_path(path, err, "/%s/%s", kind, name));
+        LEDGE_TRY(cli_rest_path(path, err, "/%s/%s", kind, cli_rest_text(item, "name")));
         LEDGE_TRY(cli_rest_call(rest, "GET", path, NULL, &all, err));
         json_array_foreach(json_object_get(all, "versions"), j, each)
         {
@@ -107,7 +106,7 @@ static int wait_for(struct cli_rest *rest, const char *id, int64_t seconds, bool
     char path[SYS_PATH];
     struct ledge_error err = {0};
     int64_t end = sys_monotonic_ms() + seconds * 1000;
-    if (sys_path(path, &err, "/deployments/%s", id) != LEDGE_OK) {
+    if (cli_rest_path(path, &err, "/deployments/%s", id) != LEDGE_OK) {
         return cli_fail(&err);
     }
     for (;;) {
@@ -309,7 +308,7 @@ static int one_deployment(int argc, char **argv, enum follow follow, const char 
                                         .examples = examples};
     struct cli_args args;
     struct ledge_error err = {0};
-    char path[SYS_PATH], id[CLI_REST_SEGMENT];
+    char path[SYS_PATH];
     LEDGE_CLEANUP(cli_rest_done) struct cli_rest rest = {.tls = NULL};
     LEDGE_CLEANUP(sys_json_free) json_t *answer = NULL;
     int code = cli_parse(&command, argc, argv, &args);
@@ -317,13 +316,13 @@ static int one_deployment(int argc, char **argv, enum follow follow, const char 
         return code;
     }
     if (cli_rest_open(&rest_options, &rest, &err) != LEDGE_OK ||
-        cli_rest_segment(args.items[0], id, &err) != LEDGE_OK ||
-        sys_path(path, &err, "/deployments/%s%s", id, follow == FOLLOW_UNDO ? "/undo" : "") !=
-            LEDGE_OK) {
+        cli_rest_path(path, &err,
+                      follow == FOLLOW_UNDO ? "/deployments/%s/undo" : "/deployments/%s",
+                      args.items[0]) != LEDGE_OK) {
         return cli_fail(&err);
     }
     if (follow == FOLLOW_WAIT) {
-        return wait_for(&rest, id, seconds, rest_options.json);
+        return wait_for(&rest, args.items[0], seconds, rest_options.json);
     }
     const char *method = follow == FOLLOW_UNDO ? "POST" : "GET";
     if (cli_rest_call(&rest, method, path, NULL, &answer, &err) != LEDGE_OK) {

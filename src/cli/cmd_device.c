@@ -94,7 +94,7 @@ static int one_device(int argc, char **argv, const struct cli_command *command,
 {
     struct cli_args args;
     struct ledge_error err = {0};
-    char name[CLI_REST_SEGMENT], path[SYS_PATH];
+    char path[SYS_PATH];
     LEDGE_CLEANUP(cli_rest_done) struct cli_rest rest = {.tls = NULL};
     LEDGE_CLEANUP(sys_json_free) json_t *answer = NULL;
     int code = cli_parse(command, argc, argv, &args);
@@ -102,8 +102,7 @@ static int one_device(int argc, char **argv, const struct cli_command *command,
         return code;
     }
     if (cli_rest_open(rest_options, &rest, &err) != LEDGE_OK ||
-        cli_rest_segment(args.items[0], name, &err) != LEDGE_OK ||
-        sys_path(path, &err, "/devices/%s", name) != LEDGE_OK ||
+        cli_rest_path(path, &err, "/devices/%s", args.items[0]) != LEDGE_OK ||
         cli_rest_call(&rest, method, path, NULL, &answer, &err) != LEDGE_OK) {
         return cli_fail(&err);
     }
@@ -154,10 +153,9 @@ static int rotate_all(struct cli_rest *rest, json_t *devices, bool json, struct 
     json_array_foreach(devices, i, device)
     {
         LEDGE_CLEANUP(sys_json_free) json_t *answer = NULL;
-        char name[CLI_REST_SEGMENT], path[SYS_PATH];
+        char path[SYS_PATH];
         const char *id = cli_rest_text(device, "id");
-        if (cli_rest_segment(id, name, err) != LEDGE_OK ||
-            sys_path(path, err, "/devices/%s/rotate", name) != LEDGE_OK ||
+        if (cli_rest_path(path, err, "/devices/%s/rotate", id) != LEDGE_OK ||
             cli_rest_call(rest, "POST", path, NULL, &answer, err) != LEDGE_OK) {
             return cli_fail(err);
         }
@@ -255,20 +253,19 @@ static int device_certificates(int argc, char **argv)
     };
     struct cli_args args;
     struct ledge_error err = {0};
-    char name[CLI_REST_SEGMENT], part[CLI_REST_SEGMENT], path[SYS_PATH];
+    char path[SYS_PATH];
     LEDGE_CLEANUP(cli_rest_done) struct cli_rest rest = {.tls = NULL};
     LEDGE_CLEANUP(sys_json_free) json_t *answer = NULL;
     int code = cli_parse(&command, argc, argv, &args);
     if (code >= 0) {
         return code;
     }
+    const char *name = args.items[0];
     if (cli_rest_open(&rest_options, &rest, &err) != LEDGE_OK ||
-        cli_rest_segment(args.items[0], name, &err) != LEDGE_OK ||
-        (serial != NULL && cli_rest_segment(serial, part, &err) != LEDGE_OK) ||
         (serial != NULL &&
-         (sys_path(path, &err, "/devices/%s/certificates/%s", name, part) != LEDGE_OK ||
+         (cli_rest_path(path, &err, "/devices/%s/certificates/%s", name, serial) != LEDGE_OK ||
           cli_rest_call(&rest, "DELETE", path, NULL, &answer, &err) != LEDGE_OK)) ||
-        sys_path(path, &err, "/devices/%s/certificates", name) != LEDGE_OK ||
+        cli_rest_path(path, &err, "/devices/%s/certificates", name) != LEDGE_OK ||
         cli_rest_items(&rest, path, &answer, &err) != LEDGE_OK) {
         return cli_fail(&err);
     }

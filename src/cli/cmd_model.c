@@ -68,7 +68,7 @@ static enum ledge_status add_probe(struct cli_rest *rest, json_t *meta, const ch
 static enum ledge_status push_file(const struct push *push, const char *name, const char *path,
                                    json_t **answer, struct ledge_error *err)
 {
-    char segment[CLI_REST_SEGMENT], route[SYS_PATH];
+    char route[SYS_PATH];
     LEDGE_CLEANUP(cli_rest_done) struct cli_rest rest = {.tls = NULL};
     LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf file = LEDGE_BUF_INIT(FILE_BYTES);
     const char *slash = strrchr(path, '/');
@@ -83,9 +83,8 @@ static enum ledge_status push_file(const struct push *push, const char *name, co
     if (!push->function && !push->no_probe) {
         LEDGE_TRY(add_probe(&rest, meta, path, err));
     }
-    LEDGE_TRY(cli_rest_segment(name, segment, err));
-    LEDGE_TRY(
-        sys_path(route, err, "/%s/%s/versions", push->function ? "functions" : "models", segment));
+    LEDGE_TRY(cli_rest_path(route, err, "/%s/%s/versions", push->function ? "functions" : "models",
+                            name));
     return cli_rest_upload(&rest, route, file.data, file.len, meta, answer, err);
 }
 
@@ -218,7 +217,7 @@ static int model_show(int argc, char **argv)
     };
     struct cli_args args;
     struct ledge_error err = {0};
-    char name[CLI_REST_SEGMENT], path[SYS_PATH];
+    char path[SYS_PATH];
     LEDGE_CLEANUP(cli_rest_done) struct cli_rest rest = {.tls = NULL};
     LEDGE_CLEANUP(sys_json_free) json_t *answer = NULL;
     int code = cli_parse(&command, argc, argv, &args);
@@ -226,8 +225,7 @@ static int model_show(int argc, char **argv)
         return code;
     }
     if (cli_rest_open(&rest_options, &rest, &err) != LEDGE_OK ||
-        cli_rest_segment(args.items[0], name, &err) != LEDGE_OK ||
-        sys_path(path, &err, "/models/%s", name) != LEDGE_OK ||
+        cli_rest_path(path, &err, "/models/%s", args.items[0]) != LEDGE_OK ||
         cli_rest_call(&rest, "GET", path, NULL, &answer, &err) != LEDGE_OK) {
         return cli_fail(&err);
     }

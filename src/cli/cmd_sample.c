@@ -49,7 +49,7 @@ static int sample_list(int argc, char **argv)
     };
     struct cli_args args;
     struct ledge_error err = {0};
-    char path[SYS_PATH], segment[CLI_REST_SEGMENT];
+    char path[SYS_PATH];
     LEDGE_CLEANUP(cli_rest_done) struct cli_rest rest = {.tls = NULL};
     LEDGE_CLEANUP(sys_json_free) json_t *items = NULL;
     int code = cli_parse(&command, argc, argv, &args);
@@ -57,8 +57,7 @@ static int sample_list(int argc, char **argv)
         return code;
     }
     if (cli_rest_open(&rest_options, &rest, &err) != LEDGE_OK ||
-        cli_rest_segment(state, segment, &err) != LEDGE_OK ||
-        sys_path(path, &err, "/samples?state=%s", segment) != LEDGE_OK ||
+        cli_rest_path(path, &err, "/samples?state=%s", state) != LEDGE_OK ||
         cli_rest_items(&rest, path, &items, &err) != LEDGE_OK) {
         return cli_fail(&err);
     }
@@ -84,7 +83,7 @@ static int sample_get(int argc, char **argv)
     };
     struct cli_args args;
     struct ledge_error err = {0};
-    char path[SYS_PATH], id[CLI_REST_SEGMENT];
+    char path[SYS_PATH];
     LEDGE_CLEANUP(cli_rest_done) struct cli_rest rest = {.tls = NULL};
     LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf picture = LEDGE_BUF_INIT(PICTURE_BYTES);
     int code = cli_parse(&command, argc, argv, &args);
@@ -95,8 +94,7 @@ static int sample_get(int argc, char **argv)
         return cli_failf(CLI_USAGE, "usage: ledge sample get ID -o FILE");
     }
     if (cli_rest_open(&rest_options, &rest, &err) != LEDGE_OK ||
-        cli_rest_segment(args.items[0], id, &err) != LEDGE_OK ||
-        sys_path(path, &err, "/samples/%s/picture", id) != LEDGE_OK ||
+        cli_rest_path(path, &err, "/samples/%s/picture", args.items[0]) != LEDGE_OK ||
         cli_rest_download(&rest, path, &picture, &err) != LEDGE_OK ||
         sys_file_write(out, picture.data, picture.len, 0644, &err) != LEDGE_OK) {
         return cli_fail(&err);
@@ -118,11 +116,10 @@ static int change_label(const struct cli_rest_options *rest_options, const char 
                         const char *sample, const json_t *body)
 {
     struct ledge_error err = {0};
-    char path[SYS_PATH], id[CLI_REST_SEGMENT];
+    char path[SYS_PATH];
     LEDGE_CLEANUP(cli_rest_done) struct cli_rest rest = {.tls = NULL};
     if (cli_rest_open(rest_options, &rest, &err) != LEDGE_OK ||
-        cli_rest_segment(sample, id, &err) != LEDGE_OK ||
-        sys_path(path, &err, "/samples/%s/label", id) != LEDGE_OK ||
+        cli_rest_path(path, &err, "/samples/%s/label", sample) != LEDGE_OK ||
         cli_rest_call(&rest, method, path, body, NULL, &err) != LEDGE_OK) {
         return cli_fail(&err);
     }
@@ -202,7 +199,7 @@ int cli_cmd_logs(int argc, char **argv)
     };
     struct cli_args args;
     struct ledge_error err = {0};
-    char path[SYS_PATH], device[CLI_REST_SEGMENT], function[CLI_REST_SEGMENT];
+    char path[SYS_PATH], lines[24];
     size_t i;
     json_t *line;
     LEDGE_CLEANUP(cli_rest_done) struct cli_rest rest = {.tls = NULL};
@@ -211,11 +208,10 @@ int cli_cmd_logs(int argc, char **argv)
     if (code >= 0) {
         return code;
     }
+    (void)snprintf(lines, sizeof lines, "%lld", (long long)limit);
     if (cli_rest_open(&rest_options, &rest, &err) != LEDGE_OK ||
-        cli_rest_segment(args.items[0], device, &err) != LEDGE_OK ||
-        cli_rest_segment(args.items[1], function, &err) != LEDGE_OK ||
-        sys_path(path, &err, "/devices/%s/logs?function=%s&limit=%lld", device, function,
-                 (long long)limit) != LEDGE_OK ||
+        cli_rest_path(path, &err, "/devices/%s/logs?function=%s&limit=%s", args.items[0],
+                      args.items[1], lines) != LEDGE_OK ||
         cli_rest_call(&rest, "GET", path, NULL, &answer, &err) != LEDGE_OK) {
         return cli_fail(&err);
     }

@@ -2,6 +2,7 @@
 #include "cli/rest.h"
 
 #include <ctype.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,20 +191,19 @@ enum ledge_status cli_rest_call(struct cli_rest *rest, const char *method, const
 enum ledge_status cli_rest_items(struct cli_rest *rest, const char *path, json_t **items,
                                  struct ledge_error *err)
 {
-    char cursor[CLI_REST_SEGMENT] = "";
+    char cursor[SYS_PATH] = "";
     LEDGE_CLEANUP(sys_json_free) json_t *all = json_array();
     do {
         char page_path[SYS_PATH];
         LEDGE_CLEANUP(sys_json_free) json_t *page = NULL;
-        LEDGE_TRY(sys_path(page_path, err, "%s%climit=500%s%s", path,
-                           strchr(path, '?') != NULL ? '&' : '?',
-                           cursor[0] != '\0' ? "&cursor=" : "", cursor));
+        LEDGE_TRY(sys_path(page_path, err, "%s%climit=500%s", path,
+                           strchr(path, '?') != NULL ? '&' : '?', cursor));
         LEDGE_TRY(cli_rest_call(rest, "GET", page_path, NULL, &page, err));
         json_array_extend(all, json_object_get(page, "items"));
         const char *next = json_string_value(json_object_get(page, "next"));
         cursor[0] = '\0';
         if (next != NULL) {
-            LEDGE_TRY(cli_rest_segment(next, cursor, err));
+            LEDGE_TRY(cli_rest_path(cursor, err, "&cursor=%s", next));
         }
     } while (cursor[0] != '\0');
     *items = json_incref(all);
@@ -260,20 +260,27 @@ const char *cli_rest_text(const json_t *object, const char *key)
     return text != NULL ? text : "";
 }
 
-enum ledge_status cli_rest_segment(const char *text, char out[CLI_REST_SEGMENT],
-                                   struct ledge_error *err)
+enum ledge_status cli_rest_path(char path[SYS_PATH], struct ledge_error *err, const char *format,
+                                ...)
 {
-    size_t n = 0;
-    for (const char *p = text; *p != '\0'; p++) {
-        if (n + 4 > CLI_REST_SEGMENT) {
-            return ledge_fail(err, LEDGE_ERR_ARG, "name is too long: %.60s...", text);
+    LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf out = LEDGE_BUF_INIT(SYS_PATH - 1);
+    va_list texts;
+    va_start(texts, format);
+    for (const char *p = format; *p != '\0'; p++) {
+        if (*p != '%') {
+            (void)ledge_buf_add(&out, p, 1);
+            continue;
         }
-        if (isalnum((unsigned char)*p) != 0 || strchr("-._~", *p) != NULL) {
-            out[n++] = *p;
-        } else {
-            n += (size_t)snprintf(out + n, 4, "%%%02X", (unsigned char)*p);
+        p++; /* the s */
+        for (const char *text = va_arg(texts, const char *); *text != '\0'; text++) {
+            bool plain = isalnum((unsigned char)*text) != 0 || strchr("-._~", *text) != NULL;
+            (void)ledge_buf_printf(&out, plain ? "%c" : "%%%02X", (unsigned char)*text);
         }
     }
-    out[n] = '\0';
+    va_end(texts);
+    if (out.failed) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "a name is too long for %s", format);
+    }
+    memcpy(path, out.data, out.len + 1);
     return LEDGE_OK;
 }

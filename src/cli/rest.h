@@ -76,9 +76,9 @@ LEDGE_NODISCARD enum ledge_status cli_rest_remember(const struct cli_rest *rest,
 /* A field as text for a table: "" when absent; the answer BORROWS from object. */
 const char *cli_rest_text(const json_t *object, const char *key);
 
-/* One path segment, percent-encoded. Errors: ERR_ARG (too long). */
-enum { CLI_REST_SEGMENT = 400 };
-LEDGE_NODISCARD enum ledge_status cli_rest_segment(const char *text, char out[CLI_REST_SEGMENT],
-                                                   struct ledge_error *err);
+/* A path below /api/v1: each %s of format (it may have no other) is the next text, percent-encoded.
+ * path is FILLED. Errors: ERR_ARG (too long). */
+LEDGE_NODISCARD enum ledge_status cli_rest_path(char path[SYS_PATH], struct ledge_error *err,
+                                                const char *format, ...) LEDGE_PRINTF(3, 4);
 
 #endif

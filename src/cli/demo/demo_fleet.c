@@ -81,7 +81,7 @@ static bool settled(void *arg)
     size_t i, confirmed = 0;
     json_t *device;
     LEDGE_CLEANUP(sys_json_free) json_t *item = NULL;
-    if (sys_path(path, NULL, "/deployments/%s", deployment->id) != LEDGE_OK ||
+    if (cli_rest_path(path, NULL, "/deployments/%s", deployment->id) != LEDGE_OK ||
         cli_rest_call(&deployment->hub->rest, "GET", path, NULL, &item, NULL) != LEDGE_OK) {
         return false;
     }
@@ -401,7 +401,7 @@ static bool has_all(void *arg)
     json_t *prediction;
     LEDGE_CLEANUP(sys_json_free) json_t *predictions = NULL;
     LEDGE_CLEANUP(sys_json_free) json_t *keys = json_object();
-    if (sys_path(path, NULL, "/predictions?device=%s", position->device) != LEDGE_OK ||
+    if (cli_rest_path(path, NULL, "/predictions?device=%s", position->device) != LEDGE_OK ||
         cli_rest_items(&counted->hub->rest, path, &predictions, NULL) != LEDGE_OK) {
         return false;
     }

@@ -131,7 +131,7 @@ static enum ledge_status chapter_label(struct story *story, struct ledge_error *
         }
         LEDGE_CLEANUP(sys_json_free)
         json_t *body = json_pack("{s:s, s:s}", "label", label, "by", "automatic labeller (demo)");
-        LEDGE_TRY(sys_path(path, err, "/samples/%s/label", cli_rest_text(sample, "id")));
+        LEDGE_TRY(cli_rest_path(path, err, "/samples/%s/label", cli_rest_text(sample, "id")));
         LEDGE_TRY(cli_rest_call(&story->hub.rest, "POST", path, body, NULL, err));
     }
     story->labelled = (int)json_array_size(samples);
