@@ -14,7 +14,6 @@ import pathlib
 import signal
 import ssl
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -23,52 +22,12 @@ import types
 here = pathlib.Path(__file__).resolve().parent
 for folder in ("harness", "hub", "serve"):
     sys.path.insert(0, str(here.parent / folder))
+from agent import Agent, Local  # noqa: E402
 from device import Mqtt, openssl, text  # noqa: E402
 from fleet import Fleet, Program, wait_for  # noqa: E402
-from serving import Local  # noqa: E402
 from tiny_onnx import conv_of  # noqa: E402
 
 SLEEPER = "#!/bin/sh\necho up $LEDGE_FUNCTION on $LEDGE_DEVICE $LEDGE_CONFIG\nexec sleep 1000\n"
-
-
-class Agent:
-    """What a test asks of one agent."""
-
-    def __init__(self, fleet, name):
-        self.fleet, self.name, self.state = fleet, name, fleet.root / name
-        self.program = fleet.agents.get(name)
-
-    def run(self, *args, env=None):
-        return subprocess.run([str(self.fleet.bin / "ledge-agent"), *map(str, args)], capture_output=True, text=True,
-                              timeout=60, env={**os.environ, **(env or {})})
-
-    def call(self, method, path, body=None, headers=None):
-        link = Local(self.state / "agent.sock", 30)
-        try:
-            link.request(method, path, body, headers or {})
-            answer = link.getresponse()
-            data = answer.read()
-            return answer.status, json.loads(data) if data[:1] in (b"{", b"[") else data
-        finally:
-            link.close()
-
-    def up(self):
-        try:
-            return self.call("GET", "/healthz")[0] == 200
-        except OSError:
-            return False
-
-    def status(self):
-        return self.call("GET", "/v1/status")[1]
-
-    def record(self, meta, body=b"", kind="prediction"):
-        return self.call("POST", f"/v1/records?kind={kind}", body, {"X-Ledge-Meta": json.dumps(meta)})
-
-    def function(self, name):
-        return next((f for f in self.status()["functions"] if f["name"] == name), None)
-
-    def said(self, words):
-        return words in self.program.text()
 
 
 def stored(fleet, key):

@@ -6,7 +6,6 @@ Usage: rotate_test.py BIN
 """
 import argparse
 import contextlib
-import json
 import pathlib
 import socket
 import sqlite3
@@ -17,34 +16,20 @@ import threading
 import time
 
 here = pathlib.Path(__file__).resolve().parent
-for folder in ("harness", "serve"):
-    sys.path.insert(0, str(here.parent / folder))
+sys.path.insert(0, str(here.parent / "harness"))
+from agent import Agent  # noqa: E402
 from fleet import Fleet, wait_for  # noqa: E402
-from serving import Local  # noqa: E402
 
 DAY_MS = 86400 * 1000
 KILLS = ("ROTATE_REQUEST", "ROTATE_KEY", "ROTATE_SIGNED", "ROTATE_PROVE", "ROTATE_PROVEN", "ROTATE_SWITCH", "ROTATE_KEPT",
          "ROTATE_HALF", "ROTATE_MOVED", "ROTATE_CONFIRM", "ROTATE_CONFIRMED", "ROTATE_IDLE")
 
 
-class Device:
-    def __init__(self, fleet, name):
-        self.fleet, self.name, self.state, self.program = fleet, name, fleet.root / name, fleet.agents[name]
-
-    def call(self, method, path, body=None, headers=None):
-        link = Local(self.state / "agent.sock", 30)
-        try:
-            link.request(method, path, body, headers or {})
-            answer = link.getresponse()
-            data = answer.read()
-            return answer.status, json.loads(data) if data[:1] == b"{" else data
-        finally:
-            link.close()
-
+class Device(Agent):
     def certificate(self):
         """What the agent says of its own; {} while it is away."""
         with contextlib.suppress(OSError):
-            return self.call("GET", "/v1/status")[1]["certificate"]
+            return self.status()["certificate"]
         return {}
 
     def serial(self):
@@ -126,9 +111,9 @@ class Producer(threading.Thread):
 
     def run(self):
         while not self.stop:
-            meta = json.dumps({"function": "producer", "key": str(self.number)})
+            meta = {"function": "producer", "key": str(self.number)}
             try:
-                done = self.device.call("POST", "/v1/records?kind=metric", b"", {"X-Ledge-Meta": meta})[0] == 200
+                done = self.device.record(meta, kind="metric")[0] == 200
             except OSError:
                 done = False
             self.number += done
@@ -200,7 +185,7 @@ def test_killed(fleet, device):
         wait_for(lambda: not device.program.running(), f"killed at {point}")
         device.program.env = {}
         device.program.start()
-        wait_for(lambda: device.certificate() and device.call("GET", "/v1/status")[1]["connected"], f"connected after {point}")
+        wait_for(lambda: device.certificate() and device.status()["connected"], f"connected after {point}")
         if point == "ROTATE_IDLE":  # done but for tidying up: nothing is due any more
             wait_for(lambda: device.rotated(before), f"rotated after a kill at {point}")
         wait_for(lambda: device.rotated(before), f"rotated after a kill at {point}")
@@ -256,7 +241,7 @@ def test_refused(fleet, device):
     device.restart()
     wait_for(lambda: device.program.text().count("given up") > errors, "it is given up", 60)
     assert device.certificate() == {**device.certificate(), "serial": before, "rotation": "IDLE"}
-    assert device.states()["in use"] == [before] and device.call("GET", "/v1/status")[1]["connected"]
+    assert device.states()["in use"] == [before] and device.status()["connected"]
 
 
 def main():

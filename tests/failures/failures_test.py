@@ -28,9 +28,9 @@ import types
 here = pathlib.Path(__file__).resolve().parent
 for folder in ("harness", "hub", "serve"):
     sys.path.insert(0, str(here.parent / folder))
-from device import Device, Mqtt, openssl, text  # noqa: E402
+from agent import Agent  # noqa: E402
+from device import Mqtt, openssl, text  # noqa: E402
 from fleet import Fleet, Program, children, command, wait_for  # noqa: E402
-from serving import Local  # noqa: E402
 import tiny_onnx  # noqa: E402
 
 FINAL = ("CONFIRMED", "REJECTED", "FAILED", "ROLLED_BACK", "INCONSISTENT", "SUPERSEDED")
@@ -97,11 +97,11 @@ class Cutter(threading.Thread):
                 side.shutdown(socket.SHUT_RDWR)
 
 
-class Site:
+class Site(Agent):
     """One device with its asker, and what a test does to it."""
 
     def __init__(self, fleet, name, url=None, state=None):
-        self.fleet, self.name, self.state = fleet, name, pathlib.Path(state or fleet.root / name)
+        super().__init__(fleet, name, state)
         token = fleet.api("POST", "/enroll-tokens", {"device": name})["token"]
         done = self.agent("enroll", "--hub", url or fleet.url, "--token", token, "--name", name)
         assert done.returncode == 0, done.stderr
@@ -110,20 +110,7 @@ class Site:
         wait_for(lambda: fleet.device(name)["online"], f"{name} is online")
 
     def agent(self, verb, *args):
-        return subprocess.run([str(self.fleet.bin / "ledge-agent"), verb, "--state", str(self.state), *map(str, args)],
-                              capture_output=True, text=True, timeout=60)
-
-    def call(self, method, path, body=None, headers=None):
-        with contextlib.closing(Local(self.state / "agent.sock", 20)) as link:
-            link.request(method, path, body, headers or {})
-            answer = link.getresponse()
-            return answer.status, json.loads(answer.read())
-
-    def status(self):
-        return self.call("GET", "/v1/status")[1]
-
-    def record(self, key):
-        return self.call("POST", "/v1/records?kind=metric", b"", {"X-Ledge-Meta": json.dumps({"key": key})})
+        return self.run(verb, "--state", self.state, *args)
 
     def count(self):
         def read():
@@ -382,8 +369,7 @@ def test_full_hub(options):
                 keys, words = [], "records cannot be stored and are not acknowledged"
                 while words not in fleet.hub.text():
                     keys.append(f"full-hub-{len(keys)}")
-                    assert site.call("POST", "/v1/records?kind=log", bytes(2000), {"X-Ledge-Meta": json.dumps({"key": keys[-1]})}
-                                     )[0] == 200 and len(keys) < 5000
+                    assert site.record({"key": keys[-1]}, bytes(2000), "log")[0] == 200 and len(keys) < 5000
                 show(next(line for line in fleet.hub.text().splitlines() if words in line).split(" ", 1)[1])
                 status, body, _ = fleet.raw("POST", "/api/v1/models/signs/versions", model_of(11), {"X-Ledge-Meta": "{}"})
                 show(f"POST /api/v1/models/signs/versions: {status} {json.loads(body)['detail']}")
@@ -415,7 +401,7 @@ def fill_and_free(fleet, mount):
         with serving(site):
             status, answer = 200, {}
             for i in range(2000):
-                status, answer = site.record(f"full-{i}")
+                status, answer = site.record({"key": f"full-{i}"}, kind="metric")
                 if status != 200:
                     break
             assert status == 507, (status, answer)
@@ -427,7 +413,7 @@ def fill_and_free(fleet, mount):
             assert site.lines("No space left on device", since)
         filler.unlink()
         with serving(site, 91):  # the document comes again with the next hello, as after a lost connection
-            assert site.record("after")[0] == 200
+            assert site.record({"key": "after"}, kind="metric")[0] == 200
             as_hub(fleet, site.name)
             wait_for(lambda: fleet.deployed(failed), "it goes on by itself", 60)
         wait_for(lambda: site.status()["outbox"]["depth"] == 0, "every record that was promised arrives")
@@ -520,7 +506,7 @@ def test_expired_certificate(site):
     site.answers(offset)
     with serving(site):
         assert site.status()["connected"] is False
-        assert site.record("while-expired")[0] == 200
+        assert site.record({"key": "while-expired"}, kind="metric")[0] == 200
         mark = site.count()["asked"]
         wait_for(lambda: site.count()["asked"] > mark + 200, "it goes on serving")
         assert len(site.lines("certificate expired", since)) == 1, "the same line again and again"

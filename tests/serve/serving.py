@@ -1,35 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A ledge-serve on a unix socket and a TCP port, for tests. Standard library only."""
 import contextlib
-import http.client
 import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
+import sys
 import tempfile
-import time
 
-
-class Local(http.client.HTTPConnection):
-    def __init__(self, path, timeout=60):
-        super().__init__("localhost", timeout=timeout)
-        self.path = str(path)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-
-def wait_for(condition, what, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.02)
-    return value
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
+from agent import Local  # noqa: E402
+from fleet import wait_for  # noqa: E402
 
 
 class Server:
