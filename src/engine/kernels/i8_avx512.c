@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* i8_avx512.c -- the exact 8-bit loops for AVX-512 without VNNI: pairs of i16, vpmaddwd. */
 #if defined(__x86_64__)
-#include "engine/kernels/i8_avx512_bytes.h"
+#define SHARED_ISA avx512
+#include "engine/kernels/i8_shared.h"
 #include "engine/kernels/simd_avx512_int.h"
 #include "engine/kernels/winograd_i8.h"
 

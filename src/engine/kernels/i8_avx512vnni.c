@@ -7,7 +7,8 @@
 /* Seven rows: of pictures whose sides are 7 << n nothing is left over. */
 #define ROWS_MAX      12, 12, 8, 7
 #define ROWS_TABLE(F) ROWS_TO_12(F, 1) ROWS_TO_12(F, 2) ROWS_1_8(F, 3) ROWS_1_6(F, 4) F(4, 7)
-#include "engine/kernels/i8_avx512_bytes.h"
+#define SHARED_ISA    avx512
+#include "engine/kernels/i8_shared.h"
 #include "engine/kernels/simd_avx512_int.h"
 #include "engine/port/port.h"
 

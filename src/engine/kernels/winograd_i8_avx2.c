@@ -135,8 +135,8 @@ INLINE void product(const char *x, int64_t step, const int16_t *w, int64_t pairs
         UNROLL
         for (int i = 0; i < tiles; i++) {
             const ivec both = iv_spread((i < 3 ? x : y) + i % 3 * step);
-            acc[i][0] = iv_dot(acc[i][0], both, left);
-            acc[i][1] = iv_dot(acc[i][1], both, right);
+            acc[i][0] = iv_pairs(acc[i][0], both, left);
+            acc[i][1] = iv_pairs(acc[i][1], both, right);
         }
     }
     UNROLL
