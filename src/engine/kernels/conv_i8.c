@@ -414,6 +414,16 @@ static void run_bytes(const struct job *job, const struct chunk *c,
     ledge_conv_i8_finish(&job->to, finish, c->at, finish->at);
 }
 
+/* Can tiles of so many rows at least store their results by themselves? */
+static bool finishes(const struct job *job, const struct ledge_rows_i8 *rows, int64_t least)
+{
+    const struct ledge_conv_i8 *conv = job->conv;
+    const int32_t finished = conv->isa->finished_rows[rows->vectors];
+    return LEDGE_HAS(LEDGE_KERNEL_plain_i8) && finished > 0 && least >= finished && !conv->single &&
+           conv->zeros == NULL && conv->addend == 0 && conv->table == 0 &&
+           conv->epilogue.scale != NULL && ledge_epilogue_is_plain(&conv->epilogue);
+}
+
 /* One panel of channels for a chunk of pixels. */
 static void run_panel(const struct job *job, int64_t group, int64_t panel, const struct chunk *c)
 {
@@ -447,7 +457,10 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
     const int64_t tiles = c->n <= most ? 1 : ceil_div(c->n, most);
     const int64_t least = tiles == 1 ? c->n : c->n / tiles, rest = c->n - tiles * least;
     const int64_t before = job->by_panel ? c->at / most : 0; /* tiles of this panel */
+    const bool finished = finishes(job, &rows, least);
     int64_t row = 0;
+    rows.finish = finished ? &finish : NULL;
+    finish.y = job->to.y + (c->at - job->to.first) * finish.ldy + group * out + first * lanes;
     for (int64_t tile = 0; tile < tiles; tile++) {
         rows.rows = (int32_t)(least + (tile < rest ? 1 : 0));
         rows.x = c->table + row * conv->taps;
@@ -456,6 +469,10 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
         rows.sums = sums + (int64_t)finish.rows * rows.vectors * lanes;
         conv->isa->rows(&rows);
         row += rows.rows;
+        if (finished) {
+            finish.y += rows.rows * finish.ldy;
+            continue;
+        }
         finish.rows += rows.rows;
         if (tile + 1 == tiles || (finish.rows + rows.rows + 1) * rows.vectors > BATCH) {
             int64_t begin = row - finish.rows;

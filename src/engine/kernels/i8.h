@@ -63,6 +63,9 @@ struct ledge_rows_i8 {
     int32_t rows, vectors;
     const uint32_t *ahead; /* brought nearer on the way, 64 bytes for each unit of k */
     int32_t *sums;         /* FILLED: [rows][vectors][lanes] */
+    /* Not NULL: results of the rows to its y instead, where the epilogue is plain and nothing comes
+     * off or is added; only of at least ledge_i8_kernels.finished_rows. */
+    const struct ledge_finish_i8 *finish;
 };
 
 struct ledge_sum_i8;
@@ -214,6 +217,9 @@ struct ledge_i8_kernels {
     int32_t sub, taps_vectors;
     bool columns, wide_columns, zipped;
     int32_t rows_max[LEDGE_I8_VECTORS + 1]; /* by vectors; 0: not so many */
+    /* by vectors: so many rows, up to rows_max, may become bytes while they are in registers; 0:
+     * none */
+    int32_t finished_rows[LEDGE_I8_VECTORS + 1];
     void (*rows)(const struct ledge_rows_i8 *rows);
     void (*finish)(const struct ledge_finish_i8 *finish);
     /* NULL: finish does no sums, or this build packs none. Are a, b and constant right for own

@@ -112,6 +112,9 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
 #endif
 
 #include "engine/kernels/i8_rows.tmpl.h"
+#ifndef FINISHED_ROWS
+#define FINISHED_ROWS 0
+#endif
 
 #ifndef FINISH
 #include "engine/kernels/i8_bytes.tmpl.h"
@@ -139,6 +142,7 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     .sub = SUB,                                    \
                                                     .taps_vectors = TAPS_VECTORS,                  \
                                                     .rows_max = {0, ROWS_MAX},                     \
+                                                    .finished_rows = {0, FINISHED_ROWS},           \
                                                     .rows = run_rows,                              \
                                                     .finish = FINISH,                              \
                                                     LEDGE_KEEP(LEDGE_PART_SUMS)(.sum_agrees = SUM_AGREES, )  \

@@ -11,6 +11,7 @@
 #include "engine/kernels/i8_shared.h"
 #include "engine/kernels/simd_avx512_int.h"
 #include "engine/port/port.h"
+#include "engine/port/select.h"
 
 #define I8_GROUP 4
 enum { TAPS_VECTORS = 4 };
@@ -32,6 +33,37 @@ INLINE ivec iv_dot_at(ivec acc, ivec u8, const uint32_t *i8)
     __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u8), "m"(*(const ivec *)(const void *)i8));
     return acc;
 }
+
+#if LEDGE_HAS(LEDGE_KERNEL_plain_i8)
+/* Sums of few products: to store and load them again, and a call, cost as much as they do. */
+#define FINISHED_ROWS 11, 11, 7, 6
+
+INLINE void finish_tile(const struct ledge_finish_i8 *params, const int vectors, const int rows,
+                        ivec acc[][LEDGE_I8_VECTORS])
+{
+    struct ledge_finish_i8 own = *params, *const f = &own;
+    const int together = vectors > 2 ? 1 : PACKED / vectors;
+    vec scale[LEDGE_I8_VECTORS];
+    f->rows = rows;
+    UNROLL
+    for (int v = 0; v < vectors; v++) {
+        scale[v] = v_load(f->epilogue->scale + f->at + v * LANES);
+    }
+    UNROLL
+    for (int r = 0; r < rows; r += together) {
+        ivec whole[LEDGE_I8_VECTORS];
+        UNROLL
+        for (int i = 0; i < together; i++) {
+            int row = r + i < rows ? r + i : r;
+            UNROLL
+            for (int v = 0; v < vectors; v++) {
+                whole[i * vectors + v] = iv_round(v_mul(iv_to_float(acc[row][v]), scale[v]));
+            }
+        }
+        store_rows(f, r, whole, vectors, true);
+    }
+}
+#endif
 
 INLINE void zip_rows(const ivec *row, ivec *q)
 {

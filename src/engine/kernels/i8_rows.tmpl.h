@@ -10,6 +10,8 @@
  *   ROWS_DOT          iv_dot() of tiles, where compilers had better not take that apart
  *   IN_REGISTERS, iv_dot_at(acc, quad, w)   if so many vectors of weights at most are held in
  *                     registers: a product with others where they lie
+ *   FINISHED_ROWS     if tiles may finish by themselves: ledge_i8_kernels.finished_rows, and
+ *   finish_tile(f, vectors, rows, acc)   sums in registers become bytes
  */
 
 #ifndef ROWS_DOT
@@ -25,6 +27,10 @@
  */
 #define AS_IT_IS(x)  __asm__("" : "+r"(x))
 #define READ_AGAIN() __asm__("" : : : "memory")
+
+#ifdef FINISHED_ROWS
+static const int32_t finished_rows[LEDGE_I8_VECTORS + 1] = {0, FINISHED_ROWS};
+#endif
 
 INLINE void rows_tile(const struct ledge_rows_i8 *t, const int vectors, const int rows)
 {
@@ -74,6 +80,12 @@ INLINE void rows_tile(const struct ledge_rows_i8 *t, const int vectors, const in
         READ_AGAIN();
         at++;
     } while (at != t->x + t->taps);
+#ifdef FINISHED_ROWS
+    if (finished_rows[vectors] > 0 && rows >= finished_rows[vectors] && t->finish != NULL) {
+        finish_tile(t->finish, vectors, rows, acc);
+        return;
+    }
+#endif
     int32_t *const sums = t->sums;
     UNROLL
     for (int r = 0; r < rows; r++) {
