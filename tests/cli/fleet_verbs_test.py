@@ -6,24 +6,15 @@ Usage: fleet_verbs_test.py BIN
 """
 import json
 import pathlib
-import struct
 import subprocess
 import sys
-import zlib
 
 here = pathlib.Path(__file__).resolve().parent
-for folder in ("harness", "serve"):
+for folder in ("harness", "hub", "serve"):
     sys.path.insert(0, str(here.parent / folder))
 from fleet import Fleet, wait_for  # noqa: E402
+from shared import png  # noqa: E402
 from tiny_onnx import conv_of  # noqa: E402
-
-
-def grey():
-    """A PNG picture of 4 x 4 points."""
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 8, 0, 0, 0, 0)) +
-            chunk(b"IDAT", zlib.compress((b"\0" + b"\x80" * 4) * 4)) + chunk(b"IEND", b""))
 
 
 def main():
@@ -64,10 +55,10 @@ def main():
         say('"id": "cam-1"', "device", "show", "cam-1")
         say("in use", "device", "certificates", "cam-1")
         say("no such certificate", "device", "certificates", "cam-1", "--revoke", "00", code=4)
-        assert fleet.raw("POST", "/api/v1/samples", grey())[0] == 201
+        assert fleet.raw("POST", "/api/v1/samples", png(0))[0] == 201
         sample, = json.loads(ledge("sample", "list", "--json"))
         ledge("sample", "get", sample["id"], "-o", picture)
-        assert picture.read_bytes() == grey()
+        assert picture.read_bytes() == png(0)
         for verb in ("set", "undo", "set"):
             ledge("label", verb, sample["id"], *(["a", "--by", "ada"] if verb == "set" else []))
             state = "unlabelled" if verb == "undo" else "labelled"
@@ -75,7 +66,7 @@ def main():
         say("digits version 1: 1 samples", "dataset", "freeze", "digits")
         say("digits", "dataset", "list")
         say("1 pictures", "dataset", "pull", "digits", "1", fleet.root / "data")
-        assert [p.read_bytes() for p in (fleet.root / "data/a").iterdir()] == [grey()]
+        assert [p.read_bytes() for p in (fleet.root / "data/a").iterdir()] == [png(0)]
         say("a version is a number", "dataset", "pull", "digits", "1x", fleet.root / "none", code=4)
         say("puts back", "deploy", "undo", "1")
         say("would remove 0 blobs", "gc", "--dry-run")
