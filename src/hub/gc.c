@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gc.c -- removes blobs that nothing refers to, and files that no blob stands for.
  *
- * Flow:    POST /gc -> mark and drop rows in one transaction, their digests into the journal ->
- *          remove their files -> look through the folders for strays -> answer
+ * Flow:    POST /gc -> mark and drop rows in one transaction, their digests into the journal and
+ *          who asked into the audit -> remove their files -> look through the folders for strays
+ *          -> answer, if who asked is still there
  * Guarantees: what is in the view blobs_used stays, whatever its age; what is younger than the
  * grace period stays, whatever refers to it (a probe comes before the version that names it); a
  * push of the same bytes makes a blob young again. A row goes before its file, so a row never
@@ -74,6 +75,14 @@ static bool read_kept(void *arg, const struct sys_row *row)
     return false;
 }
 
+static enum ledge_status audit(struct hub_gc *gc, const char *what, int64_t n, int64_t bytes,
+                               struct ledge_error *err)
+{
+    char detail[100];
+    (void)snprintf(detail, sizeof detail, "%lld, %lld bytes", (long long)n, (long long)bytes);
+    return hub_audit(gc->hub, gc->actor, "blob.collect", what, detail, err);
+}
+
 /* Inside a transaction. */
 static enum ledge_status mark(struct hub_gc *gc, struct ledge_error *err)
 {
@@ -92,8 +101,9 @@ static enum ledge_status mark(struct hub_gc *gc, struct ledge_error *err)
     if (gc->dry) { /* as it would be */
         gc->kept -= gc->blobs;
         gc->kept_bytes -= gc->blob_bytes;
+        return LEDGE_OK;
     }
-    return LEDGE_OK;
+    return audit(gc, "blobs", gc->blobs, gc->blob_bytes, err);
 }
 
 /* -- files of the journal -- */
@@ -157,12 +167,13 @@ static enum ledge_status unlink_some(struct hub *hub, int64_t *cursor, size_t *n
 enum ledge_status hub_gc_resume(struct hub *hub, struct ledge_error *err)
 {
     int64_t cursor = 0, failed = 0;
-    size_t n = 1;
+    size_t all = 0, n = 1;
     while (n > 0) {
         LEDGE_TRY(unlink_some(hub, &cursor, &n, &failed, err));
-        if (n > 0) {
-            sys_log(SYS_LOG_INFO, "%zu collected blobs were still on disk", n);
-        }
+        all += n;
+    }
+    if (all > 0) {
+        sys_log(SYS_LOG_INFO, "%zu collected blobs were still on disk", all);
     }
     return LEDGE_OK;
 }
@@ -245,18 +256,18 @@ static enum ledge_status look_through(struct hub_gc *gc, int number, struct ledg
 static void end(struct hub_gc *gc, const struct ledge_error *err)
 {
     struct hub_request request = {.hub = gc->hub, .http = gc->http};
-    char detail[200];
     struct ledge_error ignored;
     if (err != NULL) {
         sys_log(SYS_LOG_ERROR, "collection of blobs: %s", err->text);
         hub_problem(gc->http, 500, "the collection failed; the hub's log says how");
     } else {
-        (void)snprintf(detail, sizeof detail, "%lld blobs, %lld bytes; %lld files, %lld bytes",
-                       (long long)gc->blobs, (long long)gc->blob_bytes, (long long)gc->files,
-                       (long long)gc->file_bytes);
         if (!gc->dry) {
-            sys_log(SYS_LOG_INFO, "collected %s", detail);
-            (void)!hub_audit(gc->hub, gc->actor, "blob.collect", "blobs", detail, &ignored);
+            sys_log(SYS_LOG_INFO, "collected %lld blobs, %lld bytes; %lld files, %lld bytes",
+                    (long long)gc->blobs, (long long)gc->blob_bytes, (long long)gc->files,
+                    (long long)gc->file_bytes);
+            if (gc->files > 0) {
+                (void)!audit(gc, "files", gc->files, gc->file_bytes, &ignored);
+            }
         }
         hub_reply_json(&request, 200,
                        json_pack("{s:b,s:I,s:O,s:{s:I,s:I},s:{s:I,s:I},s:{s:I,s:I},s:I}", "dry_run",

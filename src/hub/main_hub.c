@@ -274,6 +274,7 @@ static void on_stop(void *arg)
 {
     struct hub *hub = arg;
     sys_log(SYS_LOG_INFO, "stopping");
+    hub_gc_stop(hub); /* now: while the broker ends, who asked is told so */
     hub_broker_stop(hub, on_broker_gone, hub);
 }
 

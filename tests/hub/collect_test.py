@@ -4,10 +4,16 @@
 
 Usage: collect_test.py BIN [NAME ...]    every test_… below, or those named; each has a hub of its own
 """
+import contextlib
 import json
 import os
 import pathlib
 import random
+import signal
+import socket
+import sqlite3
+import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -41,6 +47,10 @@ def make_old(fleet, seconds=90000):
     for path in (fleet.hub_state / "blobs").rglob("*"):
         if path.is_file():
             os.utime(path, (then, then))
+
+
+def audited(fleet):
+    return rows(fleet, "select actor, subject, detail from audit where action = 'blob.collect' order by id")
 
 
 def test_collect(fleet):
@@ -105,8 +115,7 @@ def test_collect(fleet):
     assert sorted(rows(fleet, "select sha256, size, why, outcome from collected")) == sorted([
         *((s, 800, "nothing refers to it", "removed") for s in unused[:2]),
         (orphan.name, 10, "no row knows it", "removed"), (half.name, 10, "half written", "removed")])
-    assert rows(fleet, "select actor, detail from audit where action = 'blob.collect' order by id")[-1] == (
-        "admin", "2 blobs, 1600 bytes; 2 files, 20 bytes")
+    assert audited(fleet)[-2:] == [("admin", "blobs", "2, 1600 bytes"), ("admin", "files", "2, 20 bytes")]
     assert collect(fleet)["blobs"]["n"] == 0 and push_blob(fleet, b"unused 0" * 100) == unused[0]
     assert fleet.raw("GET", f"/api/v1/blobs/{unused[0]}")[1] == b"unused 0" * 100
     for wrong in {"grace_s": 0}, {"grace_s": "1"}, {"dry_run": 1}:
@@ -175,6 +184,134 @@ def test_collect_while_pushing(fleet):
     for sha256 in {m["sha256"] for m in made} | {r[0] for r in rows(fleet, "select sha256 from samples")}:
         assert fleet.raw("GET", f"/api/v1/blobs/{sha256}")[0] == 200
     assert len(rows(fleet, "select sha256 from samples")) == 60
+
+
+# -- in the middle of a collection --------------------------------------------------------------------------------------
+
+def fill(fleet, n):
+    """n old blobs that nothing refers to."""
+    names, one = [f"{random.getrandbits(256):064x}" for _ in range(n)], fleet.root / "one"
+    one.write_bytes(b"x")
+    os.utime(one, (1, 1))
+    for name in names:  # links: quickly made
+        path = blob_file(fleet, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.link(one, path)
+    with sqlite3.connect(fleet.hub_state / "hub.db", timeout=10) as database:
+        database.executemany("insert into blobs values (?, 1, 0)", ((name,) for name in names))
+    database.close()
+
+
+def connect(fleet):
+    """A connection on which the hub waits for a request."""
+    context = ssl.create_default_context(cafile=str(fleet.hub_state / "ca.crt"))
+    link = context.wrap_socket(socket.create_connection(("127.0.0.1", fleet.port), timeout=60), server_hostname="127.0.0.1")
+    link.sendall(b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n")
+    assert b" 200 " in link.recv(4096)
+    return link
+
+
+def post(fleet, link):
+    link.sendall(f"POST /api/v1/gc HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {fleet.token}\r\nContent-Type: application/json\r\n"
+                 "Content-Length: 2\r\n\r\n{}".encode())
+
+
+def open_rows(fleet):
+    return rows(fleet, "select count(*) from collected where outcome is null")[0][0]
+
+
+def caught(fleet, n=4000):
+    """The connection of a client that waits for a collection of n blobs; the hub stands still (SIGSTOP) in its middle: some files
+    are gone, and the pieces to come are more than a few. When the hub was quicker than this test, once more."""
+    for _ in range(30):
+        fill(fleet, n)
+        link, asked = connect(fleet), rows(fleet, "select count(*) from collected")[0][0]
+        post(fleet, link)
+        while True:
+            os.kill(fleet.hub.pid, signal.SIGSTOP)
+            marked, left = rows(fleet, "select count(*) from collected")[0][0] > asked, open_rows(fleet)
+            if marked and 1000 < left < n:
+                return link
+            os.kill(fleet.hub.pid, signal.SIGCONT)
+            if marked and left <= 1000:
+                break
+            time.sleep(0.001)
+        assert b" 200 " in link.recv(4096)
+        link.close()
+    raise AssertionError("the hub was never met in the middle of a collection")
+
+
+def go_on(fleet):
+    os.kill(fleet.hub.pid, signal.SIGCONT)
+
+
+def leave(link, how):
+    if how == "goodbye":  # TLS's; the hub's is not waited for
+        link.setblocking(False)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            link.unwrap()
+    elif how == "reset":
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    link.close()
+
+
+def descriptors(fleet):
+    return len(os.listdir(f"/proc/{fleet.hub.pid}/fd"))
+
+
+def blobs_left(fleet):
+    """(rows, files); no row is without its file."""
+    known = {r[0] for r in rows(fleet, "select sha256 from blobs")}
+    there = {p.name for p in (fleet.hub_state / "blobs").rglob("*") if p.is_file()}
+    assert known <= there, known - there
+    return len(known), len(there)
+
+
+def test_collect_client_gone(fleet):
+    """Whoever asked leaves in the middle: the collection ends as if he had stayed, and the next one begins."""
+    wait_for(lambda: b"\nledge_broker_connected 1\n" in fleet.raw("GET", "/metrics")[1], "the hub is at its broker")
+    kept = push_blob(fleet, b"young")
+    for how in "goodbye", "cut", "reset":
+        before, other = descriptors(fleet), connect(fleet)
+        link, done = caught(fleet), fleet.hub.text().count("collected 4000 blobs")
+        leave(link, how)
+        post(fleet, other)
+        go_on(fleet)
+        assert b" 409 " in other.recv(4096), "one at a time, and it is still under way"
+        other.close()
+        wait_for(lambda: fleet.hub.text().count("collected 4000 blobs") > done, f"the collection ends ({how})")
+        assert open_rows(fleet) == 0 and blobs_left(fleet) == (1, 1)
+        assert audited(fleet)[-1] == ("admin", "blobs", "4000, 4000 bytes")
+        assert collect(fleet)["kept"] == {"n": 1, "bytes": 5}
+        wait_for(lambda: descriptors(fleet) <= before, "nothing is left of the connections")
+    assert fleet.raw("GET", f"/api/v1/blobs/{kept}")[1] == b"young"
+
+
+def test_collect_stopped(fleet):
+    """The hub is told to end in the middle: it says so to who waits, and the next start does the rest."""
+    for gone in False, True:
+        link = caught(fleet)
+        if gone:
+            leave(link, "reset")
+        fleet.hub.child.send_signal(signal.SIGTERM)
+        go_on(fleet)
+        if not gone:
+            answer = b"".join(iter(lambda: link.recv(4096), b""))
+            assert b" 503 " in answer and b"the hub is stopping" in answer, answer
+            link.close()
+        assert fleet.hub.child.wait(60) == 0
+        left = open_rows(fleet)
+        assert left > 0 and blobs_left(fleet) == (0, left), "what is not removed stands in the journal"
+        fleet.start_hub()
+        assert open_rows(fleet) == 0 and blobs_left(fleet) == (0, 0)
+        assert f"info ledge-hub: {left} collected blobs were still on disk" in fleet.hub.text()
+        asked = audited(fleet)
+        assert asked[-1] == ("admin", "blobs", "4000, 4000 bytes"), "it is known who asked"
+        assert rows(fleet, "select outcome, count(*) from collected group by outcome") == [("removed", 4000 * asked.count(asked[-1]))]
+        fresh = push_blob(fleet, b"fresh")
+        assert collect(fleet)["blobs"]["n"] == 0 and fleet.raw("GET", f"/api/v1/blobs/{fresh}")[0] == 200
+        write(fleet, "delete from blobs")
+        blob_file(fleet, fresh).unlink()
 
 
 run(globals())
