@@ -308,10 +308,14 @@ static void add_apart(const struct ledge_conv_i8 *conv, const struct ledge_finis
     }
 }
 
-static void look_up(const struct ledge_results_i8 *to, const struct ledge_finish_i8 *f)
+/* Rows of n results that lie at y, as those of the finish. */
+static void look_up(const struct ledge_results_i8 *to, const struct ledge_finish_i8 *f, uint8_t *y,
+                    int64_t rows)
 {
     if (to->table != NULL) {
-        to->conv->isa->lookup(to->table, f->y, f->y, f->rows, f->n, f->ldy);
+        bool dense = f->n == f->ldy;
+        to->conv->isa->lookup(to->table, y, y, dense ? 1 : rows, dense ? rows * f->n : f->n,
+                              f->ldy);
     }
 }
 
@@ -333,8 +337,9 @@ void ledge_conv_i8_next(struct ledge_results_i8 *to, enum ledge_dtype dtype)
     }
 }
 
-void ledge_conv_i8_finish(const struct ledge_results_i8 *to, struct ledge_finish_i8 *f,
-                          int64_t pixel, int64_t channel)
+/* What ledge_conv_i8_finish() does, but for the table. */
+static void store_rows(const struct ledge_results_i8 *to, struct ledge_finish_i8 *f, int64_t pixel,
+                       int64_t channel)
 {
     const struct ledge_conv_i8 *conv = to->conv;
     if (conv->single) {
@@ -349,7 +354,13 @@ void ledge_conv_i8_finish(const struct ledge_results_i8 *to, struct ledge_finish
     } else {
         conv->isa->finish(f);
     }
-    look_up(to, f);
+}
+
+void ledge_conv_i8_finish(const struct ledge_results_i8 *to, struct ledge_finish_i8 *f,
+                          int64_t pixel, int64_t channel)
+{
+    store_rows(to, f, pixel, channel);
+    look_up(to, f, f->y, f->rows);
 }
 
 /* Where the ways of run_panel() keep what a chunk of pixels needs. */
@@ -407,7 +418,7 @@ static void run_bytes(const struct job *job, const struct chunk *c,
         bytes.finish = finish;
         finish->y = job->to.y + (c->at - job->to.first) * finish->ldy + finish->at;
         conv->isa->bytes(&bytes);
-        look_up(&job->to, finish);
+        look_up(&job->to, finish, finish->y, finish->rows);
         return;
     }
     conv->isa->bytes(&bytes);
@@ -477,10 +488,13 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
         if (tile + 1 == tiles || (finish.rows + rows.rows + 1) * rows.vectors > BATCH) {
             int64_t begin = row - finish.rows;
             finish.less = conv->one_zero ? c->row_sums + begin : NULL;
-            ledge_conv_i8_finish(&job->to, &finish, c->at + begin, group * out + first * lanes);
+            store_rows(&job->to, &finish, c->at + begin, group * out + first * lanes);
             finish.rows = 0;
         }
     }
+    /* All rows at once: bytes that are on their way to the cache are waited for. */
+    look_up(&job->to, &finish,
+            job->to.y + (c->at - job->to.first) * finish.ldy + group * out + first * lanes, c->n);
 }
 
 /* Where weights have zero points: sums of activations, times the one there is. */

@@ -200,21 +200,27 @@ static void row_sums(const uint8_t *const *x, int64_t rows, int64_t taps, int64_
 }
 
 /* 128 bytes of the table in two registers each; the sign bit chooses. */
+__attribute__((target("avx512vbmi"))) static inline ivec look_up_64(const ivec *quarter, ivec at)
+{
+    ivec low = _mm512_permutex2var_epi8(quarter[0], at, quarter[1]);
+    ivec high = _mm512_permutex2var_epi8(quarter[2], at, quarter[3]);
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(at), low, high);
+}
+
 __attribute__((target("avx512vbmi"))) static void
 lookup_vbmi(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows, int64_t n, int64_t ld)
 {
-    ivec quarter[4];
-    for (int i = 0; i < 4; i++) {
-        quarter[i] = iv_load(table + 64 * i);
-    }
+    const ivec quarter[4] = {iv_load(table), iv_load(table + 64), iv_load(table + 128),
+                             iv_load(table + 192)};
+    const __mmask64 rest = ((__mmask64)1 << n % 64) - 1;
     for (int64_t r = 0; r < rows; r++, x += ld, y += ld) {
-        for (int64_t i = 0; i < n; i += 64) {
-            __mmask64 mask = ~(__mmask64)0 >> (n - i < 64 ? 64 - (n - i) : 0);
-            ivec at = _mm512_maskz_loadu_epi8(mask, x + i);
-            ivec low = _mm512_permutex2var_epi8(quarter[0], at, quarter[1]);
-            ivec high = _mm512_permutex2var_epi8(quarter[2], at, quarter[3]);
-            ivec out = _mm512_mask_blend_epi8(_mm512_movepi8_mask(at), low, high);
-            _mm512_mask_storeu_epi8(y + i, mask, out);
+        int64_t i = 0;
+        for (; i + 64 <= n; i += 64) {
+            _mm512_storeu_si512(y + i, look_up_64(quarter, _mm512_loadu_si512(x + i)));
+        }
+        if (rest != 0) {
+            ivec at = _mm512_maskz_loadu_epi8(rest, x + i);
+            _mm512_mask_storeu_epi8(y + i, rest, look_up_64(quarter, at));
         }
     }
 }
