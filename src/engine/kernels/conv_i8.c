@@ -298,6 +298,7 @@ static void add_apart(const struct ledge_conv_i8 *conv, const struct ledge_finis
         some.less = f->less != NULL ? f->less + r : NULL;
         some.y = own;
         some.ldy = f->n;
+        some.table = NULL;
         conv->isa->finish(&some);
         bool dense = f->n == f->ldy;
         int64_t n = dense ? some.rows * f->n : f->n;
@@ -312,7 +313,7 @@ static void add_apart(const struct ledge_conv_i8 *conv, const struct ledge_finis
 static void look_up(const struct ledge_results_i8 *to, const struct ledge_finish_i8 *f, uint8_t *y,
                     int64_t rows)
 {
-    if (to->table != NULL) {
+    if (to->table != NULL && f->table == NULL) {
         bool dense = f->n == f->ldy;
         to->conv->isa->lookup(to->table, y, y, dense ? 1 : rows, dense ? rows * f->n : f->n,
                               f->ldy);
@@ -323,6 +324,7 @@ struct ledge_results_i8 ledge_conv_i8_results(const struct ledge_kernel_call *ca
 {
     const struct ledge_conv_i8 *conv = call->params;
     return (struct ledge_results_i8){.conv = conv,
+                                     .looks_up = ledge_i8_looks_up(conv->isa),
                                      .table = conv->table > 0 ? call->in[conv->table]->data : NULL,
                                      .addend =
                                          conv->addend > 0 ? call->in[conv->addend]->data : NULL};
@@ -352,6 +354,7 @@ static void store_rows(const struct ledge_results_i8 *to, struct ledge_finish_i8
     if (LEDGE_HAS(LEDGE_KERNEL_sum_i8) && f->addend != NULL && !conv->sum_agrees) {
         add_apart(conv, f);
     } else {
+        f->table = to->looks_up ? to->table : NULL;
         conv->isa->finish(f);
     }
 }
@@ -425,12 +428,10 @@ static void run_bytes(const struct job *job, const struct chunk *c,
     ledge_conv_i8_finish(&job->to, finish, c->at, finish->at);
 }
 
-/* Can tiles of so many rows at least store their results by themselves? */
-static bool finishes(const struct job *job, const struct ledge_rows_i8 *rows, int64_t least)
+/* Can whole tiles store their results by themselves? */
+static bool tiles_finish(const struct ledge_conv_i8 *conv)
 {
-    const struct ledge_conv_i8 *conv = job->conv;
-    const int32_t finished = conv->isa->finished_rows[rows->vectors];
-    return LEDGE_HAS(LEDGE_KERNEL_plain_i8) && finished > 0 && least >= finished && !conv->single &&
+    return LEDGE_HAS(LEDGE_KERNEL_plain_i8) && conv->isa->tiles_finish && !conv->single &&
            conv->zeros == NULL && conv->addend == 0 && conv->table == 0 &&
            conv->epilogue.scale != NULL && ledge_epilogue_is_plain(&conv->epilogue);
 }
@@ -468,19 +469,20 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
     const int64_t tiles = c->n <= most ? 1 : ceil_div(c->n, most);
     const int64_t least = tiles == 1 ? c->n : c->n / tiles, rest = c->n - tiles * least;
     const int64_t before = job->by_panel ? c->at / most : 0; /* tiles of this panel */
-    const bool finished = finishes(job, &rows, least);
+    const bool finished = tiles_finish(conv);
     int64_t row = 0;
-    rows.finish = finished ? &finish : NULL;
     finish.y = job->to.y + (c->at - job->to.first) * finish.ldy + group * out + first * lanes;
     for (int64_t tile = 0; tile < tiles; tile++) {
-        rows.rows = (int32_t)(least + (tile < rest ? 1 : 0));
+        const int64_t even = least + (tile < rest ? 1 : 0);
+        rows.rows = (int32_t)(!finished ? even : c->n - row < most ? c->n - row : most);
+        rows.finish = finished && rows.rows == most ? &finish : NULL;
         rows.x = c->table + row * conv->taps;
         rows.row_sums = c->row_sums + row;
         rows.ahead = weights_ahead(&rows, tile + before, lanes);
         rows.sums = sums + (int64_t)finish.rows * rows.vectors * lanes;
         conv->isa->rows(&rows);
         row += rows.rows;
-        if (finished) {
+        if (rows.finish != NULL) {
             finish.y += rows.rows * finish.ldy;
             continue;
         }

@@ -126,6 +126,7 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call);
 struct ledge_results_i8 {
     const struct ledge_conv_i8 *conv;
     const uint8_t *table, *addend;
+    bool looks_up; /* finish does it */
     uint8_t *y;
     int64_t first;
 };

@@ -263,6 +263,8 @@ static void run_blocks(const struct job *job, const struct target *to, struct le
                                      .ldy = present};
     int64_t row = to->picture * g->out[H] + to->oy - job->first;
     uint8_t *y = job->y + (row * g->out[W] + to->ox) * g->in_channels;
+    const uint8_t *table = dw->table > 0 ? job->call->in[dw->table]->data : NULL;
+    finish.table = ledge_i8_looks_up(dw->isa) ? table : NULL;
     for (int64_t t = 0; t < n_x; t++) {
         x[t] += to->b0 * channels;
     }
@@ -276,9 +278,8 @@ static void run_blocks(const struct job *job, const struct target *to, struct le
         finish.at = first;
         finish.y = y + first;
         dw->isa->finish(&finish);
-        if (dw->table > 0) {
-            dw->isa->lookup(job->call->in[dw->table]->data, finish.y, finish.y, finish.rows,
-                            finish.n, finish.ldy);
+        if (table != finish.table) {
+            dw->isa->lookup(table, finish.y, finish.y, finish.rows, finish.n, finish.ldy);
         }
         for (int64_t t = 0; t < n_x; t++) {
             x[t] += channels;

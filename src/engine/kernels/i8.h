@@ -13,6 +13,7 @@
 
 #include "engine/kernels/quant.h"
 #include "engine/kernels/tfl_fixed.h"
+#include "engine/port/port.h"
 
 /* Rows of up to `group` channels, made one row of units: activations as the products want them.
  * Element x of channel c is src[c][x * step]. */
@@ -64,7 +65,7 @@ struct ledge_rows_i8 {
     const uint32_t *ahead; /* brought nearer on the way, 64 bytes for each unit of k */
     int32_t *sums;         /* FILLED: [rows][vectors][lanes] */
     /* Not NULL: results of the rows to its y instead, where the epilogue is plain and nothing comes
-     * off or is added; only of at least ledge_i8_kernels.finished_rows. */
+     * off or is added; only of rows_max rows, on instruction sets whose tiles_finish. */
     const struct ledge_finish_i8 *finish;
 };
 
@@ -83,6 +84,8 @@ struct ledge_finish_i8 {
      * but their sum with those of an addend, whose rows lie as those of y, which may be they. */
     const struct ledge_sum_i8 *sum;
     const uint8_t *addend;
+    const uint8_t
+        *table; /* 256 bytes that results go through, where ledge_i8_looks_up(); or NULL */
 };
 
 /* -- products of bytes where there is no exact instruction for them --
@@ -215,11 +218,8 @@ struct ledge_i8_kernels {
     /* n neighbours along k of one activation row */
     void (*row)(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, void *to);
     int32_t sub, taps_vectors;
-    bool columns, wide_columns, zipped;
+    bool columns, wide_columns, zipped, tiles_finish, finish_looks_up;
     int32_t rows_max[LEDGE_I8_VECTORS + 1]; /* by vectors; 0: not so many */
-    /* by vectors: so many rows, up to rows_max, may become bytes while they are in registers; 0:
-     * none */
-    int32_t finished_rows[LEDGE_I8_VECTORS + 1];
     void (*rows)(const struct ledge_rows_i8 *rows);
     void (*finish)(const struct ledge_finish_i8 *finish);
     /* NULL: finish does no sums, or this build packs none. Are a, b and constant right for own
@@ -247,6 +247,12 @@ struct ledge_i8_kernels {
     const char *conv, *depthwise, *gemm, *binary_name, *quantize_name, *mean, *bands,
         *table; /* for reports */
 };
+
+/* Does finish() take bytes through a table by itself, on this processor? */
+static inline bool ledge_i8_looks_up(const struct ledge_i8_kernels *isa)
+{
+    return isa->finish_looks_up && ledge_port_has_vbmi();
+}
 
 void ledge_turn_avx2(const struct ledge_bytes_i8 *b, uint8_t *turned);
 void ledge_bytes_avx2(const struct ledge_bytes_i8 *b);

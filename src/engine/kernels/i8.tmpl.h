@@ -112,8 +112,13 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
 #endif
 
 #include "engine/kernels/i8_rows.tmpl.h"
-#ifndef FINISHED_ROWS
-#define FINISHED_ROWS 0
+#ifdef finish_tile
+#define TILES_FINISH true
+#else
+#define TILES_FINISH false
+#endif
+#ifndef FINISH_LOOKS_UP
+#define FINISH_LOOKS_UP false
 #endif
 
 #ifndef FINISH
@@ -142,7 +147,6 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     .sub = SUB,                                    \
                                                     .taps_vectors = TAPS_VECTORS,                  \
                                                     .rows_max = {0, ROWS_MAX},                     \
-                                                    .finished_rows = {0, FINISHED_ROWS},           \
                                                     .rows = run_rows,                              \
                                                     .finish = FINISH,                              \
                                                     LEDGE_KEEP(LEDGE_PART_SUMS)(.sum_agrees = SUM_AGREES, )  \
@@ -154,6 +158,8 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     .columns = HAS_COLUMNS,                        \
                                                     .wide_columns = HAS_WIDE_COLUMNS,              \
                                                     .zipped = HAS_ZIPPED,                          \
+                                                    .tiles_finish = TILES_FINISH,                  \
+                                                    .finish_looks_up = FINISH_LOOKS_UP,            \
                                                     .binary = LEDGE_KERNEL(binary_i8, BINARY), \
                                                     LEDGE_KEEP(LEDGE_PART_FIXED)(.fixed_binary = FIXED_BINARY, )  \
                                                     .quantize = QUANTIZE,                      \

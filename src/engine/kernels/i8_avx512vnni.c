@@ -36,8 +36,7 @@ INLINE ivec iv_dot_at(ivec acc, ivec u8, const uint32_t *i8)
 
 #if LEDGE_HAS(LEDGE_KERNEL_plain_i8)
 /* Sums of few products: to store and load them again, and a call, cost as much as they do. */
-#define FINISHED_ROWS 11, 11, 7, 6
-
+#define finish_tile finish_tile
 INLINE void finish_tile(const struct ledge_finish_i8 *params, const int vectors, const int rows,
                         ivec acc[][LEDGE_I8_VECTORS])
 {
@@ -199,39 +198,24 @@ static void row_sums(const uint8_t *const *x, int64_t rows, int64_t taps, int64_
     v_done();
 }
 
-/* 128 bytes of the table in two registers each; the sign bit chooses. */
-__attribute__((target("avx512vbmi"))) static inline ivec look_up_64(const ivec *quarter, ivec at)
+static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows, int64_t n,
+                   int64_t ld)
 {
-    ivec low = _mm512_permutex2var_epi8(quarter[0], at, quarter[1]);
-    ivec high = _mm512_permutex2var_epi8(quarter[2], at, quarter[3]);
-    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(at), low, high);
-}
-
-__attribute__((target("avx512vbmi"))) static void
-lookup_vbmi(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows, int64_t n, int64_t ld)
-{
-    const ivec quarter[4] = {iv_load(table), iv_load(table + 64), iv_load(table + 128),
-                             iv_load(table + 192)};
+    if (!ledge_port_has_vbmi()) {
+        lookup_16(table, x, y, rows, n, ld);
+        v_done();
+        return;
+    }
     const __mmask64 rest = ((__mmask64)1 << n % 64) - 1;
     for (int64_t r = 0; r < rows; r++, x += ld, y += ld) {
         int64_t i = 0;
         for (; i + 64 <= n; i += 64) {
-            _mm512_storeu_si512(y + i, look_up_64(quarter, _mm512_loadu_si512(x + i)));
+            _mm512_storeu_si512(y + i, look_up_bytes(table, _mm512_loadu_si512(x + i)));
         }
         if (rest != 0) {
             ivec at = _mm512_maskz_loadu_epi8(rest, x + i);
-            _mm512_mask_storeu_epi8(y + i, rest, look_up_64(quarter, at));
+            _mm512_mask_storeu_epi8(y + i, rest, look_up_bytes(table, at));
         }
-    }
-}
-
-static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows, int64_t n,
-                   int64_t ld)
-{
-    if (ledge_port_has_vbmi()) {
-        lookup_vbmi(table, x, y, rows, n, ld);
-    } else {
-        lookup_16(table, x, y, rows, n, ld);
     }
     v_done();
 }

@@ -126,8 +126,8 @@ LEDGE_KEEP(LEDGE_PART_FIXED)(VECTORS_TABLE(FIXED_FUNCTION))
     static const finish_fn table[LEDGE_I8_VECTORS + 1][FINISH_WIDE + 1] = {
         VECTORS_TABLE(FINISH_ENTRY)};
     const struct ledge_epilogue_i8 *e = f->epilogue;
-    bool plain = ledge_epilogue_is_plain(e);
-    int which = e->scale != NULL ? (plain && f->less == NULL ? FINISH_PLAIN : FINISH_FLOAT)
+    bool plain = ledge_epilogue_is_plain(e) && f->less == NULL && f->table == NULL;
+    int which = e->scale != NULL ? (plain ? FINISH_PLAIN : FINISH_FLOAT)
                 : e->narrow      ? FINISH_FIXED
                                  : FINISH_WIDE;
     if (f->less != NULL) {

@@ -10,8 +10,7 @@
  *   ROWS_DOT          iv_dot() of tiles, where compilers had better not take that apart
  *   IN_REGISTERS, iv_dot_at(acc, quad, w)   if so many vectors of weights at most are held in
  *                     registers: a product with others where they lie
- *   FINISHED_ROWS     if tiles may finish by themselves: ledge_i8_kernels.finished_rows, and
- *   finish_tile(f, vectors, rows, acc)   sums in registers become bytes
+ *   finish_tile(f, vectors, rows, acc)   sums in registers become bytes; a macro, too, if there is
  */
 
 #ifndef ROWS_DOT
@@ -28,8 +27,8 @@
 #define AS_IT_IS(x)  __asm__("" : "+r"(x))
 #define READ_AGAIN() __asm__("" : : : "memory")
 
-#ifdef FINISHED_ROWS
-static const int32_t finished_rows[LEDGE_I8_VECTORS + 1] = {0, FINISHED_ROWS};
+#ifdef finish_tile
+static const int32_t whole_tile[LEDGE_I8_VECTORS + 1] = {0, ROWS_MAX};
 #endif
 
 INLINE void rows_tile(const struct ledge_rows_i8 *t, const int vectors, const int rows)
@@ -80,8 +79,8 @@ INLINE void rows_tile(const struct ledge_rows_i8 *t, const int vectors, const in
         READ_AGAIN();
         at++;
     } while (at != t->x + t->taps);
-#ifdef FINISHED_ROWS
-    if (finished_rows[vectors] > 0 && rows >= finished_rows[vectors] && t->finish != NULL) {
+#ifdef finish_tile
+    if (rows == whole_tile[vectors] && t->finish != NULL) {
         finish_tile(t->finish, vectors, rows, acc);
         return;
     }

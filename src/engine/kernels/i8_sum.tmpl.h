@@ -63,7 +63,8 @@ INLINE void sum_rows(const struct ledge_finish_i8 *f, const int vectors)
     const vec low = v_set1((float)(from.low - from.zero));
     const vec high = v_set1((float)(from.high - from.zero));
     const vec a = v_set1(params->a), b = v_set1(params->b), constant = v_set1(params->constant);
-    const bool plain = to.zero == 0 && to.low == 0 && to.high == 255 && to.flip == 0;
+    const bool plain =
+        to.zero == 0 && to.low == 0 && to.high == 255 && to.flip == 0 && copy.table == NULL;
     const uint8_t flip = params->binary.term[1].flip;
     const int32_t *sums = copy.sums;
     vec scale[SUM_VECTORS];

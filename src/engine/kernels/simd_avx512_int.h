@@ -153,6 +153,7 @@ INLINE ivec iv_fixed(ivec x, const fixed_vec *f)
     return _mm512_srav_epi32(iv_sub(high, _mm512_srlv_epi32(x, f->sign)), f->right);
 }
 
+#define FINISH_LOOKS_UP true
 enum { PACKED = 4 };
 #define VECTORS_TABLE(F) F(1) F(2) F(3) F(4)
 
@@ -171,11 +172,28 @@ INLINE ivec pack_rows(const ivec *r, const int vectors, const bool plain,
     return _mm512_xor_si512(bytes, _mm512_set1_epi8((char)e->flip));
 }
 
+/* Bytes through 256 of them, by AVX-512 VBMI: 128 in two registers each, the sign bit chooses. In
+ * assembly, since the file is for processors without it, too. */
+INLINE ivec look_up_bytes(const uint8_t *table, ivec at)
+{
+    ivec low = at, high = at;
+    __asm__("vpermi2b %2, %1, %0"
+            : "+v"(low)
+            : "v"(iv_load(table)), "m"(*(const ivec *)(const void *)(table + 64)));
+    __asm__("vpermi2b %2, %1, %0"
+            : "+v"(high)
+            : "v"(iv_load(table + 128)), "m"(*(const ivec *)(const void *)(table + 192)));
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(at), low, high);
+}
+
 /* After packing, 32 bits of each vector alternate within 128. */
 INLINE void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec *r,
                        const int vectors, const bool plain)
 {
     ivec bytes = pack_rows(r, vectors, plain, f->epilogue);
+    if (!plain && f->table != NULL) {
+        bytes = look_up_bytes(f->table, bytes);
+    }
     uint8_t *y = f->y + row * f->ldy;
     int32_t left = f->rows - row;
     if (vectors == 4) {
