@@ -231,6 +231,9 @@ static void add_conv(struct words *words, const struct ledge_conv_i8 *conv)
     if (conv == NULL) {
         return;
     }
+    if (conv->strips) {
+        add_choice(words, "strips_i8");
+    }
     if (conv->addend > 0) {
         add_choice(words, "sum_i8");
     }

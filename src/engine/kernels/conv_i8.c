@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conv_i8.c -- pictures, pointers and panels around the loops of i8_rows.tmpl.h: see conv_i8.h. */
 #include "engine/kernels/conv_i8_plan.h"
+#include "engine/kernels/conv_i8_strips.h"
 #include "engine/kernels/winograd_i8.h"
 
 #include <string.h>
@@ -101,6 +102,10 @@ static void copy_row(void *arg, int32_t index, int32_t worker)
     const struct ledge_geometry *g = &conv->g;
     int64_t y = index - g->pad[H];
     uint8_t *to = job->copy + (index - job->top) * conv->columns * conv->pixel_bytes;
+    if (LEDGE_HAS(LEDGE_KERNEL_strips_i8) && conv->strips) {
+        ledge_conv_i8_strip(conv, job->x, y, to);
+        return;
+    }
     if (y < 0 || y >= g->in[H]) {
         pad_pixels(job, to, conv->columns);
         return;
@@ -309,9 +314,8 @@ static void add_apart(const struct ledge_conv_i8 *conv, const struct ledge_finis
     }
 }
 
-/* Rows of n results that lie at y, as those of the finish. */
-static void look_up(const struct ledge_results_i8 *to, const struct ledge_finish_i8 *f, uint8_t *y,
-                    int64_t rows)
+void ledge_conv_i8_look_up(const struct ledge_results_i8 *to, const struct ledge_finish_i8 *f,
+                           uint8_t *y, int64_t rows)
 {
     if (to->table != NULL && f->table == NULL) {
         bool dense = f->n == f->ldy;
@@ -363,7 +367,7 @@ void ledge_conv_i8_finish(const struct ledge_results_i8 *to, struct ledge_finish
                           int64_t pixel, int64_t channel)
 {
     store_rows(to, f, pixel, channel);
-    look_up(to, f, f->y, f->rows);
+    ledge_conv_i8_look_up(to, f, f->y, f->rows);
 }
 
 /* Where the ways of run_panel() keep what a chunk of pixels needs. */
@@ -421,19 +425,11 @@ static void run_bytes(const struct job *job, const struct chunk *c,
         bytes.finish = finish;
         finish->y = job->to.y + (c->at - job->to.first) * finish->ldy + finish->at;
         conv->isa->bytes(&bytes);
-        look_up(&job->to, finish, finish->y, finish->rows);
+        ledge_conv_i8_look_up(&job->to, finish, finish->y, finish->rows);
         return;
     }
     conv->isa->bytes(&bytes);
     ledge_conv_i8_finish(&job->to, finish, c->at, finish->at);
-}
-
-/* Can whole tiles store their results by themselves? */
-static bool tiles_finish(const struct ledge_conv_i8 *conv)
-{
-    return LEDGE_HAS(LEDGE_KERNEL_plain_i8) && conv->isa->tiles_finish && !conv->single &&
-           conv->zeros == NULL && conv->addend == 0 && conv->table == 0 &&
-           conv->epilogue.scale != NULL && ledge_epilogue_is_plain(&conv->epilogue);
 }
 
 /* One panel of channels for a chunk of pixels. */
@@ -469,7 +465,7 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
     const int64_t tiles = c->n <= most ? 1 : ceil_div(c->n, most);
     const int64_t least = tiles == 1 ? c->n : c->n / tiles, rest = c->n - tiles * least;
     const int64_t before = job->by_panel ? c->at / most : 0; /* tiles of this panel */
-    const bool finished = tiles_finish(conv);
+    const bool finished = ledge_conv_i8_tiles_finish(conv);
     int64_t row = 0;
     finish.y = job->to.y + (c->at - job->to.first) * finish.ldy + group * out + first * lanes;
     for (int64_t tile = 0; tile < tiles; tile++) {
@@ -495,8 +491,9 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
         }
     }
     /* All rows at once: bytes that are on their way to the cache are waited for. */
-    look_up(&job->to, &finish,
-            job->to.y + (c->at - job->to.first) * finish.ldy + group * out + first * lanes, c->n);
+    ledge_conv_i8_look_up(
+        &job->to, &finish,
+        job->to.y + (c->at - job->to.first) * finish.ldy + group * out + first * lanes, c->n);
 }
 
 /* Where weights have zero points: sums of activations, times the one there is. */
@@ -521,11 +518,17 @@ static void run_panels(const struct job *job, const struct chunk *c, int64_t gro
     }
 }
 
-/* Pixels `at` .. at + n - 1 of a group, panels p0 .. p1 - 1. */
+/* Pixels `at` .. at + n - 1 of a group, panels p0 .. p1 - 1; of strips a row. */
 static void run_chunk(const struct job *job, int64_t at, int64_t n, int64_t group, int64_t p0,
                       int64_t p1, uint8_t *scratch)
 {
     const struct ledge_conv_i8 *conv = job->conv;
+    if (LEDGE_HAS(LEDGE_KERNEL_strips_i8) && conv->strips) {
+        const int64_t y = at / conv->g.out[W] * conv->g.stride[H] - job->top;
+        const uint8_t *row = job->source + y * conv->columns * conv->pixel_bytes;
+        ledge_conv_i8_strips(job->call, &job->to, row, at, p0, p1, (int32_t *)(void *)scratch);
+        return;
+    }
     struct chunk c = chunk_in(conv, scratch);
     c.at = at;
     c.n = n;
@@ -594,7 +597,7 @@ static void divide(struct job *job)
         job->by_panel =
             weights > ledge_volume(g->in) * g->in_channels + job->pixels * g->out_channels &&
             6 * panels >= wanted;
-        step = conv->bytes ? block_pixels(conv) : CHUNK_STEP;
+        step = conv->strips ? conv->chunk : conv->bytes ? block_pixels(conv) : CHUNK_STEP;
         step *= ceil_div(job->pixels, MOST_CHUNKS * step);
     }
     job->chunk = step;

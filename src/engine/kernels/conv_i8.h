@@ -59,6 +59,9 @@ struct ledge_conv_i8 {
     int32_t group;                  /* channels of a unit */
     bool may_be_bytes, bytes;       /* is struct ledge_bytes_i8 the way? Packing decides */
     bool may_be_winograd, winograd; /* is winograd_i8.h? Likewise */
+    /* Rows of planes are copied as they are, with their padding, those of all channels that stand
+     * at one height together: conv_i8_strips.h. */
+    bool strips;
     bool copy;
     bool patch;                       /* not copied, and taps side by side are one */
     int64_t first, stop;              /* patch: windows of these columns lie within their rows */
@@ -137,6 +140,18 @@ void ledge_conv_i8_next(struct ledge_results_i8 *to, enum ledge_dtype dtype); /*
  * of the picture. */
 void ledge_conv_i8_finish(const struct ledge_results_i8 *to, struct ledge_finish_i8 *f,
                           int64_t pixel, int64_t channel);
+
+/* Rows of results at y, like those that f tells of, through the table, if there is one. */
+void ledge_conv_i8_look_up(const struct ledge_results_i8 *to, const struct ledge_finish_i8 *f,
+                           uint8_t *y, int64_t rows);
+
+/* Can whole tiles store their results by themselves? */
+static inline bool ledge_conv_i8_tiles_finish(const struct ledge_conv_i8 *conv)
+{
+    return LEDGE_HAS(LEDGE_KERNEL_plain_i8) && conv->isa->tiles_finish && !conv->single &&
+           conv->zeros == NULL && conv->addend == 0 && conv->table == 0 &&
+           conv->epilogue.scale != NULL && ledge_epilogue_is_plain(&conv->epilogue);
+}
 
 /* Has this build the loops for what packing decided? Errors: ERR_UNSUPPORTED. */
 static inline enum ledge_status ledge_conv_i8_check(const struct ledge_conv_i8 *conv,

@@ -27,9 +27,12 @@ struct packing {
     int64_t across;   /* pixels of a tap */
     int64_t per_tap;  /* elements with all that fills it up */
     int64_t units;    /* of a line */
-    bool quads;       /* elements are bytes, else words of 16 bits */
-    bool keep;        /* zero points stay in, and come off the sums */
-    bool as_is;       /* but for what is added, lines stand in the file as they are wanted */
+    int64_t real;     /* elements of a line */
+    /* in the file, from one tap, pixel and element to the next */
+    int64_t tap_step, pixel_step, step;
+    bool quads; /* elements are bytes, else words of 16 bits */
+    bool keep;  /* zero points stay in, and come off the sums */
+    bool as_is; /* but for what is added, lines stand in the file as they are wanted */
 };
 
 /* One channel's line: `at` points to its units in the file, or NULL. */
@@ -73,9 +76,19 @@ static struct packing packing_of(const struct ledge_conv_i8 *conv,
     p.per_tap = conv->units * group;
     p.units = conv->taps * conv->units;
     p.quads = group == 4;
+    p.real = taps * p.channels;
     p.keep = p.quads && !fits(conv, weights);
-    p.as_is = p.quads && weights->c_step == 1 && p.channels * p.across == p.per_tap &&
-              (taps == 1 || weights->tap_step == p.channels);
+    p.pixel_step = weights->tap_step;
+    p.step = weights->c_step;
+    if (conv->strips) { /* rows of channels are in the place of pixels */
+        p.channels = g->kernel[2];
+        p.across = g->in_channels;
+        p.pixel_step = weights->c_step;
+        p.step = weights->tap_step;
+    }
+    p.tap_step = weights->tap_step * g->kernel[2] / conv->kernel_columns;
+    p.as_is = p.quads && !conv->strips && weights->c_step == 1 &&
+              p.channels * p.across == p.per_tap && (taps == 1 || weights->tap_step == p.channels);
     return p;
 }
 
@@ -135,12 +148,12 @@ static void make_piece(const struct packing *p, const struct line *line, int64_t
         int64_t pixel = at / slots, c = at % slots;
         int64_t real = c < p->channels && pixel < p->across ? least(p->channels - c, n) : 0;
         int64_t count = least(least(slots - c, p->per_tap - at), n);
-        int64_t tap = first / p->per_tap * p->across + pixel;
-        const uint8_t *source = from + tap * weights->tap_step + c * weights->c_step;
+        const uint8_t *source =
+            from + first / p->per_tap * p->tap_step + pixel * p->pixel_step + c * p->step;
         if (p->quads) {
-            copy_bytes(source, weights->c_step, real, (uint8_t)delta, to);
+            copy_bytes(source, p->step, real, (uint8_t)delta, to);
         } else {
-            copy_words(source, weights->c_step, real, flip, delta - (flip != 0 ? 128 : 0),
+            copy_words(source, p->step, real, flip, delta - (flip != 0 ? 128 : 0),
                        (int16_t *)(void *)to);
         }
         memset(to + width * (size_t)real, 0, width * (size_t)(count - real));
@@ -194,21 +207,20 @@ static void list(const struct packing *p, const struct line *line, int64_t at,
     const struct ledge_conv_i8 *conv = p->conv;
     const struct ledge_weights_i8 *weights = p->weights;
     bool real = line->channel >= 0;
-    int64_t taps = ledge_volume(conv->g.kernel);
     uint32_t start = real && weights->bias != NULL
                          ? (uint32_t)weights->bias[line->channel * weights->bias_step]
                          : 0;
     lists->channels[at] = (int32_t)line->channel;
     lists->zeros[at] = line->add;
     if (lists->largest != NULL) {
-        int64_t bias = (int32_t)start, filled = p->units * conv->group - taps * p->channels;
+        int64_t bias = (int32_t)start, filled = p->units * conv->group - p->real;
         int64_t add = p->quads && line->add < 0 ? -line->add : line->add;
         lists->largest[at] =
             real ? 255 * (line->magnitude - filled * add) + (bias < 0 ? -bias : bias) : 0;
     }
     if (p->quads) {
         /* sum (x - zx)(w - zw) = sum xw - zw sum x - zx (sum w - K zw) */
-        uint32_t k = (uint32_t)(taps * p->channels);
+        uint32_t k = (uint32_t)p->real;
         start -= (uint32_t)conv->x_zero * ((uint32_t)line->stored - k * (uint32_t)line->add);
     }
     lists->offset[at] = (int32_t)start;

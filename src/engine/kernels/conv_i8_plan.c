@@ -121,6 +121,32 @@ static void divide_blocks(struct ledge_conv_i8 *conv)
     conv->chunk = chunk > pixels ? chunk : pixels;
 }
 
+/* A network's first layer: may its windows be read from rows of planes? */
+static bool takes_strips(const struct ledge_conv_i8 *conv)
+{
+    const struct ledge_geometry *g = &conv->g;
+    return LEDGE_HAS(LEDGE_KERNEL_strips_i8) && conv->isa->strips != NULL &&
+           (conv->planes || g->in_channels == 1) && g->in_channels <= 4 && g->groups == 1 &&
+           g->dilation[H] == 1 && g->dilation[W] == 1 && g->kernel[W] > 1 && g->kernel[W] <= 8 &&
+           g->out[W] >= LEDGE_STRIP_PIXELS;
+}
+
+/* What differs then: four columns of a channel's row are a unit, and chunks are rows of outputs. */
+static void lay_out_strips(struct ledge_conv_i8 *conv)
+{
+    const struct ledge_geometry *g = &conv->g;
+    conv->columns = (g->out[W] - 1) * g->stride[W] + 4;
+    conv->slots = 4 * ceil_div(g->kernel[W], 4);
+    conv->units = g->in_channels * conv->slots / 4;
+    conv->pixel_bytes = conv->group_bytes = conv->units; /* of copied rows */
+    conv->panels = ceil_div(conv->vectors, conv->vectors % 4 == 0 ? 4 : 2);
+    conv->least_vectors = conv->vectors / conv->panels;
+    conv->group_units = (size_t)(conv->position * conv->taps * conv->units);
+    conv->chunk = g->out[W];
+    conv->copy_bytes = align((size_t)(conv->rows * conv->columns * conv->pixel_bytes));
+    conv->worker_bytes = align((size_t)conv->chunk * sizeof(int32_t));
+}
+
 /* Everything that follows from conv->group and conv->bytes. */
 static void lay_out(struct ledge_conv_i8 *conv)
 {
@@ -128,7 +154,8 @@ static void lay_out(struct ledge_conv_i8 *conv)
     const struct ledge_i8_kernels *isa = conv->isa;
     int64_t channels = per_group(g), group = conv->group;
     int64_t units = ceil_div(channels, group);
-    conv->patch = plan_patches(conv);
+    conv->strips = takes_strips(conv);
+    conv->patch = !conv->strips && plan_patches(conv);
     conv->copy =
         !conv->patch && (group != 4 || flips_first(conv) || conv->planes || channels % 4 != 0);
     conv->rows = conv->copy ? reach(g, H) : g->in[H];
@@ -168,6 +195,9 @@ static void lay_out(struct ledge_conv_i8 *conv)
                          (conv->patch ? conv->patch_bytes : 0);
     if (conv->bytes) {
         conv->worker_bytes += turned_bytes(conv) + summed_bytes(conv);
+    }
+    if (conv->strips) {
+        lay_out_strips(conv);
     }
 }
 

@@ -71,6 +71,23 @@ struct ledge_rows_i8 {
 
 struct ledge_sum_i8;
 
+/* Likewise of windows over rows of planes that lie in u8, unit after unit `pitch` bytes apart:
+ * pixels begin `step` bytes apart, each unit is four bytes side by side. */
+enum { LEDGE_STRIP_PIXELS = 12, LEDGE_STRIP_VECTORS = 4 };
+
+struct ledge_strips_i8 {
+    const uint8_t *x;
+    int64_t pitch, step, units;
+    const uint32_t *w;     /* [units][vectors][lanes] */
+    const int32_t *offset; /* [vectors][lanes] */
+    int64_t n;             /* pixels, at least LEDGE_STRIP_PIXELS */
+    int32_t vectors;       /* 1, 2, 4 */
+    /* Either of them is FILLED: results to its y, where the epilogue is plain and nothing else is
+     * asked for; or NULL, then sums of [n][vectors][lanes]. */
+    const struct ledge_finish_i8 *finish;
+    int32_t *sums;
+};
+
 struct ledge_finish_i8 {
     const struct ledge_epilogue_i8 *epilogue;
     int64_t at;          /* position of the first channel */
@@ -222,6 +239,7 @@ struct ledge_i8_kernels {
     int32_t rows_max[LEDGE_I8_VECTORS + 1]; /* by vectors; 0: not so many */
     void (*rows)(const struct ledge_rows_i8 *rows);
     void (*finish)(const struct ledge_finish_i8 *finish);
+    void (*strips)(const struct ledge_strips_i8 *strips); /* NULL: not on this instruction set */
     /* NULL: finish does no sums, or this build packs none. Are a, b and constant right for own
      * results of low .. high, read as u8? If not, *at: FILLED, one for which they are not. */
     bool (*sum_agrees)(const struct ledge_sum_i8 *sum, const struct ledge_epilogue_i8 *own,
@@ -244,8 +262,8 @@ struct ledge_i8_kernels {
     /* sums[c] += x[c] as u8, for pixels that lie step bytes apart */
     void (*add_pixels)(const uint8_t *x, int64_t pixels, int64_t step, int64_t n, uint8_t flip,
                        int32_t *sums);
-    const char *conv, *depthwise, *gemm, *binary_name, *quantize_name, *mean, *bands,
-        *table; /* for reports */
+    const char *conv, *depthwise, *gemm, *binary_name, *quantize_name, *mean, *bands, *table,
+        *strips_name, *strip_bands; /* for reports */
 };
 
 /* Does finish() take bytes through a table by itself, on this processor? */

@@ -121,6 +121,13 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
 #define FINISH_LOOKS_UP false
 #endif
 
+#ifdef STRIPS
+#include "engine/kernels/i8_strips.tmpl.h"
+#define STRIPS_LOOP LEDGE_KERNEL(strips_i8, run_strips)
+#else
+#define STRIPS_LOOP NULL
+#endif
+
 #ifndef FINISH
 #include "engine/kernels/i8_bytes.tmpl.h"
 #ifndef FEW_LOOPS
@@ -149,6 +156,7 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     .rows_max = {0, ROWS_MAX},                     \
                                                     .rows = run_rows,                              \
                                                     .finish = FINISH,                              \
+                                                    .strips = STRIPS_LOOP,                         \
                                                     LEDGE_KEEP(LEDGE_PART_SUMS)(.sum_agrees = SUM_AGREES, )  \
                                                     .turn = TURN,                                  \
                                                     .bytes = BYTES,                                \
@@ -171,5 +179,7 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     .quantize_name = "quantize_i8_" #isa,          \
                                                     .mean = "mean_i8_" #isa,                       \
                                                     .bands = "bands_i8_" #isa,                     \
-                                                    .table = "byte_table_" #isa}
+                                                    .table = "byte_table_" #isa,                   \
+                                                    .strips_name = "strips_i8_" #isa,              \
+                                                    .strip_bands = "strip_bands_i8_" #isa}
 /* clang-format on */

@@ -18,6 +18,7 @@ enum { TAPS_VECTORS = 4 };
 #define COLUMNS
 enum { COLUMN_UNITS = 1 };
 #define WIDE_COLUMNS
+#define STRIPS
 #define ROW_SUMS row_sums
 
 INLINE ivec iv_dot(ivec acc, ivec u8, ivec i8)

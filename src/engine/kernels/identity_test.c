@@ -194,7 +194,12 @@ static void onnx_conv(struct test_net *net, struct buffers *b, enum kind kind)
     const bool colours = kind == PLAIN && pick(0, 3) == 0;
     if (colours) {
         s.groups = 1;
-        s.in = 3;
+        s.in = pick(0, 2) == 0 ? pick(1, 4) : 3;
+    }
+    if (colours && pick(0, 1) == 0) {
+        s.kernel = pick(2, 8);
+        s.pad = s.kernel;
+        s.dilation = 1;
     }
     bool planes = !depthwise && s.in <= 4 && s.groups == 1;
     fill(b->x, s.batch * s.height * s.width * s.in);
@@ -203,7 +208,7 @@ static void onnx_conv(struct test_net *net, struct buffers *b, enum kind kind)
     if (kind == LONG) {
         fill_kind(b->w, s.out * s.kernel * s.kernel * s.in, pick(1, 5));
     }
-    if (kind >= LONG || colours || pick(0, 1) == 0) {
+    if (kind >= LONG || (colours && pick(0, 2) > 0) || pick(0, 1) == 0) {
         make_symmetric(b, wt, s.out * s.kernel * s.kernel * (s.in / s.groups));
     }
     const float x_scale = random_scale(), y_scale = 20 * random_scale();

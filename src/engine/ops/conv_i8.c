@@ -218,8 +218,9 @@ enum ledge_status ledge_prepare_conv_i8(struct ledge_op_prepare *prepare,
     prepare->bind = bind_conv;
     prepare->params = made;
     prepare->run = ledge_conv_i8;
-    prepare->kernel =
-        made->conv.may_be_winograd ? made->conv.isa->winograd->name : made->conv.isa->conv;
+    prepare->kernel = made->conv.may_be_winograd ? made->conv.isa->winograd->name
+                      : made->conv.strips        ? made->conv.isa->strips_name
+                                                 : made->conv.isa->conv;
     prepare->scratch_bytes = ledge_conv_i8_scratch(&made->conv);
     return LEDGE_OK;
 }

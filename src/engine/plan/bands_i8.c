@@ -216,7 +216,8 @@ static bool join(const struct search *search, const int32_t chain[PARTS],
     ready->bind = bind;
     ready->params = made;
     ready->run = ledge_bands_i8_run;
-    ready->kernel = bands->depth->isa->bands;
+    bool strips = bands->expand != NULL && bands->expand->strips;
+    ready->kernel = strips ? bands->depth->isa->strip_bands : bands->depth->isa->bands;
     ready->in_place = -1;
     ready->scratch_bytes = bands->worker_bytes * (size_t)search->plan->threads;
     search->steps[last] = step;
