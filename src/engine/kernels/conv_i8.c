@@ -462,26 +462,27 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
     }
     /* Divisions are a good part of a product of one row. */
     const int32_t most = conv->isa->rows_max[rows.vectors];
-    const int64_t tiles = c->n <= most ? 1 : ceil_div(c->n, most);
-    const int64_t least = tiles == 1 ? c->n : c->n / tiles, rest = c->n - tiles * least;
     const int64_t before = job->by_panel ? c->at / most : 0; /* tiles of this panel */
-    const bool finished = ledge_conv_i8_tiles_finish(conv);
-    int64_t row = 0;
-    finish.y = job->to.y + (c->at - job->to.first) * finish.ldy + group * out + first * lanes;
+    int64_t row = ledge_conv_i8_tiles_finish(conv) ? (int32_t)c->n / most * most : 0;
+    if (row > 0) {
+        rows.rows = (int32_t)row;
+        rows.x = c->table;
+        rows.ahead = weights_ahead(&rows, before, lanes);
+        rows.finish = &finish;
+        finish.y = job->to.y + (c->at - job->to.first) * finish.ldy + group * out + first * lanes;
+        conv->isa->rows(&rows);
+        rows.finish = NULL;
+    }
+    const int64_t n = c->n - row, tiles = n <= most ? n > 0 : ceil_div(n, most);
+    const int64_t least = tiles <= 1 ? n : n / tiles, rest = n - tiles * least;
     for (int64_t tile = 0; tile < tiles; tile++) {
-        const int64_t even = least + (tile < rest ? 1 : 0);
-        rows.rows = (int32_t)(!finished ? even : c->n - row < most ? c->n - row : most);
-        rows.finish = finished && rows.rows == most ? &finish : NULL;
+        rows.rows = (int32_t)(least + (tile < rest ? 1 : 0));
         rows.x = c->table + row * conv->taps;
         rows.row_sums = c->row_sums + row;
         rows.ahead = weights_ahead(&rows, tile + before, lanes);
         rows.sums = sums + (int64_t)finish.rows * rows.vectors * lanes;
         conv->isa->rows(&rows);
         row += rows.rows;
-        if (rows.finish != NULL) {
-            finish.y += rows.rows * finish.ldy;
-            continue;
-        }
         finish.rows += rows.rows;
         if (tile + 1 == tiles || (finish.rows + rows.rows + 1) * rows.vectors > BATCH) {
             int64_t begin = row - finish.rows;

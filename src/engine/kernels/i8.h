@@ -65,7 +65,7 @@ struct ledge_rows_i8 {
     const uint32_t *ahead; /* brought nearer on the way, 64 bytes for each unit of k */
     int32_t *sums;         /* FILLED: [rows][vectors][lanes] */
     /* Not NULL: results of the rows to its y instead, where the epilogue is plain and nothing comes
-     * off or is added; only of rows_max rows, on instruction sets whose tiles_finish. */
+     * off or is added; whole tiles of rows_max rows, on instruction sets whose tiles_finish. */
     const struct ledge_finish_i8 *finish;
 };
 

@@ -136,10 +136,37 @@ static LEDGE_COLD void rows_in_parts(const struct ledge_rows_i8 *t, const rows_f
     }
 }
 
+#ifdef finish_tile
+/* Tiles of `most` rows that finish by themselves; of the next panel's weights each brings a part.
+ */
+static void whole_tiles(const struct ledge_rows_i8 *all, rows_fn of, int32_t most)
+{
+    struct ledge_rows_i8 t = *all;
+    struct ledge_finish_i8 finish = *all->finish;
+    const int64_t units = t.taps * t.units;
+    const uint32_t *const end = t.w + 2 * units * t.vectors * LANES;
+    t.finish = &finish;
+    t.rows = most;
+    for (int32_t left = all->rows; left > 0; left -= most) {
+        of(&t);
+        t.x += most * t.taps;
+        finish.y += most * finish.ldy;
+        t.ahead = t.ahead != t.w && t.ahead + units * 16 < end ? t.ahead + units * 16 : t.w;
+    }
+}
+#endif
+
 static void run_rows(const struct ledge_rows_i8 *t)
 {
     static const rows_fn table[LEDGE_I8_VECTORS + 1][LEDGE_I8_ROWS + 1] = {ROWS_TABLE(ROWS_ENTRY)};
     const rows_fn *of = table[t->vectors];
+#ifdef finish_tile
+    if (t->finish != NULL) {
+        whole_tiles(t, of[whole_tile[t->vectors]], whole_tile[t->vectors]);
+        v_done();
+        return;
+    }
+#endif
     if (of[t->rows] != NULL) {
         of[t->rows](t);
     } else {
