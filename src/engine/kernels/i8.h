@@ -225,6 +225,17 @@ struct ledge_fixed_binary_i8 {
     struct ledge_range_i8 out;
 };
 
+/* The largest of the bytes under `taps` pointers, which all go on from pixel to pixel. */
+enum { LEDGE_LARGEST_TAPS = 9 };
+
+struct ledge_largest_i8 {
+    const uint8_t *x[LEDGE_LARGEST_TAPS]; /* those behind the taps may be anything that is there */
+    int32_t taps;
+    int64_t channels, step, n; /* bytes of a pixel, from one to the next, and how many outputs */
+    uint8_t flip;
+    uint8_t *y; /* FILLED: [n][channels] */
+};
+
 struct ledge_i8_kernels {
     enum ledge_rung rung;
     int32_t lanes, group;
@@ -259,11 +270,12 @@ struct ledge_i8_kernels {
     /* QuantizeLinear with one scale */
     void (*quantize)(const float *x, int64_t n, float scale, const struct ledge_range_i8 *out,
                      uint8_t *y);
+    void (*largest)(const struct ledge_largest_i8 *l); /* NULL: not on this instruction set */
     /* sums[c] += x[c] as u8, for pixels that lie step bytes apart */
     void (*add_pixels)(const uint8_t *x, int64_t pixels, int64_t step, int64_t n, uint8_t flip,
                        int32_t *sums);
     const char *conv, *depthwise, *gemm, *binary_name, *quantize_name, *mean, *bands, *table,
-        *strips_name, *strip_bands; /* for reports */
+        *strips_name, *strip_bands, *max_pool; /* for reports */
 };
 
 /* Does finish() take bytes through a table by itself, on this processor? */

@@ -143,6 +143,10 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
 #define ADD_PIXELS   run_add_pixels
 #endif
 
+#ifndef LARGEST
+#define LARGEST NULL
+#endif
+
 /* clang-format off */
 #define I8_KERNELS(isa, its_rung)                                                                  \
     const struct ledge_i8_kernels ledge_i8_##isa = {.rung = (its_rung),                            \
@@ -172,6 +176,7 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     LEDGE_KEEP(LEDGE_PART_FIXED)(.fixed_binary = FIXED_BINARY, )  \
                                                     .quantize = QUANTIZE,                      \
                                                     .add_pixels = ADD_PIXELS,                  \
+                                                    .largest = LARGEST,                        \
                                                     .conv = "conv_i8_" #isa,                       \
                                                     .depthwise = "depthwise_i8_" #isa,             \
                                                     .gemm = "gemm_i8_" #isa,                       \
@@ -181,5 +186,6 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     .bands = "bands_i8_" #isa,                     \
                                                     .table = "byte_table_" #isa,                   \
                                                     .strips_name = "strips_i8_" #isa,              \
-                                                    .strip_bands = "strip_bands_i8_" #isa}
+                                                    .strip_bands = "strip_bands_i8_" #isa,         \
+                                                    .max_pool = "max_pool_i8_" #isa}
 /* clang-format on */

@@ -268,19 +268,34 @@ INLINE void run_fixed_binary(const struct ledge_fixed_binary_i8 *p, const uint8_
 
 /* -- sums over pixels -- */
 
-static void run_add_pixels(const uint8_t *restrict x, int64_t pixels, int64_t step, int64_t n,
-                           uint8_t flip, int32_t *restrict sums)
+INLINE void add_some(const uint8_t *restrict x, const int pixels, int64_t step, int64_t n,
+                     uint8_t flip, int32_t *restrict sums)
 {
     const ivec sign = iv_set1(flip);
-    for (int64_t p = 0; p < pixels; p++) {
-        const uint8_t *restrict from = x + p * step;
-        int64_t c = 0;
-        for (; c + LANES <= n; c += LANES) {
-            iv_store(sums + c, iv_add(iv_load(sums + c), iv_xor(iv_load_bytes(from + c), sign)));
+    int64_t c = 0;
+    for (; c + LANES <= n; c += LANES) {
+        ivec sum = iv_load(sums + c);
+        UNROLL
+        for (int p = 0; p < pixels; p++) {
+            sum = iv_add(sum, iv_xor(iv_load_bytes(x + p * step + c), sign));
         }
-        for (; c < n; c++) {
-            sums[c] += from[c] ^ flip;
+        iv_store(sums + c, sum);
+    }
+    for (; c < n; c++) {
+        for (int p = 0; p < pixels; p++) {
+            sums[c] += x[p * step + c] ^ flip;
         }
+    }
+}
+
+static void run_add_pixels(const uint8_t *x, int64_t pixels, int64_t step, int64_t n, uint8_t flip,
+                           int32_t *sums)
+{
+    for (; pixels >= 4; pixels -= 4, x += 4 * step) {
+        add_some(x, 4, step, n, flip, sums);
+    }
+    for (; pixels > 0; pixels--, x += step) {
+        add_some(x, 1, step, n, flip, sums);
     }
     v_done();
 }

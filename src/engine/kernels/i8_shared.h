@@ -21,6 +21,8 @@
     void ledge_i8_##isa##_add_pixels(const uint8_t *x, int64_t pixels, int64_t step, int64_t n,    \
                                      uint8_t flip, int32_t *sums);
 
+void ledge_i8_avx512_largest(const struct ledge_largest_i8 *l);
+
 LEDGE_I8_SHARED(avx2)
 LEDGE_I8_SHARED(avx512)
 void ledge_i8_avx2_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows,

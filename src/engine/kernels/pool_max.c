@@ -169,6 +169,46 @@ static void pixels(const struct job *job, int64_t index, int32_t worker)
     }
 }
 
+/* How many outputs of a row from number o on have their windows within the columns. */
+static int64_t whole_windows(const struct ledge_geometry *g, int64_t o)
+{
+    const int64_t span = (g->kernel[W] - 1) * g->dilation[W];
+    const int64_t room = g->in[W] - 1 - span + g->pad[W];
+    const int64_t end = room < 0 ? 0 : room / g->stride[W] + 1;
+    return o * g->stride[W] < g->pad[W] ? 0 : (end < g->out[W] ? end : g->out[W]) - o;
+}
+
+/* Windows of bytes as a whole: all pixels under one at once, those of whole windows in one call. */
+static void windows(const struct job *job, int64_t index, int32_t worker)
+{
+    (void)worker;
+    const struct ledge_geometry *g = &job->params->g;
+    const int64_t c = g->in_channels, n = g->in[W] * c;
+    const uint8_t *x = (const uint8_t *)job->x + index / g->out[H] * g->in[H] * n;
+    const struct taps rows = clip(g, H, index % g->out[H]);
+    struct ledge_largest_i8 l = {.channels = c,
+                                 .step = g->stride[W] * c,
+                                 .flip = job->loops == &loops_i8 ? 0x80 : 0,
+                                 .y = (uint8_t *)job->y + index * g->out[W] * c};
+    for (int64_t o = 0; o < g->out[W]; o += l.n, l.y += l.n * c) {
+        const struct taps columns = clip(g, W, o);
+        const int64_t whole = whole_windows(g, o);
+        l.n = whole > 1 ? whole : 1;
+        l.taps = 0;
+        for (int64_t k = rows.first; k < rows.end; k++) {
+            const uint8_t *row = x + (rows.at + k * g->dilation[H]) * n;
+            for (int64_t j = columns.first; j < columns.end; j++) {
+                l.x[l.taps++] = row + (columns.at + j * g->dilation[W]) * c;
+            }
+        }
+        if (l.taps > 0) {
+            job->params->isa->largest(&l);
+        } else {
+            job->loops->fill(l.y, c);
+        }
+    }
+}
+
 static void one_task(void *arg, int32_t index, int32_t worker)
 {
     const struct job *job = arg;
@@ -178,6 +218,12 @@ static void one_task(void *arg, int32_t index, int32_t worker)
 bool ledge_max_pool_is_fast(const struct ledge_geometry *g)
 {
     return g->in[0] == 1 && g->kernel[0] == 1 && g->out[0] == 1;
+}
+
+bool ledge_max_pool_is_small(const struct ledge_geometry *g, const struct ledge_i8_kernels *isa)
+{
+    return isa->largest != NULL && g->layout == LEDGE_NHWC && g->kernel[H] <= 9 &&
+           g->kernel[W] <= 9 && g->kernel[H] * g->kernel[W] <= LEDGE_LARGEST_TAPS;
 }
 
 size_t ledge_max_pool_scratch(const struct ledge_geometry *g, int32_t threads)
@@ -200,7 +246,7 @@ enum ledge_status ledge_max_pool_fast(const struct ledge_kernel_call *call)
                 : dtype == LEDGE_U8                     ? &loops_u8
                 : dtype == LEDGE_I8                     ? &loops_i8
                                                         : &loops_f32;
-    job.task = nchw ? plane : pixels;
+    job.task = nchw ? plane : params->isa != NULL ? windows : pixels;
     ledge_pool_run(call->pool, (int32_t)(g->batch * (nchw ? g->in_channels : g->out[H])), one_task,
                    &job);
     return LEDGE_OK;

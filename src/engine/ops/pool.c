@@ -101,11 +101,13 @@ static enum ledge_status prepare_max(struct ledge_op_prepare *prepare, bool glob
     enum ledge_status status =
         prepare_pool(prepare, global, LEDGE_KERNEL(max_pool, ledge_max_pool_c), "max_pool_c");
     if (status == LEDGE_OK && ledge_prepare_out(prepare, 1) == NULL && dtype != LEDGE_F64) {
-        const struct ledge_pool_params *params = prepare->params;
+        struct ledge_pool_params *params = (struct ledge_pool_params *)prepare->params;
+        const struct ledge_i8_kernels *isa = ledge_i8_for(prepare->rung);
         if (ledge_max_pool_is_fast(&params->g)) {
+            params->isa = byte && ledge_max_pool_is_small(&params->g, isa) ? isa : NULL;
             prepare->run =
                 byte ? LEDGE_KERNEL(max_pool_bytes, ledge_max_pool_fast) : ledge_max_pool_fast;
-            prepare->kernel = "max_pool_rows";
+            prepare->kernel = params->isa != NULL ? isa->max_pool : "max_pool_rows";
             prepare->scratch_bytes = ledge_max_pool_scratch(&params->g, prepare->threads);
         }
     }
