@@ -235,10 +235,12 @@ def test_swap(fleet):
     pid = agent.function("sleeper")["pid"]
     asker = Asker(agent.state / "serve.sock")
     asker.start()
+    wait_for(lambda: asker.offsets, "the first answer")
     for version in (2, 3, 1, 2, 3):
         fleet.deploy(["cam-1"], models=[{"name": "probe", "version": version}], trial_s=0)
+        wait_for(lambda: asker.offsets[-1] == 10 * version, f"an answer of version {version}")
     asker.stop = True
-    asker.join(30)
+    asker.join()
     assert not asker.failed and asker.offsets == [10, 20, 30, 10, 20, 30], (asker.failed[:3], asker.offsets)
     assert agent.function("sleeper")["pid"] == pid, "the function was restarted by a change of model"
     status = agent.status()
@@ -250,19 +252,21 @@ def test_swap(fleet):
 
 def test_logs(fleet):
     agent = Agent(fleet, "cam-1")
-    lines = agent.call("GET", "/v1/functions/sleeper/log?limit=50")[1]["lines"]
-    texts = [line["text"] for line in lines]
-    assert 'up sleeper on cam-1 {"a":1}' in texts and 'up sleeper on cam-1 {"a":2}' in texts, texts
-    assert all(abs(line["ts"] / 1000 - time.time()) < 600 for line in lines)
-    assert len(agent.call("GET", "/v1/functions/sleeper/log?limit=1")[1]["lines"]) == 1
+
+    def log(limit):
+        return agent.call("GET", f"/v1/functions/sleeper/log?limit={limit}")[1]["lines"]
+
+    wanted = {'up sleeper on cam-1 {"a":1}', 'up sleeper on cam-1 {"a":2}'}
+    wait_for(lambda: wanted <= {line["text"] for line in log(50)}, "both starts are in the log")
+    assert all(abs(line["ts"] / 1000 - time.time()) < 600 for line in log(50))
+    assert len(log(1)) == 1
     seen = fleet.api("GET", "/devices/cam-1/logs?function=sleeper&limit=50")["lines"]
     assert any("up sleeper" in line["text"] for line in seen), seen
     pid = agent.function("sleeper")["pid"]
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: agent.function("sleeper")["pid"] not in (0, pid), "it is restarted")
     assert agent.function("sleeper")["restarts"] == 1
-    assert any("ended by signal 9" in line["text"]
-               for line in agent.call("GET", "/v1/functions/sleeper/log")[1]["lines"])
+    assert any("ended by signal 9" in line["text"] for line in log(200))
 
 
 def blob_path(fleet, sha256):
@@ -405,7 +409,6 @@ def test_expired_certificate(fleet):
 def test_footprint(fleet, sanitized):
     """The gate of the README: an idle agent takes less than 9 MB, counted as if it shared no page with anybody."""
     fleet.add_device("idle-1")
-    time.sleep(0.2)
     fields = {}
     for line in pathlib.Path(f"/proc/{fleet.agents['idle-1'].pid}/smaps_rollup").read_text().splitlines()[1:]:
         name, value = line.split(":")

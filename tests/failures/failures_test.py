@@ -367,9 +367,14 @@ def test_full_hub(options):
             filler = fill(fleet.hub_state)
             with serving(site):
                 keys, words = [], "records cannot be stored and are not acknowledged"
-                while words not in fleet.hub.text():
+
+                def refused():
+                    if words in fleet.hub.text():
+                        return True
                     keys.append(f"full-hub-{len(keys)}")
-                    assert site.record({"key": keys[-1]}, bytes(2000), "log")[0] == 200 and len(keys) < 5000
+                    assert site.record({"key": keys[-1]}, bytes(2000), "log")[0] == 200
+                    return False
+                wait_for(refused, "the hub says that it cannot store", step=0)
                 show(next(line for line in fleet.hub.text().splitlines() if words in line).split(" ", 1)[1])
                 status, body, _ = fleet.raw("POST", "/api/v1/models/signs/versions", model_of(11), {"X-Ledge-Meta": "{}"})
                 show(f"POST /api/v1/models/signs/versions: {status} {json.loads(body)['detail']}")

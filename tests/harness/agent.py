@@ -12,7 +12,7 @@ import subprocess
 class Local(http.client.HTTPConnection):
     """HTTP over a unix socket."""
 
-    def __init__(self, path, timeout=60):
+    def __init__(self, path, timeout=120):
         super().__init__("localhost", timeout=timeout)
         self.path = str(path)
 
@@ -29,11 +29,11 @@ class Agent:
 
     def run(self, *args, env=None):
         return subprocess.run([str(self.fleet.bin / "ledge-agent"), *map(str, args)], capture_output=True, text=True,
-                              timeout=60, env={**os.environ, **(env or {})})
+                              timeout=120, env={**os.environ, **(env or {})})
 
     def call(self, method, path, body=None, headers=None):
         """(status, what JSON says or else the bytes)"""
-        with contextlib.closing(Local(self.state / "agent.sock", 30)) as link:
+        with contextlib.closing(Local(self.state / "agent.sock")) as link:
             link.request(method, path, body, headers or {})
             answer = link.getresponse()
             data = answer.read()

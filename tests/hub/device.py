@@ -42,7 +42,7 @@ def segment(epoch, records, first):
 
 
 def openssl(*args, given=None):
-    done = subprocess.run(["openssl", *args], input=given, capture_output=True, timeout=30)
+    done = subprocess.run(["openssl", *args], input=given, capture_output=True, timeout=120)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
 
@@ -77,7 +77,7 @@ class Device:
         return context
 
     def call(self, method, path, body=None, headers=None):
-        link = http.client.HTTPSConnection("127.0.0.1", self.fleet.port, timeout=30, context=self.context())
+        link = http.client.HTTPSConnection("127.0.0.1", self.fleet.port, timeout=120, context=self.context())
         try:
             link.request(method, path, body, headers or {})
             answer = link.getresponse()
@@ -114,11 +114,11 @@ class Mqtt:
 
     def __init__(self, device):
         self.device, self.inbox, self.number, self.data = device, [], 0, b""
-        raw = socket.create_connection(("127.0.0.1", device.enrolled["broker"]["port"]), timeout=20)
+        raw = socket.create_connection(("127.0.0.1", device.enrolled["broker"]["port"]), timeout=120)
         self.link = device.context().wrap_socket(raw, server_hostname="127.0.0.1")
         will = text(f"ledge/1/{device.name}/u/hello") + text('{"v":1,"online":false}')
         self.packet(0x10, text("MQTT") + bytes([4, 2 | 4 | 8]) + struct.pack(">H", 60) + text(device.name) + will)
-        first, body = self.read(time.monotonic() + 20)
+        first, body = self.read(time.monotonic() + 120)
         assert first == 0x20 and body[1] == 0, (first, body)
 
     def packet(self, first, body):

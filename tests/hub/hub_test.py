@@ -548,7 +548,7 @@ def test_logs(fleet):
     assert link.expect("log-request") == {"v": 1, "function": "watch", "limit": 5}
     link.publish("log", {"v": 1, "function": "other", "lines": []})
     link.publish("log", {"v": 1, "function": "watch", "lines": [{"ts": 1, "text": "hi"}]})
-    asking.join(20)
+    asking.join()
     assert got == [{"lines": [{"ts": 1, "text": "hi"}]}]
     refused(fleet, "GET", "/api/v1/devices/cam-1/logs", 400)
     refused(fleet, "GET", "/api/v1/devices/cam-9/logs?function=x", 404)
@@ -611,7 +611,7 @@ def test_samples(fleet):
 class Events:
     def __init__(self, fleet, after=None):
         context = ssl.create_default_context(cafile=str(fleet.hub_state / "ca.crt"))
-        self.link = http.client.HTTPSConnection("127.0.0.1", fleet.port, timeout=20, context=context)
+        self.link = http.client.HTTPSConnection("127.0.0.1", fleet.port, timeout=120, context=context)
         headers = {"Authorization": "Bearer " + fleet.token, **({"Last-Event-ID": after} if after else {})}
         self.link.request("GET", "/api/v1/events", headers=headers)
         self.answer = self.link.getresponse()
@@ -648,8 +648,7 @@ def test_events(fleet):
     events.close()
     push(fleet, "models", "signs", b"model", file="signs.onnx")  # while nobody listened
     again = Events(fleet, mark)
-    topics = [again.next()[1] for _ in range(4)]
-    assert topics[0] == "prediction" and "model" in topics, topics
+    assert again.next()[1] == "prediction" and again.next("model")[2]["name"] == "signs"
     again.close()
     last = Events(fleet, str(int(mark) + 3))
     assert int(last.next()[0]) == int(mark) + 4

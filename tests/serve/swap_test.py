@@ -12,7 +12,7 @@ import multiprocessing
 import struct
 import time
 
-from serving import Server, clean
+from serving import Server, clean, wait_for
 from tiny_onnx import conv_of
 
 SIDE, LAYERS = 32, 6
@@ -23,8 +23,8 @@ HEAD = json.dumps({"inputs": [{"name": "x", "shape": [1, 3, SIDE, SIDE], "dataty
                    "parameters": {"binary_data_output": True}}).encode()
 
 
-def client(number, server, stop, results):
-    """Small whole numbers are exact in f32, so answers are compared for equality."""
+def client(number, server, stop, answered, results):
+    """answered: {version: answers so far, of all clients}. Small whole numbers are exact in f32, so answers are compared for equality."""
     values = [float((number * 31 + i) % 64) for i in range(3 * PIXELS)]
     body = HEAD + struct.pack(f"<{3 * PIXELS}f", *values)
     sums = [values[i] + values[PIXELS + i] + values[2 * PIXELS + i] for i in range(PIXELS)]
@@ -46,6 +46,8 @@ def client(number, server, stop, results):
             problems.append(f"status {status}, version {version}: {answer[:200]}")
         else:
             counts[version] += 1
+            with answered[version].get_lock():
+                answered[version].value += 1
     results.put((counts, problems, times))
 
 
@@ -74,14 +76,17 @@ def main():
         load("1")
         sessions = server.metrics()["ledge_sessions_open"]
         context = multiprocessing.get_context("fork")
-        stop, results = context.Event(), context.Queue()
-        clients = [context.Process(target=client, args=(i, server, stop, results)) for i in range(options.clients)]
+        stop, results, answered = context.Event(), context.Queue(), {version: context.Value("q", 0) for version in SCALES}
+        clients = [context.Process(target=client, args=(i, server, stop, answered, results)) for i in range(options.clients)]
         for process in clients:
             process.start()
+        wait_for(lambda: answered["1"].value > 0, "the first answers")
         warm = resident = loaded = 0
         for i in range(options.loads):
             load("2" if i % 2 == 0 else "1")
             loaded += 1
+            if loaded == 1:
+                wait_for(lambda: answered["2"].value > 0, "answers of version 2")
             if loaded == options.loads // 5:
                 warm = server.resident_kb()
         resident = server.resident_kb()
