@@ -94,6 +94,10 @@ struct cli_args {
  * usage error told). */
 int cli_parse(const struct cli_command *command, int argc, char **argv, struct cli_args *args);
 
+/* False, and told as a usage error that names the option, when the value of a CLI_INT option is not
+ * in low..high. */
+bool cli_in_range(const char *option, int64_t value, int64_t low, int64_t high);
+
 /* -- output -- */
 
 /* "ledge: <text>" on stderr; returns the exit code for the status. */

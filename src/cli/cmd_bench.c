@@ -215,9 +215,12 @@ static int bench_model(struct bench *c)
 {
     struct ledge_error err = {.text = ""};
     int code;
-    if (c->runs < 1 || c->runs > MAX_RUNS || c->warmup < 0 || c->seconds < 0) {
-        return cli_failf(CLI_USAGE, "--runs is 1 to %d, --warmup and --seconds not negative",
-                         MAX_RUNS);
+    if (!cli_in_range("--runs", c->runs, 1, MAX_RUNS) ||
+        !cli_in_range("--warmup", c->warmup, 0, MAX_RUNS)) {
+        return CLI_USAGE;
+    }
+    if (c->seconds < 0) {
+        return cli_failf(CLI_USAGE, "--seconds: '%g' is negative", c->seconds);
     }
     c->session.profile = c->session.profile || c->trace != NULL;
     if (execute(c, &err) != LEDGE_OK) {

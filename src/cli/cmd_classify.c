@@ -315,8 +315,9 @@ int cli_cmd_classify(int argc, char **argv)
     if (code >= 0) {
         return code;
     }
-    if (command.top < 1 || command.top > TOP_MAX) {
-        return cli_failf(CLI_USAGE, "--top is not in 1..%d", (int)TOP_MAX);
+    if (!cli_in_range("--top", command.top, 1, TOP_MAX) ||
+        !cli_in_range("--threads", command.threads, 0, 4096)) {
+        return CLI_USAGE;
     }
     LEDGE_CLEANUP(classifier_done) struct classifier c = {.label_file = LEDGE_BUF_INIT(LABELS_MAX)};
     struct ledge_error err = {0};

@@ -43,8 +43,9 @@ int cli_cmd_demo(int argc, char **argv)
     if (code >= 0) {
         return code;
     }
-    if (demo.fps < 1 || demo.fps > 100 || demo.threads < 0 || demo.threads > 256) {
-        return cli_failf(CLI_USAGE, "--fps is 1 to 100, --threads 0 to 256");
+    if (!cli_in_range("--fps", demo.fps, 1, 100) ||
+        !cli_in_range("--threads", demo.threads, 0, 256)) {
+        return CLI_USAGE;
     }
     return demo_tell(&demo);
 }

@@ -13,7 +13,7 @@
 #include "sys/json.h"
 #include "sys/table.h"
 
-enum { WAIT_STEP_MS = 200 };
+enum { WAIT_STEP_MS = 200, WAIT_MOST_S = 366 * 86400 };
 
 /* "signs@2" -> {"name":"signs","version":2}; without @ the hub's newest. NULL when it is malformed.
  */
@@ -233,7 +233,9 @@ static int deploy_create(int argc, char **argv)
     };
     struct cli_args args;
     int code = cli_parse(&command, argc, argv, &args);
-    if (code < 0) {
+    if (code < 0 && !cli_in_range("--wait", create.wait_s, 0, WAIT_MOST_S)) {
+        code = CLI_USAGE;
+    } else if (code < 0) {
         code = create.models.n + create.functions.n > 0
                    ? run_create(&create)
                    : cli_failf(CLI_USAGE, "nothing to deploy: give --model or --function");
@@ -314,6 +316,9 @@ static int one_deployment(int argc, char **argv, enum follow follow, const char 
     int code = cli_parse(&command, argc, argv, &args);
     if (code >= 0) {
         return code;
+    }
+    if (!cli_in_range("--timeout", seconds, 0, WAIT_MOST_S)) {
+        return CLI_USAGE;
     }
     if (cli_rest_open(&rest_options, &rest, &err) != LEDGE_OK ||
         cli_rest_path(path, &err,

@@ -143,8 +143,8 @@ int cli_cmd_evaluate(int argc, char **argv)
     if (cli_split_spec(&c.split, &spec, &err) != LEDGE_OK) {
         return cli_failf(CLI_USAGE, "%s", err.text);
     }
-    if (c.threads < 1 || c.threads > 256) {
-        return cli_failf(CLI_USAGE, "--threads: 1 to 256");
+    if (!cli_in_range("--threads", c.threads, 1, 256)) {
+        return CLI_USAGE;
     }
     c.run = (struct cli_evaluate_options){.spec = spec,
                                           .preprocess = c.split.preprocess,

@@ -160,9 +160,10 @@ int cli_cmd_train(int argc, char **argv)
     int code = cli_parse(&command, argc, argv, &args);
     if (code < 0 && keys) {
         code = print_help_table();
-    } else if (code < 0 && (args.n != 1 || threads < 1 || threads > 256)) {
-        code = cli_failf(CLI_USAGE, "%s",
-                         args.n != 1 ? "train: needs a recipe" : "--threads: 1 to 256");
+    } else if (code < 0 && args.n != 1) {
+        code = cli_failf(CLI_USAGE, "train: needs a recipe");
+    } else if (code < 0 && !cli_in_range("--threads", threads, 1, 256)) {
+        code = CLI_USAGE;
     } else if (code < 0) {
         options.threads = (int32_t)threads;
         screen.quiet = screen.quiet || json;

@@ -109,9 +109,10 @@ static enum ledge_status wanted_shapes(const struct ledge_model *model,
 int cli_session_check(const struct cli_session_options *options)
 {
     const char *precision = options->precision;
-    if (options->max_bytes < 0 || options->threads < 0 || options->threads > 4096 ||
-        options->batch < 0 || options->batch > INT32_MAX) {
-        return cli_failf(CLI_USAGE, "--threads, --batch or --max-bytes is out of range");
+    if (!cli_in_range("--threads", options->threads, 0, 4096) ||
+        !cli_in_range("--batch", options->batch, 0, INT32_MAX) ||
+        !cli_in_range("--max-bytes", options->max_bytes, 0, INT64_MAX)) {
+        return CLI_USAGE;
     }
     if (precision != NULL && strcmp(precision, "f32") != 0 && strcmp(precision, "bf16") != 0) {
         return cli_failf(CLI_USAGE, "--precision %.20s: f32 or bf16", precision);

@@ -136,6 +136,16 @@ static const struct cli_option *option_of(const struct cli_command *command, int
     return NULL;
 }
 
+bool cli_in_range(const char *option, int64_t value, int64_t low, int64_t high)
+{
+    if (value < low || value > high) {
+        (void)cli_failf(CLI_USAGE, "%s: '%lld' is not a whole number from %lld to %lld", option,
+                        (long long)value, (long long)low, (long long)high);
+        return false;
+    }
+    return true;
+}
+
 int cli_parse(const struct cli_command *command, int argc, char **argv, struct cli_args *args)
 {
     struct option table[MAX_OPTIONS + 2];

@@ -32,9 +32,14 @@ enum ledge_status cli_split_spec(const struct cli_split *split, struct data_set_
         return ledge_fail(err, LEDGE_ERR_ARG, "--format: image-folder, idx, csv or auto, not '%s'",
                           split->kind);
     }
-    if (!(split->fraction >= 0 && split->fraction <= 1) || split->limit < 0 || split->seed < 0) {
-        return ledge_fail(err, LEDGE_ERR_ARG,
-                          "--val-fraction is 0 to 1, --limit and --seed are not negative");
+    if (!(split->fraction >= 0 && split->fraction <= 1)) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "--val-fraction: '%g' is not 0 to 1",
+                          split->fraction);
+    }
+    if (split->limit < 0 || split->seed < 0) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "%s: '%lld' is negative",
+                          split->limit < 0 ? "the number of samples" : "--seed",
+                          (long long)(split->limit < 0 ? split->limit : split->seed));
     }
     made.part = (enum data_part)part;
     *spec = made;

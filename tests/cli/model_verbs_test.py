@@ -156,8 +156,23 @@ class ModelVerbs(unittest.TestCase):
 
     def test_session_options(self):
         for verb in ("run", "bench", "check", "inspect"):
-            for wrong in (("--precision", "f8"), ("--threads", "5000"), ("--batch", "-1")):
-                self.assertIn(wrong[0], ledge(verb, MODELS / "conv.onnx", *wrong, code=2).stderr)
+            for option, value, words in (("--precision", "f8", "--precision f8: f32 or bf16"),
+                                         ("--threads", "5000", "--threads: '5000' is not a whole number from 0 to 4096"),
+                                         ("--batch", "-1", "--batch: '-1' is not a whole number from 0 to 2147483647")):
+                self.assertIn(words, ledge(verb, MODELS / "conv.onnx", option, value, code=2).stderr)
+        for line, words in (("classify MODEL --threads 4294967297 x.png", "--threads: '4294967297' is not"),
+                            ("classify MODEL --top 0 x.png", "--top: '0' is not a whole number from 1 to 1000"),
+                            ("bench MODEL --runs 0", "--runs: '0' is not a whole number from 1 to"),
+                            ("bench MODEL --warmup -1", "--warmup: '-1' is not"), ("bench MODEL --seconds -1", "--seconds: '-1'"),
+                            ("evaluate MODEL --data . --threads 0", "--threads: '0' is not"),
+                            ("evaluate MODEL --data . --limit -3", "the number of samples: '-3' is negative"),
+                            ("evaluate MODEL --data . --seed -3", "--seed: '-3' is negative"),
+                            ("evaluate MODEL --data . --val-fraction 2", "--val-fraction: '2' is not 0 to 1"),
+                            ("train x.yaml --threads 0", "--threads: '0' is not"), ("demo --fps 101", "--fps: '101' is not"),
+                            ("deploy wait 1 --timeout 9223372036854775807", "--timeout: '9223372036854775807' is not"),
+                            ("deploy create -m m --wait -1", "--wait: '-1' is not a whole number from 0 to"),
+                            ("inspect MODEL stray", "unexpected argument 'stray'")):
+            self.assertIn(words, ledge(*line.replace("MODEL", str(MODELS / "conv.onnx")).split(), code=2).stderr)
 
     def test_bench(self):
         report = as_json("bench", MODELS / "conv.onnx", "--runs", 20, "--profile", "--threads", 2)
