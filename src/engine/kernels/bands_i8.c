@@ -141,7 +141,7 @@ static void rows_of_picture(const struct job *job, int64_t picture, int64_t at, 
     const struct ledge_bands_i8 *bands = job->bands;
     const struct ledge_geometry *g = &bands->depth->g;
     uint8_t *behind = before + bands->before_bytes, *scratch = behind + bands->behind_bytes;
-    int64_t out = bands->project != NULL ? bands->project->g.out_channels : g->in_channels;
+    int64_t out = bands->project != NULL ? bands->project->ldy : g->in_channels;
     for (int64_t end; at < last; at = end) {
         end = smaller(last, at + bands->rows);
         uint8_t *y = job->y + (picture * g->out[H] + at) * g->out[W] * out;

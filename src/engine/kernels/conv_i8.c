@@ -336,7 +336,7 @@ struct ledge_results_i8 ledge_conv_i8_results(const struct ledge_kernel_call *ca
 
 void ledge_conv_i8_next(struct ledge_results_i8 *to, enum ledge_dtype dtype)
 {
-    int64_t n = ledge_volume(to->conv->g.out) * to->conv->g.out_channels;
+    int64_t n = ledge_volume(to->conv->g.out) * to->conv->ldy;
     to->y += n * (int64_t)ledge_dtype_size(dtype);
     if (to->addend != NULL) {
         to->addend += n;
@@ -454,7 +454,7 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
                                      .at = position,
                                      .sums = sums,
                                      .vectors = rows.vectors,
-                                     .ldy = conv->g.out_channels};
+                                     .ldy = conv->ldy};
     finish.n = (int32_t)(left < rows.vectors * lanes ? left : rows.vectors * lanes);
     if (conv->bytes) {
         run_bytes(job, c, &rows, &finish);
@@ -692,7 +692,7 @@ static void run_single_row(const struct job *job)
                                      .sums = sums,
                                      .less = conv->one_zero ? &row_sum : NULL,
                                      .rows = 1,
-                                     .ldy = conv->g.out_channels};
+                                     .ldy = conv->ldy};
     sum_rows(job, &chunk);
     for (int64_t panel = 0, at = 0; panel < conv->panels; panel++) {
         const int64_t end = ledge_conv_i8_panel_at(conv, panel + 1) * lanes;

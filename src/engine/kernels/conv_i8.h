@@ -41,6 +41,7 @@ struct ledge_conv_i8 {
     int32_t addend;
     struct ledge_sum_i8 sum;
     bool sum_agrees;
+    int64_t ldy; /* bytes from one output pixel to the next: g.out_channels, or plan/rows.c's */
     const struct ledge_i8_kernels *isa;
     int32_t threads;
     bool planes;    /* the picture is NCHW all the same */

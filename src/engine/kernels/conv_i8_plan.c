@@ -243,6 +243,7 @@ LEDGE_COLD void ledge_conv_i8_plan(struct ledge_conv_i8 *conv, enum ledge_rung r
     conv->isa = ledge_i8_for(rung);
     conv->group = conv->isa->group;
     conv->threads = threads > 1 ? threads : 1;
+    conv->ldy = conv->g.out_channels;
     lay_out(conv);
     conv->may_be_winograd = LEDGE_HAS(LEDGE_KERNEL_winograd_i8) && ledge_winograd_i8_plan(conv);
     if (!conv->may_be_winograd && may_be_bytes(conv)) {

@@ -77,8 +77,7 @@ static void run_pieces(const struct ledge_results_i8 *to, struct ledge_strips_i8
         finish->rows = (int32_t)s->n;
         ledge_conv_i8_finish(&bare, finish, at + i, finish->at);
     }
-    ledge_conv_i8_look_up(to, finish, to->y + (at - to->first) * conv->g.out_channels + finish->at,
-                          width);
+    ledge_conv_i8_look_up(to, finish, to->y + (at - to->first) * conv->ldy + finish->at, width);
 }
 
 void ledge_conv_i8_strips(const struct ledge_kernel_call *call, const struct ledge_results_i8 *to,
@@ -104,10 +103,10 @@ void ledge_conv_i8_strips(const struct ledge_kernel_call *call, const struct led
         struct ledge_finish_i8 finish = {.epilogue = &conv->epilogue,
                                          .at = first,
                                          .vectors = s.vectors,
-                                         .ldy = channels,
+                                         .ldy = conv->ldy,
                                          .n = (int32_t)((channels < end ? channels : end) - first)};
         if (ledge_conv_i8_tiles_finish(conv)) {
-            finish.y = to->y + (at - to->first) * channels + first;
+            finish.y = to->y + (at - to->first) * conv->ldy + first;
             s.finish = &finish;
             conv->isa->strips(&s);
         } else {

@@ -329,7 +329,7 @@ static void give_block(const struct job *job, const struct block *block, int64_t
                                     .sums = room->sums + row * width * CHANNELS,
                                     .rows = (int32_t)(whole ? width * height : width),
                                     .vectors = CHANNELS / conv->isa->lanes,
-                                    .ldy = g->out_channels};
+                                    .ldy = conv->ldy};
         f.n = (int32_t)smaller(g->out_channels - at, CHANNELS);
         ledge_conv_i8_finish(&job->results, &f,
                              (block->top * TILE + row) * g->out[W] + block->left * TILE, at);

@@ -65,6 +65,9 @@ struct ledge_op_prepare {
     /* Output 0 is the bytes of all inputs, each there, one after the other: they may be made where
      * they are wanted, and the kernel then leaves them. */
     bool joins;
+    /* Bit k: the rows of output 0 hold those of input k, which may be made there: set by
+     * plan/rows.c. */
+    uint32_t row_parts;
 };
 
 /* What prepare gives as pack. A build for packed files only never calls it (plan/pack.c). */

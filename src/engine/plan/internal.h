@@ -76,6 +76,14 @@ LEDGE_NODISCARD enum ledge_status ledge_plan_bands_i8(struct ledge_plan *plan,
                                                       const struct ledge_plan_options *options,
                                                       struct ledge_error *err);
 
+/* rows.c: set row_parts of all steps; once values have their places, let those that came to lie in
+ * a whole be stored as it is laid out. Errors: ERR_NOMEM. */
+LEDGE_NODISCARD enum ledge_status ledge_plan_find_rows(struct ledge_plan *plan,
+                                                       const struct ledge_plan_options *options,
+                                                       struct ledge_error *err);
+LEDGE_NODISCARD enum ledge_status ledge_plan_take_rows(struct ledge_plan *plan,
+                                                       struct ledge_error *err);
+
 /* share.c: set `shared` of all steps that are prepared. */
 void ledge_plan_share(struct ledge_plan *plan, const struct ledge_plan_options *options);
 

@@ -3,11 +3,12 @@
  *
  * 1. Values that share memory form a class: an alias (Reshape) with its input, an in-place output
  * with the input that dies there, what is joined (Concat) with its parts, which are then made where
- * they are wanted. 2. A class lives from the step that writes it first to the step that reads it
- * last; graph outputs live on. 3. Classes are placed greedily, largest first, at the lowest offset
- * that is free for their whole life (Pisarchyk and Lee 2020, arXiv:2001.03288, section 5.2), at
- * multiples of 64 bytes. Parts that are made long before they are joined hold the room of the
- * whole: where that makes the arena larger by more than an eighth, all parts are copied instead.
+ * they are wanted, one after the other or row by row (rows.c). 2. A class lives from the step that
+ * writes it first to the step that reads it last; graph outputs live on. 3. Classes are placed
+ * greedily, largest first, at the lowest offset that is free for their whole life (Pisarchyk and
+ * Lee 2020, arXiv:2001.03288, section 5.2), at multiples of 64 bytes. Parts that are made long
+ * before they are joined hold the room of the whole: where that makes the arena larger by more than
+ * an eighth, all parts are copied instead.
  */
 #include "base/checked.h"
 #include "base/status.h"
@@ -97,12 +98,12 @@ static void join_aliases(struct ledge_plan *plan, struct life *lives)
 }
 
 /* The whole of a class that steps make, and of no other one yet? Then it is made at byte `at` of
- * value `whole`. */
-static bool join_part(struct life *lives, int32_t value, int32_t whole, size_t at)
+ * value `whole`. rows: apart from each other, which no class of several values can be. */
+static bool join_part(struct life *lives, int32_t value, int32_t whole, size_t at, bool rows)
 {
     int32_t root = find(lives, value), into = find(lives, whole);
     if (root == into || lives[root].from < 0 || lives[root].bytes != lives[value].bytes ||
-        at % ALIGN != 0) {
+        (rows ? root != value : at % ALIGN != 0)) {
         return false;
     }
     lives[root].parent = whole;
@@ -121,10 +122,14 @@ static bool join_parts(const struct ledge_plan *plan, struct life *lives)
     bool any = false;
     for (int32_t s = plan->n_steps - 1; s >= 0; s--) {
         const struct ledge_node *node = plan->steps[s].node;
+        const struct ledge_op_prepare *ready = &plan->steps[s].ready;
         size_t at = 0;
-        for (int32_t k = 0; k < node->n_in && plan->steps[s].ready.joins; k++) {
-            any = join_part(lives, node->in[k], node->out[0], at) || any;
-            at += ledge_value_bytes(&plan->graph.values[node->in[k]]);
+        for (int32_t k = 0; k < node->n_in && (ready->joins || ready->row_parts != 0); k++) {
+            const struct ledge_value *part = &plan->graph.values[node->in[k]];
+            if (ready->joins || (ready->row_parts >> k & 1) != 0) {
+                any = join_part(lives, node->in[k], node->out[0], at, !ready->joins) || any;
+            }
+            at += ready->joins ? ledge_value_bytes(part) : (size_t)part->dims[part->rank - 1];
         }
     }
     return any;
