@@ -460,10 +460,9 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
         run_bytes(job, c, &rows, &finish);
         return;
     }
-    /* Divisions are a good part of a product of one row. */
     const int32_t most = conv->isa->rows_max[rows.vectors];
     const int64_t before = job->by_panel ? c->at / most : 0; /* tiles of this panel */
-    int64_t row = ledge_conv_i8_tiles_finish(conv) ? (int32_t)c->n / most * most : 0;
+    int64_t row = ledge_conv_i8_tiles_finish(conv) ? c->n - (int32_t)c->n % most : 0;
     if (row > 0) {
         rows.rows = (int32_t)row;
         rows.x = c->table;
@@ -473,18 +472,16 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
         conv->isa->rows(&rows);
         rows.finish = NULL;
     }
-    const int64_t n = c->n - row, tiles = n <= most ? n > 0 : ceil_div(n, most);
-    const int64_t least = tiles <= 1 ? n : n / tiles, rest = n - tiles * least;
-    for (int64_t tile = 0; tile < tiles; tile++) {
-        rows.rows = (int32_t)(least + (tile < rest ? 1 : 0));
+    for (int64_t tile = before; row < c->n; tile++) {
+        rows.rows = (int32_t)(c->n - row < most ? c->n - row : most);
         rows.x = c->table + row * conv->taps;
         rows.row_sums = c->row_sums + row;
-        rows.ahead = weights_ahead(&rows, tile + before, lanes);
+        rows.ahead = weights_ahead(&rows, tile, lanes);
         rows.sums = sums + (int64_t)finish.rows * rows.vectors * lanes;
         conv->isa->rows(&rows);
         row += rows.rows;
         finish.rows += rows.rows;
-        if (tile + 1 == tiles || (finish.rows + rows.rows + 1) * rows.vectors > BATCH) {
+        if (row == c->n || (finish.rows + most) * rows.vectors > BATCH) {
             int64_t begin = row - finish.rows;
             finish.less = conv->one_zero ? c->row_sums + begin : NULL;
             store_rows(&job->to, &finish, c->at + begin, group * out + first * lanes);

@@ -5,9 +5,11 @@
  * In assembly, because compilers were seen to spill the accumulators around the intrinsic. */
 #if defined(__x86_64__)
 /* Seven rows: of pictures whose sides are 7 << n nothing is left over. */
-#define ROWS_MAX      12, 12, 8, 7
-#define ROWS_TABLE(F) ROWS_TO_12(F, 1) ROWS_TO_12(F, 2) ROWS_1_8(F, 3) ROWS_1_6(F, 4) F(4, 7)
-#define SHARED_ISA    avx512
+#define ROWS_MAX 12, 12, 8, 7
+#define ROWS_TABLE(F)                                                                              \
+    ROWS_FEW(F, 1)                                                                                 \
+    F(1, 8) F(1, 12) ROWS_FEW(F, 2) F(2, 8) F(2, 12) ROWS_FEW(F, 3) F(3, 8) ROWS_FEW(F, 4) F(4, 7)
+#define SHARED_ISA avx512
 #include "engine/kernels/i8_shared.h"
 #include "engine/kernels/simd_avx512_int.h"
 #include "engine/port/port.h"

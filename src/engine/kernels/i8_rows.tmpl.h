@@ -117,14 +117,13 @@ typedef void (*rows_fn)(const struct ledge_rows_i8 *t);
     }
 #define ROWS_ENTRY(vectors, rows) [vectors][rows] = rows_##vectors##_##rows,
 #define ROWS_1_4(F, v)            F(v, 1) F(v, 2) F(v, 3) F(v, 4)
-#define ROWS_1_6(F, v)            ROWS_1_4(F, v) F(v, 5) F(v, 6)
-#define ROWS_1_8(F, v)            ROWS_1_6(F, v) F(v, 7) F(v, 8)
-/* The others are not met in pictures of usual sizes. */
-#define ROWS_TO_12(F, v) F(v, 1) F(v, 4) F(v, 8) F(v, 9) F(v, 10) F(v, 11) F(v, 12)
+#define ROWS_1_8(F, v)            ROWS_1_4(F, v) F(v, 5) F(v, 6) F(v, 7) F(v, 8)
+/* What is left behind whole tiles is made of these. */
+#define ROWS_FEW(F, v) F(v, 1) F(v, 2) F(v, 4)
 
 ROWS_TABLE(ROWS_FUNCTION)
 
-static LEDGE_COLD void rows_in_parts(const struct ledge_rows_i8 *t, const rows_fn *of)
+static void rows_in_parts(const struct ledge_rows_i8 *t, const rows_fn *of)
 {
     struct ledge_rows_i8 part = *t;
     for (int32_t left = t->rows; left > 0; left -= part.rows) {

@@ -10,8 +10,10 @@
 
 enum { SUB = 4 };
 #ifndef ROWS_MAX
-#define ROWS_MAX      12, 12, 8, 6
-#define ROWS_TABLE(F) ROWS_TO_12(F, 1) ROWS_TO_12(F, 2) ROWS_1_8(F, 3) ROWS_1_6(F, 4)
+#define ROWS_MAX 12, 12, 8, 6
+#define ROWS_TABLE(F)                                                                              \
+    ROWS_FEW(F, 1)                                                                                 \
+    F(1, 8) F(1, 12) ROWS_FEW(F, 2) F(2, 8) F(2, 12) ROWS_FEW(F, 3) F(3, 8) ROWS_FEW(F, 4) F(4, 6)
 #endif
 
 typedef __m512i ivec;
