@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 SETS = pathlib.Path(__file__).resolve().parents[1] / "cmake/sets"
-TARGETS = "c,avx2,avx512,avx512vnni"
+TARGETS = "c,avx2,avxvnni,avx512,avx512vnni"
 
 
 def models_of(path):

@@ -17,8 +17,8 @@ extern "C" {
 /* Version of the linked library, e.g. "0.1.0"; static storage. */
 LEDGE_API const char *ledge_version(void);
 
-/* The kernel rung in use on this machine: "c", "avx2", "avx512", "avx512vnni". Honours LEDGE_CPU.
- * Static storage. */
+/* The kernel rung in use on this machine: "c", "avx2", "avxvnni", "avx512", "avx512vnni". Honours
+ * LEDGE_CPU. Static storage. */
 LEDGE_API const char *ledge_cpu_rung(void);
 
 #ifdef __cplusplus

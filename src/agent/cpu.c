@@ -10,8 +10,14 @@
 static const struct {
     const char *flag, *rung;
 } rungs[] = {
-    {"avx512_vnni", "avx512vnni"}, {"avx512bw", "avx512"}, {"avx2", "avx2"}, {"i8mm", "i8mm"},
-    {"asimddp", "dotprod"},        {"asimd", "neon"},      {"neon", "neon"},
+    {"avx512_vnni", "avx512vnni"},
+    {"avx512bw", "avx512"},
+    {"avx_vnni", "avxvnni"},
+    {"avx2", "avx2"},
+    {"i8mm", "i8mm"},
+    {"asimddp", "dotprod"},
+    {"asimd", "neon"},
+    {"neon", "neon"},
 };
 
 static bool has_word(const char *line, const char *word)

@@ -4,8 +4,8 @@
 #ifndef AGENT_CPU_H
 #define AGENT_CPU_H
 
-/* "avx512vnni", "avx512", "avx2", "dotprod", "neon" or "c"; LEDGE_CPU overrides, as it does in the
- * engine. Static text. */
+/* "avx512vnni", "avx512", "avxvnni", "avx2", "dotprod", "neon" or "c"; LEDGE_CPU overrides, as it
+ * does in the engine. Static text. */
 const char *agent_cpu_rung(void);
 
 #endif

@@ -193,7 +193,7 @@ int cli_cmd_check(int argc, char **argv)
         {"nodes", 'n', CLI_FLAG, &c.nodes, NULL,
          "a line for every node: kernel, types, layout, what it is fused into"},
         {"target", 0, CLI_TEXT, &c.target, "ISA",
-         "plan for this rung: c, avx2, avx512, ... (this machine's); --needs: for all of a list"},
+         "plan for this rung: c, avx2, avxvnni, ... (this machine's); --needs: for all of a list"},
         {"operators", 0, CLI_FLAG, &c.operators, NULL, "list every operator there is; no MODEL"},
         {"needs", 0, CLI_FLAG, &c.needs, NULL,
          "what a build of the library for these models needs: -DLEDGE_OPS"},

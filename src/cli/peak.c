@@ -64,6 +64,7 @@ DEFINE_PEAK(avx2, 8, PEAK_TARGET("avx2,fma"))
     "vpmaddwd %%" r "14, %%" r "13, %%" r "13\n\t"                                                 \
     "vpaddd %%" r "13, %%" r "\\i, %%" r "\\i\n\t"
 DEFINE_BYTE_PEAK(vnni512, "vpdpbusd %%zmm14, %%zmm15, %%zmm\\i\n\t")
+DEFINE_BYTE_PEAK(vnni256, "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm\\i\n\t")
 DEFINE_BYTE_PEAK(pairs512, PAIRS("zmm"))
 DEFINE_BYTE_PEAK(pairs256, PAIRS("ymm"))
 #define HAVE_X86_PEAK 1
@@ -100,6 +101,8 @@ struct cli_peak cli_peak_measure(void)
                                  "AVX-512 and VNNI"};
     case LEDGE_RUNG_AVX512:
         return (struct cli_peak){best_rate(avx512_run, 16), best_rate(pairs512_run, 64), "AVX-512"};
+    case LEDGE_RUNG_AVXVNNI:
+        return (struct cli_peak){best_rate(avx2_run, 8), best_rate(vnni256_run, 32), "AVX-VNNI"};
     case LEDGE_RUNG_AVX2:
         return (struct cli_peak){best_rate(avx2_run, 8), best_rate(pairs256_run, 32), "AVX2"};
     default:

@@ -20,7 +20,7 @@ import float_nets
 import nets
 
 SKIPPED = 77
-RUNGS = {"x86": ["c", "avx2", "avx512", "avx512vnni"], "arm": ["c", "neon", "neon_dotprod", "neon_i8mm"]}
+RUNGS = {"x86": ["c", "avx2", "avxvnni", "avx512", "avx512vnni"], "arm": ["c", "neon", "neon_dotprod", "neon_i8mm"]}
 FLOAT_RUNGS = {"x86": ["c", "avx2", "avx512"], "arm": ["c", "neon"]}  # those with float kernels of their own
 BATCH = 40  # models a process
 
@@ -31,7 +31,8 @@ def flags():
 
 
 def has(rung):
-    need = {"c": [], "avx2": ["avx2", "fma"], "avx512": ["avx512f", "avx512bw", "avx512dq", "avx512vl"],
+    need = {"c": [], "avx2": ["avx2", "fma"], "avxvnni": ["avx2", "fma", "avx_vnni"],
+            "avx512": ["avx512f", "avx512bw", "avx512dq", "avx512vl"],
             "avx512vnni": ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"]}
     return set(need.get(rung, [])) <= flags()
 

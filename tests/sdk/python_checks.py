@@ -49,7 +49,7 @@ def descriptions(seeds):
     assert (x.name, x.dtype, x.shape) == ("x", numpy.float32, ("N", 1, 4, 4)), x
     assert (y.name, y.dtype) == ("y", numpy.float32), y
     assert isinstance(session.metadata, dict) and "x float32" in repr(session)
-    assert ledge.version() == ledge.__version__ and ledge.cpu_rung() in ("c", "avx2", "avx512", "avx512vnni")
+    assert ledge.version() == ledge.__version__ and ledge.cpu_rung() in ("c", "avx2", "avxvnni", "avx512", "avx512vnni")
 
 
 def arrays(seeds):

@@ -152,5 +152,5 @@ def version() -> str:
 
 
 def cpu_rung() -> str:
-    """The instruction set its kernels use here: "c", "avx2", "avx512", "avx512vnni". LEDGE_CPU=avx2 lowers it."""
+    """The instruction set its kernels use here: "c", "avx2", "avxvnni", "avx512", "avx512vnni". LEDGE_CPU=avx2 lowers it."""
     return lib.ledge_cpu_rung().decode()

@@ -30,6 +30,12 @@ static int64_t block_channels(const struct ledge_depthwise_i8 *dw)
     return (int64_t)dw->isa->taps_vectors * dw->isa->lanes;
 }
 
+/* Are rows taken by twos, and columns of the last one? */
+static bool in_pairs(const struct ledge_depthwise_i8 *dw)
+{
+    return dw->zipped && dw->isa->group == 2;
+}
+
 /* Taps of a column, with those that fill it up. */
 static int64_t column_places(const struct ledge_depthwise_i8 *dw)
 {
@@ -62,11 +68,11 @@ LEDGE_COLD void ledge_depthwise_i8_plan(struct ledge_depthwise_i8 *dw,
     dw->wide = dw->isa->wide_columns && square && g->kernel[W] == 5 && dw->parts == 1 &&
                g->stride[W] <= 4 && dw->merged <= 4;
     dw->zipped = dw->isa->zipped && square && (g->kernel[W] == 3 || g->kernel[W] == 5) &&
-                 g->stride[W] <= 4 && dw->merged <= 4;
+                 g->stride[W] <= 4 && dw->merged <= 4 && dw->parts == 1;
     dw->wide = dw->wide || (dw->zipped && g->kernel[W] == 5);
     dw->columns = dw->wide || dw->zipped ||
                   (dw->isa->columns && square && g->kernel[W] == 3 && dw->parts < 3);
-    dw->taps = dw->zipped    ? g->kernel[W] * g->kernel[W] + 1
+    dw->taps = in_pairs(dw)  ? g->kernel[W] * g->kernel[W] + 1
                : dw->columns ? column_places(dw) * g->kernel[W]
                              : ceil_div(ledge_volume(g->kernel), dw->isa->group) * dw->isa->group;
     dw->blocks = ceil_div(g->in_channels, block_channels(dw));
@@ -91,7 +97,7 @@ static int64_t channel_of(const struct ledge_depthwise_i8 *dw, int64_t position)
 static int64_t place_of(const struct ledge_depthwise_i8 *dw, int64_t tap)
 {
     int64_t wide = dw->g.kernel[W];
-    if (dw->zipped) {
+    if (in_pairs(dw)) {
         return tap / wide + 1 < wide ? tap % wide * (wide - 1) + tap / wide : tap;
     }
     return dw->columns ? tap % wide * column_places(dw) + tap / wide : tap;

@@ -153,7 +153,8 @@ static bool agrees(const struct ledge_i8_kernels *isa, const struct ledge_epilog
 }
 
 /* Of all pairs of bytes a few come so near to a half that the last bits decide: numbers a little
- * beside the right ones suit them all, as a rule. */
+ * beside the right ones suit them all, as a rule. They are the same on all instruction sets: one
+ * that this CPU has tries them. */
 bool ledge_sum_i8_find(const struct ledge_i8_kernels *isa, const struct ledge_epilogue_i8 *own,
                        struct ledge_sum_i8 *sum)
 {
@@ -161,6 +162,7 @@ bool ledge_sum_i8_find(const struct ledge_i8_kernels *isa, const struct ledge_ep
     const struct ledge_sum_i8 right = *sum;
     int32_t seen[SEEN];
     int n = 0;
+    isa = ledge_i8_for(ledge_port_rung_below(isa->rung));
     if (!sum->binary.near.use || isa->sum_agrees == NULL) {
         return false;
     }

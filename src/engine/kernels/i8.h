@@ -164,8 +164,9 @@ struct ledge_taps_i8 {
      * beyond the picture's `width` read `padding`. Weights are as for taps 4 * column + row.
      * With wide_columns also 5 x 5 of one part, LEDGE_I8_WIDE_PIXELS and advance 4 at most;
      * weights are as for taps 8 * column + row. With zipped: both, of one part, in all
-     * LEDGE_I8_ZIPPED columns at most; weights are those of a column's rows but the last one, then
-     * of the next column, in the end those of the last row, and 0. */
+     * LEDGE_I8_ZIPPED columns at most; weights are the same where group is 4, else those of a
+     * column's rows but the last one, then of the next column, in the end those of the last row,
+     * and 0. */
     int32_t advance;
     bool wide; /* 5 x 5 */
     int64_t first, width, side[5];

@@ -8,7 +8,8 @@
 #include "engine/kernels/loop_words.h"
 #include "engine/port/select.h"
 
-#if I8_GROUP == 4
+#if defined(UNITS)
+#elif I8_GROUP == 4
 FAST static void run_row(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, void *to)
 {
     (void)zero;
@@ -89,6 +90,11 @@ FAST static void run_units(const struct ledge_units_i8 *u)
 }
 #endif
 
+#ifndef UNITS
+#define UNITS run_units
+#define ROW   run_row
+#endif
+
 #ifndef LOOKUP
 #define LOOKUP run_lookup
 static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows, int64_t n,
@@ -152,9 +158,9 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
     const struct ledge_i8_kernels ledge_i8_##isa = {.rung = (its_rung),                            \
                                                     .lanes = LANES,                                \
                                                     .group = I8_GROUP,                             \
-                                                    .units = run_units,                            \
+                                                    .units = UNITS,                                \
                                                     .lookup = LEDGE_KERNEL(lookup, LOOKUP), \
-                                                    .row = run_row,                                \
+                                                    .row = ROW,                                    \
                                                     .sub = SUB,                                    \
                                                     .taps_vectors = TAPS_VECTORS,                  \
                                                     .rows_max = {0, ROWS_MAX},                     \

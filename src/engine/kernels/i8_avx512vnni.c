@@ -223,6 +223,8 @@ static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t r
     v_done();
 }
 #define LOOKUP lookup
+#define UNITS  ledge_i8_quads_units
+#define ROW    ledge_i8_quads_row
 
 #include "engine/kernels/i8.tmpl.h"
 

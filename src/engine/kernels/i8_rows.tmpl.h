@@ -5,6 +5,8 @@
  *   SUB, TAPS_VECTORS, ROWS_MAX (a list)   as in struct ledge_i8_kernels
  *   ROWS_TABLE(F)     F(vectors, rows) for each pair that has a loop of its own, in rising order;
  *                     one row has; other numbers of rows are made of these
+ *   FEW_TAPS          no loop for whole blocks of weights beyond i8
+ *   ZIPPED, run_zipped(t)   of windows whose columns lie side by side, where PAIRS does not say it
  *   iv_spread(p)      4 bytes in every lane;  iv_sub, iv_mul: modulo 2^32
  *   quads(x, n, flip, q)   TAPS_VECTORS vectors of units from I8_GROUP taps
  *   ROWS_DOT          iv_dot() of tiles, where compilers had better not take that apart
@@ -181,6 +183,9 @@ static void run_rows(const struct ledge_rows_i8 *t)
 
 #ifdef PAIRS
 #include "engine/kernels/i8_pairs.tmpl.h"
+#define ZIPPED
+#endif
+#ifdef ZIPPED
 #define HAS_ZIPPED true
 #else
 #define HAS_ZIPPED false
@@ -326,7 +331,7 @@ FAST static void wide_columns(const struct ledge_taps_i8 *params)
 
 static void run_taps(const struct ledge_taps_i8 *t)
 {
-#ifdef PAIRS
+#ifdef ZIPPED
     if (t->advance > 0) {
         run_zipped(t);
         v_done();
@@ -356,8 +361,10 @@ static void run_taps(const struct ledge_taps_i8 *t)
     if (whole && t->parts == 1) {
         taps_block(t, true, 1);
 #if I8_GROUP == 4 /* words hold all weights in one part */
+#ifndef FEW_TAPS
     } else if (whole && t->parts == 2) {
         taps_block(t, true, 2);
+#endif
     } else if (t->parts > 1) {
         taps_block(t, false, t->parts);
 #endif

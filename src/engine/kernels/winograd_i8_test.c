@@ -124,8 +124,11 @@ static void sums_are_exact(void **state)
             o.w_zero = o.w_u8 ? 0x80 : 0;
             bool suits = 9 * 128 * s->in * 255 < 1 << 25 || kind != ALIKE;
             for (int rung = LEDGE_RUNG_AVX2; rung <= (int)ledge_port_rung(); rung++) {
+                if (!test_can_run(rung)) {
+                    continue;
+                }
                 bool way = check(s, &o, (enum ledge_rung)rung, kind + 1, ledge_rung_text(rung));
-                if (way != (suits && rung != LEDGE_RUNG_AVX512VNNI)) {
+                if (way != (suits && ledge_i8_for((enum ledge_rung)rung)->group == 2)) {
                     fail_msg("%s, kind %d, rung %d: way %d", s->name, kind, rung, way);
                 }
             }

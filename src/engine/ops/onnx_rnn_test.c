@@ -76,6 +76,9 @@ static void packed_weights_give_the_same(void **state)
         int64_t n = STEPS * BATCH * d * HIDDEN;
         run_layer(&layers[i], false, LEDGE_RUNG_C, 1, data.y[0]);
         for (int rung = LEDGE_RUNG_C; rung <= (int)ledge_port_rung(); rung++) {
+            if (!test_can_run(rung)) {
+                continue;
+            }
             run_layer(&layers[i], true, (enum ledge_rung)rung, 1, data.y[1]);
             test_near(data.y[1], data.y[0], n, 1e-5f);
         }

@@ -22,10 +22,10 @@
 static const struct {
     double f32, i8;
 } rates[] = {
-    [LEDGE_RUNG_C] = {1.5, 1.5},      [LEDGE_RUNG_AVX2] = {25, 40},
-    [LEDGE_RUNG_AVX512] = {45, 60},   [LEDGE_RUNG_AVX512VNNI] = {45, 130},
-    [LEDGE_RUNG_NEON] = {8, 8},       [LEDGE_RUNG_NEON_DOTPROD] = {8, 25},
-    [LEDGE_RUNG_NEON_I8MM] = {8, 50},
+    [LEDGE_RUNG_C] = {1.5, 1.5},         [LEDGE_RUNG_AVX2] = {25, 40},
+    [LEDGE_RUNG_AVXVNNI] = {25, 70},     [LEDGE_RUNG_AVX512] = {45, 60},
+    [LEDGE_RUNG_AVX512VNNI] = {45, 130}, [LEDGE_RUNG_NEON] = {8, 8},
+    [LEDGE_RUNG_NEON_DOTPROD] = {8, 25}, [LEDGE_RUNG_NEON_I8MM] = {8, 50},
 };
 
 #define BYTES_A_NS       12.0

@@ -277,13 +277,7 @@ static enum ledge_status run_now(struct ledge_plan *plan, struct ledge_node *nod
     return LEDGE_OK;
 }
 
-/* A plan may be made for a higher rung than this CPU has: it is not run here, but folding is. */
-static enum ledge_rung rung_here(enum ledge_rung wanted)
-{
-    enum ledge_rung rung = ledge_port_rung();
-    return wanted < rung ? wanted : rung;
-}
-
+/* A plan may be made for a rung that this CPU has not: it is not run here, but folding is. */
 static enum ledge_status fold(struct ledge_plan *plan, struct ledge_node *node,
                               const struct ledge_op *op, const struct ledge_plan_options *options,
                               struct ledge_error *err)
@@ -294,7 +288,7 @@ static enum ledge_status fold(struct ledge_plan *plan, struct ledge_node *node,
     struct ledge_op_prepare ready = {.graph = &plan->graph,
                                      .node = node,
                                      .memory = &scratch,
-                                     .rung = rung_here(options->rung),
+                                     .rung = ledge_port_rung_below(options->rung),
                                      .consistent = options->consistent,
                                      .threads = 1,
                                      .err = &local,

@@ -174,6 +174,7 @@ void ledge_map_close(struct ledge_map *map)
 static const char *const rung_names[] = {
     [LEDGE_RUNG_C] = "c",
     [LEDGE_RUNG_AVX2] = "avx2",
+    [LEDGE_RUNG_AVXVNNI] = "avxvnni",
     [LEDGE_RUNG_AVX512] = "avx512",
     [LEDGE_RUNG_AVX512VNNI] = "avx512vnni",
     [LEDGE_RUNG_NEON] = "neon",
@@ -195,6 +196,10 @@ static bool is_built(int rung)
     switch (rung) {
 #ifdef LEDGE_WITHOUT_AVX2
     case LEDGE_RUNG_AVX2:
+        return false;
+#endif
+#ifdef LEDGE_WITHOUT_AVXVNNI
+    case LEDGE_RUNG_AVXVNNI:
         return false;
 #endif
 #ifdef LEDGE_WITHOUT_AVX512
@@ -238,17 +243,18 @@ bool ledge_rung_find(const char *name, enum ledge_rung *rung)
 #define AVX512     (1u << 16 | 1u << 17 | 1u << 30 | 1u << 31) /* F, DQ, BW, VL */
 #define VBMI       (1u << 1)
 #define VNNI       (1u << 11)
-#define YMM_STATE  0x06u /* of XCR0 */
+#define AVX_VNNI   (1u << 4) /* leaf 7, part 1 */
+#define YMM_STATE  0x06u     /* of XCR0 */
 #define ZMM_STATES 0xe6u
 
 struct features {
-    unsigned leaf1_c, leaf7_b, leaf7_c;
+    unsigned leaf1_c, leaf7_b, leaf7_c, leaf7_1_a;
 };
 
 static struct features features(void)
 {
     unsigned a, b, c, d, kept, high;
-    struct features have = {0, 0, 0};
+    struct features have = {0, 0, 0, 0};
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & OSXSAVE) == 0) {
         return have;
     }
@@ -257,39 +263,44 @@ static struct features features(void)
         return have;
     }
     have.leaf1_c = c;
-    if (__get_cpuid_count(7, 0, &a, &have.leaf7_b, &have.leaf7_c, &d) &&
+    unsigned parts = 0;
+    if (__get_cpuid_count(7, 0, &parts, &have.leaf7_b, &have.leaf7_c, &d) &&
         (kept & ZMM_STATES) != ZMM_STATES) {
         have.leaf7_b &= ~AVX512;
         have.leaf7_c = 0;
+    }
+    if (parts > 0) {
+        (void)__get_cpuid_count(7, 1, &have.leaf7_1_a, &b, &c, &d);
     }
     return have;
 }
 #endif
 
-static enum ledge_rung detect(void)
+/* Those that this CPU and system can run: 1 << rung for each. */
+static uint32_t detect(void)
 {
-    enum ledge_rung rung = LEDGE_RUNG_C;
+    uint32_t rungs = 1u << LEDGE_RUNG_C;
 #if defined(__x86_64__)
     struct features have = features();
-    if ((have.leaf1_c & FMA) != 0 && (have.leaf7_b & AVX2) != 0) {
-        rung = LEDGE_RUNG_AVX2;
+    if ((have.leaf1_c & FMA) == 0 || (have.leaf7_b & AVX2) == 0) {
+        return rungs;
     }
-    if (rung == LEDGE_RUNG_AVX2 && (have.leaf7_b & AVX512) == AVX512) {
-        rung = LEDGE_RUNG_AVX512;
+    rungs |= 1u << LEDGE_RUNG_AVX2;
+    if ((have.leaf7_1_a & AVX_VNNI) != 0) {
+        rungs |= 1u << LEDGE_RUNG_AVXVNNI;
     }
-    if (rung == LEDGE_RUNG_AVX512 && (have.leaf7_c & VNNI) != 0) {
-        rung = LEDGE_RUNG_AVX512VNNI;
+    if ((have.leaf7_b & AVX512) == AVX512) {
+        rungs |= 1u << LEDGE_RUNG_AVX512;
+        rungs |= (have.leaf7_c & VNNI) != 0 ? 1u << LEDGE_RUNG_AVX512VNNI : 0;
     }
 #elif defined(__aarch64__)
-    rung = LEDGE_RUNG_NEON;
+    rungs |= 1u << LEDGE_RUNG_NEON;
     if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0) {
-        rung = LEDGE_RUNG_NEON_DOTPROD;
-    }
-    if (rung == LEDGE_RUNG_NEON_DOTPROD && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0) {
-        rung = LEDGE_RUNG_NEON_I8MM;
+        rungs |= 1u << LEDGE_RUNG_NEON_DOTPROD;
+        rungs |= (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0 ? 1u << LEDGE_RUNG_NEON_I8MM : 0;
     }
 #endif
-    return rung;
+    return rungs;
 }
 
 bool ledge_port_has_vbmi(void)
@@ -307,25 +318,41 @@ bool ledge_port_has_vbmi(void)
 #endif
 }
 
-enum ledge_rung ledge_port_rung(void)
+/* As detect(), of this build, and not above LEDGE_CPU. */
+static uint32_t usable(void)
 {
-    static atomic_int known = -1;
-    int rung = atomic_load_explicit(&known, memory_order_relaxed);
-    if (rung >= 0) {
-        return (enum ledge_rung)rung;
+    static atomic_uint known; /* plain C is always among them */
+    uint32_t rungs = atomic_load_explicit(&known, memory_order_relaxed);
+    if (rungs != 0) {
+        return rungs;
     }
-    rung = (int)detect();
+    rungs = detect();
     const char *wanted = getenv("LEDGE_CPU");
-    for (int i = 0; wanted != NULL && i < N_RUNGS; i++) {
-        if (rung_names[i] != NULL && strcmp(wanted, rung_names[i]) == 0 && i < rung) {
-            rung = i;
+    for (int i = 0; i < N_RUNGS; i++) {
+        if (!is_built(i)) {
+            rungs &= ~(1u << i);
+        }
+        if (wanted != NULL && rung_names[i] != NULL && strcmp(wanted, rung_names[i]) == 0) {
+            rungs &= (2u << i) - 1;
         }
     }
-    while (!is_built(rung)) {
+    atomic_store_explicit(&known, rungs, memory_order_relaxed);
+    return rungs;
+}
+
+enum ledge_rung ledge_port_rung_below(enum ledge_rung most)
+{
+    const uint32_t rungs = usable();
+    int rung = (int)most;
+    while ((rungs >> rung & 1) == 0) {
         rung--;
     }
-    atomic_store_explicit(&known, rung, memory_order_relaxed);
     return (enum ledge_rung)rung;
+}
+
+enum ledge_rung ledge_port_rung(void)
+{
+    return ledge_port_rung_below((enum ledge_rung)(N_RUNGS - 1));
 }
 
 int32_t ledge_port_cpus(void)

@@ -44,6 +44,9 @@ bool ledge_rung_find(const char *name, enum ledge_rung *rung);
  * LEDGE_CPU when that names a rung. Worked out once. */
 enum ledge_rung ledge_port_rung(void);
 
+/* The highest of these that is not above `most`: that one itself where it can be run. */
+enum ledge_rung ledge_port_rung_below(enum ledge_rung most);
+
 /* Has this CPU AVX-512 VBMI, shuffles of bytes across a whole vector? No rung of its own: two loops
  * use it, and have another way. */
 bool ledge_port_has_vbmi(void);

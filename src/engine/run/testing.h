@@ -105,6 +105,12 @@ static inline void test_output(struct test_net *net, int32_t value)
     assert_true(ledge_graph_add_output(&net->graph, value) >= 0);
 }
 
+/* Can this process run it? The number of no rung: no. */
+static inline bool test_can_run(int rung)
+{
+    return ledge_port_rung_below((enum ledge_rung)rung) == (enum ledge_rung)rung;
+}
+
 /* Plan and run; the status of whatever failed first, with net->err. May be called again after
  * test_stop(). */
 static inline enum ledge_status test_try(struct test_net *net, enum ledge_rung rung,
