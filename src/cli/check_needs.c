@@ -147,7 +147,6 @@ static const struct {
     {"QuantizeLinear", "QuantizeLinear", NULL},
     {"taps_any", "QLinearConv ConvInteger tfl.DepthwiseConv2D", has_groups},
     {"taps_parts", "QLinearConv ConvInteger tfl.DepthwiseConv2D", has_groups},
-    {"taps_far", "QLinearConv ConvInteger tfl.DepthwiseConv2D", has_groups},
     {"taps_5", "QLinearConv ConvInteger tfl.DepthwiseConv2D", has_groups},
     {"tfl_conv_i8_direct", "tfl.Conv2D tfl.FullyConnected", NULL},
     {"tfl_depthwise_i8_direct", "tfl.DepthwiseConv2D", NULL},
@@ -256,10 +255,8 @@ static void add_depthwise(struct words *words, const struct ledge_depthwise_i8 *
     static const struct {
         uint32_t loops;
         const char *name;
-    } names[] = {{LEDGE_TAPS_ANY, "taps_any"},
-                 {LEDGE_TAPS_PARTS, "taps_parts"},
-                 {LEDGE_TAPS_FAR, "taps_far"},
-                 {LEDGE_TAPS_5, "taps_5"}};
+    } names[] = {
+        {LEDGE_TAPS_ANY, "taps_any"}, {LEDGE_TAPS_PARTS, "taps_parts"}, {LEDGE_TAPS_5, "taps_5"}};
     for (size_t i = 0; i < CLI_COUNT(names); i++) {
         if ((ledge_depthwise_i8_loops(dw) & names[i].loops) != 0) {
             add_choice(words, names[i].name);

@@ -189,7 +189,8 @@ struct ledge_depthwise_i8 {
     int64_t blocks;
     int32_t parts;              /* of a weight: ledge_taps_i8 */
     bool columns, wide, zipped; /* likewise */
-    int64_t merged;             /* neighbouring pixels in one block, where channels are few */
+    bool slices;                /* ledge_slices_i8 is the way */
+    int64_t merged; /* neighbouring pixels in one block, of slices in all blocks together */
 };
 
 bool ledge_depthwise_i8_is_fast(const struct ledge_geometry *g);
@@ -204,21 +205,13 @@ void ledge_depthwise_i8_pack(const struct ledge_depthwise_i8 *dw,
 enum ledge_status ledge_depthwise_i8(const struct ledge_kernel_call *call);
 
 /* Which loops it runs by: bits that are words of LEDGE_OPS, kernel:taps_any and so on. */
-enum {
-    LEDGE_TAPS_ANY = 1,
-    LEDGE_TAPS_PARTS = 2,
-    LEDGE_TAPS_FAR = 4,
-    LEDGE_TAPS_5 = 8,
-    LEDGE_TAPS_ALL = 15
-};
+enum { LEDGE_TAPS_ANY = 1, LEDGE_TAPS_PARTS = 2, LEDGE_TAPS_5 = 4, LEDGE_TAPS_ALL = 7 };
 static inline uint32_t ledge_depthwise_i8_loops(const struct ledge_depthwise_i8 *dw)
 {
-    bool narrow = !dw->zipped && !dw->wide;
-    if (!dw->columns) {
-        return LEDGE_TAPS_ANY;
+    if (dw->slices) {
+        return dw->parts > 1 ? LEDGE_TAPS_PARTS : 0u;
     }
-    return (dw->wide ? LEDGE_TAPS_5 : 0u) | (narrow && dw->parts > 1 ? LEDGE_TAPS_PARTS : 0u) |
-           (narrow && dw->merged * dw->g.stride[2] > 2 ? LEDGE_TAPS_FAR : 0u);
+    return !dw->columns ? LEDGE_TAPS_ANY : dw->wide ? LEDGE_TAPS_5 : 0u;
 }
 
 /* Rows r0 .. r1 - 1 of one picture's outputs to y, for kernels that join convolutions; row r of

@@ -6,10 +6,24 @@
 #include "engine/kernels/conv_i8.h"
 
 enum { H = 1, W = 2, MAX_TAPS = 128, PIXELS = 16, LONGEST = 32, ROWS_OF_A_THREAD = 4 };
+/* Of slices whose blocks several pixels share. */
+enum { LEAST_APART = 8, MOST_BLOCKS = 16, PIECES_OF_A_THREAD = 4 };
+
+/* Only one instruction set has them. */
+#if defined(__x86_64__) && !defined(LEDGE_WITHOUT_AVX512VNNI)
+#define HAS_SLICES true
+#else
+#define HAS_SLICES false
+#endif
 
 static int64_t ceil_div(int64_t a, int64_t b)
 {
     return (a + b - 1) / b;
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 static size_t align(size_t bytes)
@@ -42,6 +56,28 @@ static int64_t column_places(const struct ledge_depthwise_i8 *dw)
     return dw->wide ? 8 : 4;
 }
 
+/* Pixels that fill whole blocks together, if they do not make too many of them, and those that are
+ * gathered from pixels apart not too many pieces; 1: none. */
+LEDGE_COLD static int64_t filling_pixels(const struct ledge_depthwise_i8 *dw)
+{
+    const int64_t channels = dw->g.in_channels, block = block_channels(dw);
+    int64_t n = 1;
+    while (channels * n % block != 0) {
+        n *= 2;
+    }
+    bool whole = dw->g.stride[W] == 1 || channels >= LEAST_APART;
+    return whole && channels * n / block <= MOST_BLOCKS ? n : 1;
+}
+
+LEDGE_COLD static void plan_slices(struct ledge_depthwise_i8 *dw)
+{
+    const int64_t channels = dw->g.in_channels;
+    dw->slices = true;
+    dw->taps = 3 * column_places(dw);
+    dw->merged = filling_pixels(dw);
+    dw->blocks = ceil_div(channels * dw->merged, block_channels(dw));
+}
+
 LEDGE_COLD void ledge_depthwise_i8_plan(struct ledge_depthwise_i8 *dw,
                                         const struct ledge_weights_i8 *weights,
                                         enum ledge_rung rung, int32_t threads)
@@ -65,13 +101,17 @@ LEDGE_COLD void ledge_depthwise_i8_plan(struct ledge_depthwise_i8 *dw,
         dw->merged = block_channels(dw) / g->in_channels;
     }
     bool square = g->kernel[H] == g->kernel[W] && g->dilation[W] == 1;
+    if (HAS_SLICES && dw->isa->slices != NULL && square && g->kernel[W] == 3 &&
+        g->dilation[H] == 1 && g->stride[H] == g->stride[W] && g->stride[W] < 3 && dw->parts < 3) {
+        plan_slices(dw);
+        return;
+    }
     dw->wide = dw->isa->wide_columns && square && g->kernel[W] == 5 && dw->parts == 1 &&
                g->stride[W] <= 4 && dw->merged <= 4;
     dw->zipped = dw->isa->zipped && square && (g->kernel[W] == 3 || g->kernel[W] == 5) &&
                  g->stride[W] <= 4 && dw->merged <= 4 && dw->parts == 1;
     dw->wide = dw->wide || (dw->zipped && g->kernel[W] == 5);
-    dw->columns = dw->wide || dw->zipped ||
-                  (dw->isa->columns && square && g->kernel[W] == 3 && dw->parts < 3);
+    dw->columns = dw->wide || dw->zipped;
     dw->taps = in_pairs(dw)  ? g->kernel[W] * g->kernel[W] + 1
                : dw->columns ? column_places(dw) * g->kernel[W]
                              : ceil_div(ledge_volume(g->kernel), dw->isa->group) * dw->isa->group;
@@ -97,6 +137,9 @@ static int64_t channel_of(const struct ledge_depthwise_i8 *dw, int64_t position)
 static int64_t place_of(const struct ledge_depthwise_i8 *dw, int64_t tap)
 {
     int64_t wide = dw->g.kernel[W];
+    if (dw->slices) {
+        return tap / wide * column_places(dw) + tap % wide;
+    }
     if (in_pairs(dw)) {
         return tap / wide + 1 < wide ? tap % wide * (wide - 1) + tap / wide : tap;
     }
@@ -377,12 +420,103 @@ static void one_row(void *arg, int32_t index, int32_t worker)
             (part + 1) * job->dw->blocks / job->parts);
 }
 
+/* What a thread does at a time: of rows r0 .. r1 - 1 some groups of pixels and blocks of channels.
+ */
+struct piece {
+    int64_t picture, r0, r1, groups[2], blocks[2];
+};
+
+static int64_t groups_of_row(const struct ledge_depthwise_i8 *dw)
+{
+    return ceil_div(dw->g.out[W], dw->merged);
+}
+
+/* Had threads better share them than pixels? A table wants all of them together. */
+static bool splits_blocks(const struct ledge_depthwise_i8 *dw)
+{
+    return dw->table == 0 && dw->blocks >= groups_of_row(dw);
+}
+
+/* With a table, of all blocks. */
+static void run_piece(const struct job *job, struct piece p)
+{
+    const uint8_t *x[2 * LEDGE_I8_SLICE_ROWS + 1];
+    const struct ledge_depthwise_i8 *dw = job->dw;
+    const struct ledge_geometry *g = &dw->g;
+    const int64_t row = g->out[W] * g->in_channels, group = dw->merged * g->in_channels;
+    struct ledge_slices_i8 slices = {.x = x,
+                                     .in_width = g->in[W],
+                                     .width = g->out[W],
+                                     .channels = g->in_channels,
+                                     .pad = g->pad[W],
+                                     .stride = (int32_t)g->stride[W],
+                                     .merged = dw->merged,
+                                     .blocks = {p.blocks[0], p.blocks[1]},
+                                     .groups = {p.groups[0], p.groups[1]},
+                                     .w = job->call->packed,
+                                     .parts = dw->parts,
+                                     .epilogue = &dw->epilogue,
+                                     .flip = dw->flip,
+                                     .zero = (uint8_t)dw->x_zero};
+    for (; p.r0 < p.r1; p.r0 += slices.rows) {
+        slices.rows = (int32_t)smaller(p.r1 - p.r0, LEDGE_I8_SLICE_ROWS);
+        for (int64_t i = 0; i < (slices.rows - 1) * g->stride[H] + 3; i++) {
+            x[i] = row_at(job, p.picture, p.r0 * g->stride[H] - g->pad[H] + i);
+        }
+        slices.y = job->y + (p.picture * g->out[H] + p.r0 - job->first) * row;
+        dw->isa->slices(&slices);
+        if (dw->table > 0) {
+            uint8_t *y = slices.y + p.groups[0] * group;
+            dw->isa->lookup(job->call->in[dw->table]->data, y, y, slices.rows,
+                            smaller(p.groups[1] * group, row) - p.groups[0] * group, row);
+        }
+    }
+}
+
+/* Pieces are as many rows as go together, and a part of the groups or of the blocks. */
+static void one_piece(void *arg, int32_t index, int32_t worker)
+{
+    (void)worker;
+    const struct job *job = arg;
+    const struct ledge_depthwise_i8 *dw = job->dw;
+    int64_t times = ceil_div(dw->g.out[H], LEDGE_I8_SLICE_ROWS), part = index % job->parts;
+    int64_t at = index / job->parts % times * LEDGE_I8_SLICE_ROWS;
+    struct piece p = {.picture = index / job->parts / times,
+                      .r0 = at,
+                      .r1 = smaller(at + LEDGE_I8_SLICE_ROWS, dw->g.out[H]),
+                      .groups = {0, groups_of_row(dw)},
+                      .blocks = {0, dw->blocks}};
+    int64_t *split = splits_blocks(dw) ? p.blocks : p.groups, n = split[1];
+    split[0] = part * n / job->parts;
+    split[1] = (part + 1) * n / job->parts;
+    run_piece(job, p);
+}
+
+static void run_pieces(struct ledge_pool *pool, struct job *job)
+{
+    const struct ledge_depthwise_i8 *dw = job->dw;
+    int64_t times = dw->g.batch * ceil_div(dw->g.out[H], LEDGE_I8_SLICE_ROWS);
+    int64_t wanted = PIECES_OF_A_THREAD * ledge_pool_threads(pool);
+    if (ledge_pool_threads(pool) > 1 && times < wanted) {
+        job->parts =
+            smaller(splits_blocks(dw) ? dw->blocks : groups_of_row(dw), ceil_div(wanted, times));
+    }
+    ledge_pool_run(pool, (int32_t)(times * job->parts), one_piece, job);
+}
+
 void ledge_depthwise_i8_rows(const struct ledge_kernel_call *call, const uint8_t *x, int64_t ring,
                              int64_t r0, int64_t r1, uint8_t *y)
 {
     const struct ledge_depthwise_i8 *dw = call->params;
     const struct job job = {
         .dw = dw, .call = call, .x = x, .y = y, .ring = ring, .first = r0, .parts = 1};
+    if (HAS_SLICES && dw->slices) {
+        run_piece(&job, (struct piece){.r0 = r0,
+                                       .r1 = r1,
+                                       .groups = {0, groups_of_row(dw)},
+                                       .blocks = {0, dw->blocks}});
+        return;
+    }
     for (int64_t row = r0; row < r1; row++) {
         run_row(&job, 0, row, 0, dw->blocks);
     }
@@ -397,6 +531,10 @@ enum ledge_status ledge_depthwise_i8(const struct ledge_kernel_call *call)
                       .y = call->out[0]->data,
                       .ring = dw->g.batch * dw->g.in[H],
                       .parts = 1};
+    if (HAS_SLICES && dw->slices) {
+        run_pieces(call->pool, &job);
+        return LEDGE_OK;
+    }
     int64_t threads = ledge_pool_threads(call->pool), rows = dw->g.batch * dw->g.out[H];
     if (threads > 1 && dw->merged == 1 && rows < ROWS_OF_A_THREAD * threads) {
         job.parts = ceil_div(ROWS_OF_A_THREAD * threads, rows);

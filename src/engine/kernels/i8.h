@@ -34,7 +34,13 @@ struct ledge_units_i8 {
  * sub * vectors * (d / sub) + sub * j + d % sub (ledge_i8_channel_at()): packing sums to bytes
  * within 128 bits then leaves them in the channels' own order. */
 
-enum { LEDGE_I8_VECTORS = 4, LEDGE_I8_ROWS = 12, LEDGE_I8_WIDE_PIXELS = 8, LEDGE_I8_ZIPPED = 37 };
+enum {
+    LEDGE_I8_VECTORS = 4,
+    LEDGE_I8_ROWS = 12,
+    LEDGE_I8_WIDE_PIXELS = 8,
+    LEDGE_I8_ZIPPED = 37,
+    LEDGE_I8_SLICE_ROWS = 32
+};
 
 /* What turns sums into bytes. Lists are by position. */
 struct ledge_epilogue_i8 {
@@ -158,20 +164,36 @@ struct ledge_taps_i8 {
     uint8_t flip;
     int32_t channels; /* that are there */
     int32_t pixels;
-    /* More than 0 on an instruction set with `columns`, for windows of 3 x 3 of at most 2 parts: x
-     * are three rows of the picture, side bytes between their columns (0: a row of padding),
-     * outputs are `advance` columns apart, the first one's window starts at column `first`. Columns
-     * beyond the picture's `width` read `padding`. Weights are as for taps 4 * column + row.
-     * With wide_columns also 5 x 5 of one part, LEDGE_I8_WIDE_PIXELS and advance 4 at most;
-     * weights are as for taps 8 * column + row. With zipped: both, of one part, in all
-     * LEDGE_I8_ZIPPED columns at most; weights are the same where group is 4, else those of a
-     * column's rows but the last one, then of the next column, in the end those of the last row,
-     * and 0. */
+    /* More than 0 on an instruction set with wide_columns, for windows of 5 x 5 of one part: x
+     * are five rows of the picture, side bytes between their columns (0: a row of padding),
+     * outputs are `advance` columns apart, 4 at most, the first one's window starts at column
+     * `first`. Columns beyond the picture's `width` read `padding`. LEDGE_I8_WIDE_PIXELS at most;
+     * weights are as for taps 8 * column + row. With zipped: 3 x 3 or 5 x 5 of one part, in all
+     * LEDGE_I8_ZIPPED columns at most; weights are as for taps 4 or 8 * column + row where group is
+     * 4, else those of a column's rows but the last one, then of the next column, in the end those
+     * of the last row, and 0. */
     int32_t advance;
     bool wide; /* 5 x 5 */
     int64_t first, width, side[5];
     const uint8_t *padding;
     int32_t *sums; /* FILLED: [pixels][vectors][lanes] */
+};
+
+/* Depthwise windows of 3 x 3, rows and columns `stride` apart: results of rows of outputs in slices
+ * of 64 bytes side by side. A group of pixels has as many slices as there are blocks: `merged`
+ * pixels that fill them, or one pixel, the last of whose slices may have fewer bytes. */
+struct ledge_slices_i8 {
+    const uint8_t *const *x; /* [(rows - 1) * stride + 3]: rows of inputs; NULL: of padding */
+    int64_t in_width, width, channels, pad; /* pixels, of outputs; pad: columns on the left */
+    int32_t stride;                         /* 1, 2 */
+    int32_t rows;                           /* LEDGE_I8_SLICE_ROWS at most */
+    int64_t merged;
+    int64_t blocks[2], groups[2]; /* of a row, from .. to - 1: what is to be done */
+    const uint32_t *w; /* [blocks][parts][rows of a window][vectors][lanes]: three taps and 0 */
+    int32_t parts;     /* 1, 2: as in ledge_taps_i8 */
+    const struct ledge_epilogue_i8 *epilogue;
+    uint8_t flip, zero; /* zero: what padding reads as, flipped */
+    uint8_t *y;         /* [rows][width][channels] */
 };
 
 /* -- element-wise: i8_each.tmpl.h -- */
@@ -247,7 +269,7 @@ struct ledge_i8_kernels {
     /* n neighbours along k of one activation row */
     void (*row)(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, void *to);
     int32_t sub, taps_vectors;
-    bool columns, wide_columns, zipped, tiles_finish, finish_looks_up;
+    bool wide_columns, zipped, tiles_finish, finish_looks_up;
     int32_t rows_max[LEDGE_I8_VECTORS + 1]; /* by vectors; 0: not so many */
     void (*rows)(const struct ledge_rows_i8 *rows);
     void (*finish)(const struct ledge_finish_i8 *finish);
@@ -261,6 +283,7 @@ struct ledge_i8_kernels {
     void (*bytes)(const struct ledge_bytes_i8 *bytes);
     const struct ledge_winograd_loops_i8 *winograd; /* winograd_i8.h; NULL: likewise */
     void (*taps)(const struct ledge_taps_i8 *taps);
+    void (*slices)(const struct ledge_slices_i8 *slices); /* NULL: likewise */
     /* Sums of rows as in ledge_rows_i8, of so many bytes behind each tap; only where group is 4. */
     void (*row_sums)(const uint8_t *const *x, int64_t rows, int64_t taps, int64_t bytes,
                      int32_t *sums);

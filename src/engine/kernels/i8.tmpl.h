@@ -134,6 +134,10 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
 #define STRIPS_LOOP NULL
 #endif
 
+#ifndef SLICES
+#define SLICES NULL
+#endif
+
 #ifndef FINISH
 #include "engine/kernels/i8_bytes.tmpl.h"
 #ifndef FEW_LOOPS
@@ -172,8 +176,8 @@ static void run_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64
                                                     .bytes = BYTES,                                \
                                                     .winograd = LEDGE_KERNEL(winograd_i8, WINOGRAD), \
                                                     .taps = run_taps,                              \
+                                                    .slices = SLICES,                              \
                                                     .row_sums = ROW_SUMS,                          \
-                                                    .columns = HAS_COLUMNS,                        \
                                                     .wide_columns = HAS_WIDE_COLUMNS,              \
                                                     .zipped = HAS_ZIPPED,                          \
                                                     .tiles_finish = TILES_FINISH,                  \

@@ -17,8 +17,6 @@
 
 #define I8_GROUP 4
 enum { TAPS_VECTORS = 4 };
-#define COLUMNS
-enum { COLUMN_UNITS = 1 };
 #define WIDE_COLUMNS
 #define STRIPS
 #define ROW_SUMS row_sums
@@ -105,61 +103,6 @@ INLINE void wide_column_quads(const struct ledge_taps_i8 *t, int64_t at, ivec *q
     zip_rows(row + 4, q + 4);
 }
 
-/* What reads three rows, column after column; places are numbers, since some are beyond the rows.
- */
-struct columns {
-    uintptr_t row[3], padding;
-    int64_t side[3], at, width;
-    __mmask64 mask;
-    ivec flip;
-};
-
-INLINE struct columns columns_of(const struct ledge_taps_i8 *t)
-{
-    struct columns c = {.padding = (uintptr_t)t->padding,
-                        .at = t->first,
-                        .width = t->width,
-                        .mask = ~(__mmask64)0 >> (64 - t->channels),
-                        .flip = _mm512_set1_epi8((char)t->flip)};
-    UNROLL
-    for (int i = 0; i < 3; i++) {
-        c.side[i] = t->side[i];
-        c.row[i] = (uintptr_t)t->x[i] + (uintptr_t)(t->first * t->side[i]);
-    }
-    return c;
-}
-
-INLINE void skip_columns(struct columns *c, int64_t n)
-{
-    c->at += n;
-    UNROLL
-    for (int i = 0; i < 3; i++) {
-        c->row[i] += (uintptr_t)(n * c->side[i]);
-    }
-}
-
-/* The next column: quads of three bytes and 0. */
-INLINE void column_quads(struct columns *c, ivec *q)
-{
-    const ivec zero = _mm512_setzero_si512();
-    const bool inside = (uint64_t)c->at < (uint64_t)c->width;
-    ivec row[3];
-    UNROLL
-    for (int i = 0; i < 3; i++) {
-        const uintptr_t x = inside ? c->row[i] : c->padding;
-        row[i] = _mm512_xor_si512(_mm512_maskz_loadu_epi8(c->mask, (const void *)x), c->flip);
-    }
-    skip_columns(c, 1);
-    ivec low01 = _mm512_unpacklo_epi8(row[0], row[1]);
-    ivec high01 = _mm512_unpackhi_epi8(row[0], row[1]);
-    ivec low2 = _mm512_unpacklo_epi8(row[2], zero);
-    ivec high2 = _mm512_unpackhi_epi8(row[2], zero);
-    q[0] = _mm512_unpacklo_epi16(low01, low2);
-    q[1] = _mm512_unpackhi_epi16(low01, low2);
-    q[2] = _mm512_unpacklo_epi16(high01, high2);
-    q[3] = _mm512_unpackhi_epi16(high01, high2);
-}
-
 /* Sums of 8 neighbouring bytes each. */
 INLINE __m128i sum_bytes(const uint8_t *x, int64_t n)
 {
@@ -226,7 +169,10 @@ static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t r
 #define UNITS  ledge_i8_quads_units
 #define ROW    ledge_i8_quads_row
 
+#define SLICES run_slices
 #include "engine/kernels/i8.tmpl.h"
+
+#include "engine/kernels/i8_slices.tmpl.h"
 
 I8_KERNELS(avx512vnni, LEDGE_RUNG_AVX512VNNI);
 #else

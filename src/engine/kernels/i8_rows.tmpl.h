@@ -228,71 +228,6 @@ INLINE void taps_block(const struct ledge_taps_i8 *params, const bool whole, con
     }
 }
 
-#ifdef COLUMNS
-#define HAS_COLUMNS true
-
-/* Windows of 3 x 3 whose columns lie side by side: quads of a column serve up to three outputs.
- * advance: columns from one output to the next; 3: more than two. */
-INLINE void taps_columns(const struct ledge_taps_i8 *t, const int advance, const int parts)
-{
-    struct columns columns = columns_of(t);
-    const int64_t skipped = t->advance - 3;
-    const uint32_t *weights = t->w;
-    const int32_t *const offset = t->offset;
-    int32_t *sums = t->sums;
-    ivec q[3][COLUMN_UNITS * TAPS_VECTORS];
-    column_quads(&columns, q[0]);
-    if (advance == 1) {
-        column_quads(&columns, q[1]);
-    }
-    for (int32_t p = t->pixels; p > 0; p--, sums += TAPS_VECTORS * LANES) {
-        if (advance > 1) {
-            column_quads(&columns, q[1]);
-        }
-        column_quads(&columns, q[2]);
-        AS_IT_IS(weights); /* or gcc keeps the address of each in memory */
-        UNROLL
-        for (int v = 0; v < TAPS_VECTORS; v++) {
-            ivec acc = iv_load(offset + v * LANES);
-            UNROLL
-            for (int i = 0; i < 3 * parts; i++) {
-                UNROLL
-                for (int u = v; u < COLUMN_UNITS * TAPS_VECTORS; u += TAPS_VECTORS) {
-                    const uint32_t *w = weights + (i * COLUMN_UNITS * TAPS_VECTORS + u) * LANES;
-                    acc = iv_dot_at(acc, q[i % 3][u], w);
-                }
-            }
-            iv_store(sums + v * LANES, acc);
-        }
-        if (advance == 3) {
-            skip_columns(&columns, skipped);
-            column_quads(&columns, q[0]);
-            continue;
-        }
-        UNROLL
-        for (int v = 0; v < COLUMN_UNITS * TAPS_VECTORS; v++) {
-            q[0][v] = advance == 1 ? q[1][v] : q[2][v];
-            q[1][v] = q[2][v];
-        }
-    }
-}
-
-#define COLUMNS_FUNCTION(advance, parts)                                                           \
-    FAST static void columns_##advance##_##parts(const struct ledge_taps_i8 *t)                    \
-    {                                                                                              \
-        taps_columns(t, advance, parts);                                                           \
-    }
-#define COLUMNS_ENTRY(advance, parts) [advance - 1][parts - 1] = columns_##advance##_##parts,
-#define COLUMNS_TABLE(F)              COLUMNS_PLAIN(F) COLUMNS_PARTS(F) COLUMNS_FAR(F)
-#define COLUMNS_PLAIN(F)              F(1, 1) F(2, 1)
-#define COLUMNS_PARTS(F)              LEDGE_KEEP(LEDGE_KERNEL_taps_parts)(F(1, 2) F(2, 2))
-#define COLUMNS_FAR(F)                LEDGE_KEEP(LEDGE_KERNEL_taps_far)(F(3, 1) F(3, 2))
-
-COLUMNS_TABLE(COLUMNS_FUNCTION)
-#else
-#define HAS_COLUMNS false
-#endif
-
 #ifdef WIDE_COLUMNS
 #define HAS_WIDE_COLUMNS true
 
@@ -341,15 +276,6 @@ static void run_taps(const struct ledge_taps_i8 *t)
 #ifdef WIDE_COLUMNS
     if (LEDGE_HAS(LEDGE_KERNEL_taps_5) && t->wide) {
         wide_columns(t);
-        v_done();
-        return;
-    }
-#endif
-#ifdef COLUMNS
-    static void (*const columns[3][2])(const struct ledge_taps_i8 *) = {
-        COLUMNS_TABLE(COLUMNS_ENTRY)};
-    if (t->advance > 0) {
-        columns[(t->advance < 3 ? t->advance : 3) - 1][t->parts - 1](t);
         v_done();
         return;
     }

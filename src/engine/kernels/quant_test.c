@@ -93,15 +93,22 @@ static const struct shape shapes[] = {
     {"groups", 2, 10, 10, 11, 12, 2, 3, 1, 1, 1},
     {"depthwise 3x3", 1, 5, 14, 14, 5, 5, 3, 1, 1, 1},
     {"depthwise 3x3 stride 2", 1, 20, 15, 17, 20, 20, 3, 2, 1, 1},
+    {"depthwise 3x3 of 32 + 64", 1, 96, 9, 11, 96, 96, 3, 1, 1, 1},
+    {"depthwise 3x3 of 32 + 64, stride 2", 1, 96, 9, 11, 96, 96, 3, 2, 1, 1},
+    {"depthwise 3x3 of two channels", 1, 2, 5, 40, 2, 2, 3, 1, 1, 1},
+    {"depthwise 3x3 of few channels", 2, 8, 40, 13, 8, 8, 3, 1, 1, 1},
+    {"depthwise 3x3 of few channels, stride 2", 2, 8, 70, 13, 8, 8, 3, 2, 1, 1},
+    {"depthwise 3x3 of many channels", 1, 200, 7, 3, 200, 200, 3, 1, 1, 1},
+    {"depthwise 3x3 without padding", 1, 72, 6, 9, 72, 72, 3, 1, 1, 0},
     {"depthwise 5x5", 2, 7, 10, 37, 14, 7, 5, 1, 1, 2},
     {"many pictures", 5, 3, 8, 8, 4, 1, 3, 1, 1, 1},
 };
 
 struct operands {
     uint8_t *x, *w;
-    float scales[64];
-    uint8_t zeros[64];
-    int32_t bias[64];
+    float scales[256];
+    uint8_t zeros[256];
+    int32_t bias[256];
 };
 
 static struct operands operands_of(int64_t x, int64_t w, uint32_t seed)
@@ -110,7 +117,7 @@ static struct operands operands_of(int64_t x, int64_t w, uint32_t seed)
     assert_true(o.x != NULL && o.w != NULL);
     test_fill_8(o.x, x, &seed);
     test_fill_8(o.w, w, &seed);
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0; i < 256; i++) {
         o.scales[i] = 0.0005f + (float)(test_random(&seed) % 1000) * 1e-5f;
         o.zeros[i] = (uint8_t)(test_random(&seed) >> 9);
         o.bias[i] = (int32_t)(test_random(&seed) % 20001) - 10000;

@@ -188,7 +188,6 @@ static enum ledge_status check_loops(const struct ledge_op_prepare *prepare, boo
 {
     const uint32_t built = (LEDGE_HAS(LEDGE_KERNEL_taps_any) ? LEDGE_TAPS_ANY : 0u) |
                            (LEDGE_HAS(LEDGE_KERNEL_taps_parts) ? LEDGE_TAPS_PARTS : 0u) |
-                           (LEDGE_HAS(LEDGE_KERNEL_taps_far) ? LEDGE_TAPS_FAR : 0u) |
                            (LEDGE_HAS(LEDGE_KERNEL_taps_5) ? LEDGE_TAPS_5 : 0u);
     if (built == LEDGE_TAPS_ALL && LEDGE_HAS(LEDGE_KERNEL_lookup)) {
         return LEDGE_OK;
