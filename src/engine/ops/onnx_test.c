@@ -75,6 +75,26 @@ static void test_transpose(void **state)
     expect(&net, y, TEST_SHAPE(2, COLS, ROWS), want);
 }
 
+static void test_transpose_of_bytes(void **state)
+{
+    (void)state;
+    enum { ROWS = 37, COLS = 21 };
+    static uint8_t x[2 * ROWS * COLS];
+    struct test_net net;
+    test_fill_8(x, sizeof x, &(uint32_t){5});
+    test_init(&net);
+    int32_t in = test_input(&net, LEDGE_U8, TEST_SHAPE(2, ROWS, COLS), x);
+    test_output(&net, test_node(&net, "", "Transpose", 1, &in));
+    test_ints(&net, "perm", 3, TEST_DIMS(0, 2, 1));
+    test_run(&net, LEDGE_RUNG_C, 1);
+    const uint8_t *y = ledge_run_output(net.run, 0).data;
+    for (int i = 0; i < 2 * ROWS * COLS; i++) {
+        int row = i / COLS % ROWS, col = i % COLS;
+        assert_int_equal(y[i / (ROWS * COLS) * ROWS * COLS + col * ROWS + row], x[i]);
+    }
+    test_done(&net);
+}
+
 static void test_join_and_part(void **state)
 {
     (void)state;
@@ -471,17 +491,29 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slice),         cmocka_unit_test(test_transpose),
-        cmocka_unit_test(test_join_and_part), cmocka_unit_test(test_pad),
-        cmocka_unit_test(test_depth),         cmocka_unit_test(test_gather),
-        cmocka_unit_test(test_scatter),       cmocka_unit_test(test_reduce),
-        cmocka_unit_test(test_top),           cmocka_unit_test(test_cumulative),
-        cmocka_unit_test(test_softmax),       cmocka_unit_test(test_elementwise),
-        cmocka_unit_test(test_whole_numbers), cmocka_unit_test(test_broadcast),
-        cmocka_unit_test(test_cast),          cmocka_unit_test(test_resize),
-        cmocka_unit_test(test_layer_norm),    cmocka_unit_test(test_lstm),
-        cmocka_unit_test(test_quantize),      cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_resize_bytes),  cmocka_unit_test(test_cast_texts),
+        cmocka_unit_test(test_slice),
+        cmocka_unit_test(test_transpose),
+        cmocka_unit_test(test_transpose_of_bytes),
+        cmocka_unit_test(test_join_and_part),
+        cmocka_unit_test(test_pad),
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_gather),
+        cmocka_unit_test(test_scatter),
+        cmocka_unit_test(test_reduce),
+        cmocka_unit_test(test_top),
+        cmocka_unit_test(test_cumulative),
+        cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_elementwise),
+        cmocka_unit_test(test_whole_numbers),
+        cmocka_unit_test(test_broadcast),
+        cmocka_unit_test(test_cast),
+        cmocka_unit_test(test_resize),
+        cmocka_unit_test(test_layer_norm),
+        cmocka_unit_test(test_lstm),
+        cmocka_unit_test(test_quantize),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_resize_bytes),
+        cmocka_unit_test(test_cast_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
