@@ -268,12 +268,12 @@ INLINE void run_fixed_binary(const struct ledge_fixed_binary_i8 *p, const uint8_
 
 /* -- sums over pixels -- */
 
+/* Whole vectors of channels. */
 INLINE void add_some(const uint8_t *restrict x, const int pixels, int64_t step, int64_t n,
                      uint8_t flip, int32_t *restrict sums)
 {
     const ivec sign = iv_set1(flip);
-    int64_t c = 0;
-    for (; c + LANES <= n; c += LANES) {
+    for (int64_t c = 0; c + LANES <= n; c += LANES) {
         ivec sum = iv_load(sums + c);
         UNROLL
         for (int p = 0; p < pixels; p++) {
@@ -281,16 +281,16 @@ INLINE void add_some(const uint8_t *restrict x, const int pixels, int64_t step, 
         }
         iv_store(sums + c, sum);
     }
-    for (; c < n; c++) {
-        for (int p = 0; p < pixels; p++) {
-            sums[c] += x[p * step + c] ^ flip;
-        }
-    }
 }
 
 static void run_add_pixels(const uint8_t *x, int64_t pixels, int64_t step, int64_t n, uint8_t flip,
                            int32_t *sums)
 {
+    for (int64_t c = n / LANES * LANES; c < n; c++) {
+        for (int64_t p = 0; p < pixels; p++) {
+            sums[c] += x[p * step + c] ^ flip;
+        }
+    }
     for (; pixels >= 4; pixels -= 4, x += 4 * step) {
         add_some(x, 4, step, n, flip, sums);
     }

@@ -178,8 +178,9 @@ static int64_t whole_windows(const struct ledge_geometry *g, int64_t o)
     return o * g->stride[W] < g->pad[W] ? 0 : (end < g->out[W] ? end : g->out[W]) - o;
 }
 
-/* Windows of bytes as a whole: all pixels under one at once, those of whole windows in one call. */
-static void windows(const struct job *job, int64_t index, int32_t worker)
+/* Windows of bytes as a whole: all pixels under one at once, those of whole windows in one call.
+ * The loops are isa's, so this is small. */
+static LEDGE_COLD void windows(const struct job *job, int64_t index, int32_t worker)
 {
     (void)worker;
     const struct ledge_geometry *g = &job->params->g;
