@@ -5,8 +5,11 @@
 
 enum { H = 1, W = 2, EXPAND = 0, DEPTH, PROJECT };
 
-/* Bytes of a band between the convolutions: they should stay in the L2 cache, beside weights. */
-#define BAND_BYTES ((int64_t)1 << 17)
+/* Bytes of a band between the convolutions: they should stay in the L2 cache, beside weights.
+ * Slices begin anew with each band, and processors that have them have caches of 512 KiB at least.
+ */
+#define BAND_BYTES       ((int64_t)1 << 17)
+#define SLICE_BAND_BYTES ((int64_t)1 << 18)
 /* Pixels at least that weights are fetched for. */
 #define GRAIN_PIXELS ((int64_t)14)
 #define COUNT_LIMIT  ((int64_t)1 << 28)
@@ -83,8 +86,9 @@ bool ledge_bands_i8_plan(struct ledge_bands_i8 *bands, int32_t threads, bool for
     }
     int64_t shares = g->batch < threads ? threads : 1;
     int64_t most = (g->out[H] + shares - 1) / shares;
+    int64_t room = bands->depth->slices ? SLICE_BAND_BYTES : BAND_BYTES;
     bands->rows = 1;
-    while (bands->rows < most && band_bytes(bands, bands->rows + 1) <= BAND_BYTES) {
+    while (bands->rows < most && band_bytes(bands, bands->rows + 1) <= room) {
         bands->rows++;
     }
     bands->grain = smaller((GRAIN_PIXELS + g->out[W] - 1) / g->out[W], g->out[H]);

@@ -120,7 +120,7 @@ struct block {
     vec scale[TAPS_VECTORS];
     bool real, plain; /* has it scales; is nothing but saturation asked for */
     const struct ledge_epilogue_i8 *epilogue;
-    ivec held[3][TAPS_VECTORS];
+    ivec held[3][TAPS_VECTORS]; /* weights, of one part */
 };
 
 /* sums = from + what row number `row` of the windows adds. */
