@@ -300,7 +300,7 @@ static int64_t pack_steps(const struct packing *p, int64_t panel, int64_t first,
         lines[i] = line_of(p, channel < conv->g.out_channels ? channel : -1);
     }
     for (int64_t i = 0; i < n * conv->parts; i++) {
-        uint32_t units[2 * LEDGE_PART_UNITS];
+        uint32_t units[LEDGE_PART_UNITS];
         int64_t n_units = take_part(p, &lines[i % n], i / n, lists->largest != NULL, units);
         to = ledge_pair_units(units, n_units, 4 * conv->block, to, steps + conv->room);
         if (to == NULL) {

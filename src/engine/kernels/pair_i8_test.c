@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-enum { N = LEDGE_PART_UNITS, ROOM = 2 * N, SCALE = 32 };
+enum { N = LEDGE_PART_UNITS, ROOM = 2 * N + 1, SCALE = 32 };
 
 static uint32_t state = 1;
 
@@ -31,6 +31,25 @@ static void fill(uint32_t *w, int64_t n, int32_t limit, uint32_t zeros)
     }
 }
 
+/* Plain C makes the same steps, with room to spare and without. */
+static void check_plain(const uint32_t *w, int64_t n, const struct ledge_step_i8 *right,
+                        int64_t n_steps)
+{
+    static struct ledge_step_i8 steps[ROOM];
+    const int64_t rooms[] = {ROOM, n_steps};
+    for (int32_t i = 0; i < 2; i++) {
+        uint32_t used[2 * N];
+        memcpy(used, w, (size_t)n * sizeof *w);
+        assert_ptr_equal(ledge_pair_units_c(used, n, SCALE, steps, steps + rooms[i]),
+                         steps + n_steps);
+        assert_memory_equal(steps, right, (size_t)n_steps * sizeof *steps);
+        memcpy(used, w, (size_t)n * sizeof *w);
+        assert_ptr_equal(ledge_pair_units(used, n, SCALE, steps, steps + rooms[i]),
+                         steps + n_steps);
+        assert_memory_equal(steps, right, (size_t)n_steps * sizeof *steps);
+    }
+}
+
 static int64_t check(const uint32_t *w, int64_t n)
 {
     static struct ledge_step_i8 steps[ROOM];
@@ -39,6 +58,7 @@ static int64_t check(const uint32_t *w, int64_t n)
     int32_t sums[N][4] = {{0}};
     struct ledge_step_i8 *end = ledge_pair_units(used, n, SCALE, steps, steps + ROOM);
     assert_non_null(end);
+    check_plain(w, n, steps, end - steps);
     bool alone = false;
     for (struct ledge_step_i8 *step = steps; step < end; step++) {
         int32_t plus[2] = {0}, minus[2] = {0};
