@@ -105,30 +105,36 @@ static struct line line_of(const struct packing *p, int64_t channel)
     return line;
 }
 
-/* n weights of a channel from one of a tap on, plus delta, as bytes or words. */
-/* Two loops, so that the compiler makes vectors of the first. */
-static void copy_bytes(const uint8_t *from, int64_t step, int64_t n, uint8_t delta, uint8_t *to)
+/* n weights of a channel from one of a tap on, plus delta, as bytes or words. Two loops, so that
+ * the compiler makes vectors of the first. */
+static void copy_bytes(const uint8_t *restrict from, int64_t step, int64_t n, uint8_t delta,
+                       uint8_t *restrict to)
 {
     if (step == 1 && delta == 0) {
         memcpy(to, from, (size_t)n);
         return;
     }
-    for (int64_t i = 0; i < n && step == 1; i++) {
-        to[i] = (uint8_t)(from[i] + delta);
+    if (step == 1) {
+        for (int64_t i = 0; i < n; i++) {
+            to[i] = (uint8_t)(from[i] + delta);
+        }
+        return;
     }
-    for (int64_t i = 0; i < n && step != 1; i++) {
+    for (int64_t i = 0; i < n; i++) {
         to[i] = (uint8_t)(from[i * step] + delta);
     }
 }
 
-/* As copy_bytes(): vectors where the step is 1. */
-static void copy_words(const uint8_t *from, int64_t step, int64_t n, uint8_t flip, int32_t delta,
-                       int16_t *to)
+static void copy_words(const uint8_t *restrict from, int64_t step, int64_t n, uint8_t flip,
+                       int32_t delta, int16_t *restrict to)
 {
-    for (int64_t i = 0; i < n && step == 1; i++) {
-        to[i] = (int16_t)((from[i] ^ flip) + delta);
+    if (step == 1) {
+        for (int64_t i = 0; i < n; i++) {
+            to[i] = (int16_t)((from[i] ^ flip) + delta);
+        }
+        return;
     }
-    for (int64_t i = 0; i < n && step != 1; i++) {
+    for (int64_t i = 0; i < n; i++) {
         to[i] = (int16_t)((from[i * step] ^ flip) + delta);
     }
 }

@@ -28,17 +28,23 @@ static inline LEDGE_COLD bool run_sum_agrees(const struct ledge_sum_i8 *sum,
     const struct divisor divisor = divisor_of(p.scale);
     const ivec zero = iv_set1((uint32_t)p.out.zero), left = iv_set1((uint32_t)out.zero);
     const vec a = v_set1(sum->a), b = v_set1(sum->b), constant = v_set1(sum->constant);
+    const vec near_b = v_set1(p.near.b);
     uint8_t bytes[256];
     for (int i = 0; i < 256; i++) {
         bytes[i] = (uint8_t)i;
     }
     for (int32_t q = low; q <= high; q++) {
         const ivec byte = iv_set1((uint32_t)q), x = iv_set1((uint32_t)(q - own->zero));
+        const vec first = v_fma(iv_to_float(byte), v_set1(p.near.a), v_set1(p.near.constant));
         for (int i = 0; i < 256; i += LANES) {
             const ivec addend = iv_load_bytes(bytes + i);
-            ivec exact = iv_add(exact_whole(&p, byte, addend, &divisor), zero);
+            const vec near = v_fma(iv_to_float(addend), near_b, first);
+            ivec exact = iv_round(near); /* as near_vectors() */
+            if (v_unsure(near, exact, p.near.limit)) {
+                exact = exact_whole(&p, byte, addend, &divisor);
+            }
             ivec got = iv_clamp(iv_add(sum_of(x, addend, a, b, constant), left), out.low, out.high);
-            exact = iv_clamp(exact, p.out.low, p.out.high);
+            exact = iv_clamp(iv_add(exact, zero), p.near.out.low, p.near.out.high);
             if (v_unsure(iv_to_float(got), exact, 0.5f)) {
                 *at = q;
                 return false;
