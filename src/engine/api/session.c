@@ -631,7 +631,7 @@ enum ledge_status ledge_session_step(const struct ledge_session *session, int32_
     *info = (struct ledge_step_info){
         .node = node->name,
         .op = node->op,
-        .kernel = step->ready.alias >= 0 ? "alias" : step->ready.kernel,
+        .kernel = step->ready.alias >= 0 ? "alias" : ledge_prepared_kernel(&step->ready),
         .in_float = ledge_node_string(node, "in_float", NULL),
         .macs = step->ready.macs,
         .out_offset = SIZE_MAX,

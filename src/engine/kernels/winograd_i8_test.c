@@ -106,6 +106,8 @@ static bool check(const struct shape *s, const struct operands *o, enum ledge_ru
     }
     assert_ptr_equal(net.plan->steps[0].ready.run, ledge_conv_i8);
     bool way = ((const struct ledge_conv_i8 *)net.plan->steps[0].ready.params)->winograd;
+    const char *told = ledge_prepared_kernel(&net.plan->steps[0].ready);
+    assert_true((strncmp(told, "winograd_i8", 11) == 0) == way);
     test_done(&net);
     return way;
 }

@@ -162,7 +162,7 @@ static void pack_conv(const struct ledge_op_prepare *prepare, void *packed)
     }
 }
 
-static void bind_conv(const struct ledge_op_prepare *prepare, const void *packed)
+static void bind_conv(struct ledge_op_prepare *prepare, const void *packed)
 {
     struct prepared_conv *made = (struct prepared_conv *)prepare->params;
     const struct facts *facts = facts_at(&made->source, packed);
@@ -171,6 +171,7 @@ static void bind_conv(const struct ledge_op_prepare *prepare, const void *packed
         ledge_conv_i8_use_bytes(&made->conv);
     }
     made->conv.winograd = facts->winograd != 0 && made->conv.may_be_winograd;
+    prepare->bound = made->conv.winograd ? NULL : made->conv.isa->conv;
     bool sums = !LEDGE_HAS(LEDGE_PART_SUMS) || made->conv.isa->sum_agrees != NULL;
     made->conv.sum_agrees = LEDGE_HAS(LEDGE_KERNEL_sum_i8) && facts->sum_agrees != 0 && sums;
     made->conv.sum.a = facts->sum[0];
@@ -233,7 +234,7 @@ static void pack_depthwise(const struct ledge_op_prepare *prepare, void *packed)
     finish(source, packed, false, false);
 }
 
-static void bind_depthwise(const struct ledge_op_prepare *prepare, const void *packed)
+static void bind_depthwise(struct ledge_op_prepare *prepare, const void *packed)
 {
     struct prepared_depthwise *made = (struct prepared_depthwise *)prepare->params;
     use(&made->source, packed, &made->dw.epilogue);

@@ -40,6 +40,7 @@ struct ledge_op_prepare {
     /* FILLED by prepare: */
     ledge_kernel_fn run;
     const char *kernel; /* e.g. "conv_f32_avx512" */
+    const char *bound;  /* what runs in its place where packing decides that (bind), or NULL */
     const void *params;
     /* Constants in the order the kernel reads them in: so many bytes, written by pack once all
      * nodes are prepared (plan/pack.c), zeros before unless pack writes them all. bind, which may
@@ -47,7 +48,7 @@ struct ledge_op_prepare {
     size_t packed_bytes;
     bool packs_all;
     void (*pack)(const struct ledge_op_prepare *prepare, void *packed);
-    void (*bind)(const struct ledge_op_prepare *prepare, const void *packed);
+    void (*bind)(struct ledge_op_prepare *prepare, const void *packed);
     /* Bit k: input k is read by pack alone, so that packed constants from a file take its place.
      * The kernel and bind must be safe with whatever those bytes are. */
     uint32_t packed_inputs;
@@ -69,6 +70,11 @@ struct ledge_op_prepare {
      * plan/rows.c. */
     uint32_t row_parts;
 };
+
+static inline const char *ledge_prepared_kernel(const struct ledge_op_prepare *ready)
+{
+    return ready->bound != NULL ? ready->bound : ready->kernel;
+}
 
 /* What prepare gives as pack. A build for packed files only never calls it (plan/pack.c). */
 #define LEDGE_PACKER(function) (LEDGE_HAS(LEDGE_PART_ORIGINAL) ? (function) : ledge_packs_nothing)

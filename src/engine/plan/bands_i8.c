@@ -47,11 +47,11 @@ static void pack(const struct ledge_op_prepare *prepare, void *packed)
     }
 }
 
-static void bind(const struct ledge_op_prepare *prepare, const void *packed)
+static void bind(struct ledge_op_prepare *prepare, const void *packed)
 {
-    const struct joined *made = prepare->params;
+    struct joined *made = (struct joined *)prepare->params;
     for (int i = 0; i < PARTS; i++) {
-        const struct ledge_op_prepare *part = &made->part[i];
+        struct ledge_op_prepare *part = &made->part[i];
         if (part->run != NULL && part->bind != NULL) {
             part->bind(part, (const char *)packed + made->bands.packed[i]);
         }
