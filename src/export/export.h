@@ -14,10 +14,10 @@ LEDGE_NODISCARD enum ledge_status ledge_export_onnx(const struct ledge_graph *gr
                                                     struct ledge_buf *out, struct ledge_error *err);
 
 /* A .ledge file: the graph as it is, and for each rung the constants packed as its kernels want
- * them, for the graph's own shapes (free dimensions 1), so that opening packs nothing. A model that
- * cannot be planned for a rung is written without; `prepared` (or NULL) tells for how many it was.
- *   graph   before the passes; read only
- * Errors: ERR_UNSUPPORTED (constants of strings, too large), ERR_NOMEM. */
+ * them, for the graph's own shapes (free dimensions 1), so that opening packs nothing; there may be
+ * none. A model that cannot be planned for a rung is written without; `prepared` (or NULL) tells
+ * for how many it was. graph   before the passes; read only Errors: ERR_UNSUPPORTED (constants of
+ * strings, too large), ERR_NOMEM. */
 LEDGE_NODISCARD enum ledge_status ledge_export_ledge(const struct ledge_graph *graph,
                                                      const enum ledge_rung *rungs, int32_t n_rungs,
                                                      struct ledge_buf *out, int32_t *prepared,

@@ -133,9 +133,11 @@ static enum ledge_status merge(struct export *x, struct ledge_packed *a,
     return LEDGE_OK;
 }
 
-/* Plans for one rung; the parts of all of them. */
+/* Plans for one rung; the parts of all of them. One of no bytes says that there is nothing to pack:
+ * late nodes might. */
 static enum ledge_status make_plans(struct export *x, enum ledge_rung rung, struct ledge_error *err)
 {
+    static const struct ledge_packed_part nothing = {.data = "", .bytes = 0};
     struct ledge_packed *all = &x->packed[x->n];
     *all = (struct ledge_packed){.rung = (uint32_t)rung};
     for (int32_t threads = 1; threads <= THREADS; threads++) {
@@ -145,6 +147,10 @@ static enum ledge_status make_plans(struct export *x, enum ledge_rung rung, stru
         x->n_plans++;
         LEDGE_TRY(ledge_plan_packed(x->plans[x->n_plans - 1], &x->memory, &parts, err));
         LEDGE_TRY(merge(x, all, &parts, err));
+    }
+    if (all->n == 0 && x->plans[x->n_plans - 1]->n_late == 0) {
+        all->parts = &nothing;
+        all->n = 1;
     }
     x->n += all->n > 0 ? 1 : 0;
     return LEDGE_OK;

@@ -144,6 +144,44 @@ static void the_prepared_model_describes_itself(void **state)
     free(file.at);
 }
 
+/* Passes are done all the same, and a library for packed files only takes it. */
+static void nothing_to_pack(void **state)
+{
+    (void)state;
+    const enum ledge_rung rung = ledge_port_rung();
+    struct test_net net;
+    struct ledge_buf out = LEDGE_BUF_INIT(FILE_MAX);
+    struct ledge_error err;
+    struct ledge_model *model = NULL;
+    struct ledge_session *session = NULL;
+    int32_t prepared = 0;
+    float x[6] = {-1, 2, -3, 4, -5, 6};
+    test_init(&net);
+    const int32_t in = test_input(&net, LEDGE_F32, 2, (const int64_t[]){2, 3}, NULL);
+    test_output(&net, test_node(&net, "", "Relu", 1, &in));
+    assert_int_equal(ledge_export_ledge(&net.graph, &rung, 1, &out, &prepared, &err), LEDGE_OK);
+    assert_int_equal(prepared, 1);
+    struct bytes file = aligned(out.data, out.len);
+    struct ledge_file_packed_info infos[4];
+    assert_int_equal(ledge_file_packed_info(file.at, file.size, infos, 4), 1);
+    assert_true(infos[0].rung == rung && infos[0].parts == 0 && infos[0].bytes == 0);
+    assert_int_equal(ledge_model_open_memory(file.at, file.size, NULL, &model, &err), LEDGE_OK);
+    assert_true(model->prepared);
+    assert_int_equal(ledge_session_open(model, NULL, &session, &err), LEDGE_OK);
+    struct ledge_tensor result,
+        given = {.data = x, .bytes = sizeof x, .dtype = LEDGE_F32, .rank = 2};
+    given.dims[0] = 2;
+    given.dims[1] = 3;
+    assert_int_equal(ledge_session_run(session, &given, 1, &result, 1, &err), LEDGE_OK);
+    assert_memory_equal(result.data, ((const float[6]){0, 2, 0, 4, 0, 6}), sizeof x);
+    assert_true(model->prepared && !model->has_original);
+    ledge_session_close(session);
+    ledge_model_close(model);
+    free(file.at);
+    ledge_buf_done(&out);
+    test_done(&net);
+}
+
 /* Another batch, another processor, bytes that are not aligned: as any other model. */
 static void what_does_not_fit_is_packed_anew(void **state)
 {
@@ -263,6 +301,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packed_constants_are_taken),
+        cmocka_unit_test(nothing_to_pack),
         cmocka_unit_test(the_prepared_model_describes_itself),
         cmocka_unit_test(what_does_not_fit_is_packed_anew),
         cmocka_unit_test(several_targets_in_one_file),

@@ -152,7 +152,9 @@ class ModelVerbs(unittest.TestCase):
         packed = ledge("convert", MODELS / "conv.onnx", "-o", self.path / "m.ledge", "--target", "c").stdout
         self.assertNotIn("packed", packed)
         nothing = ledge("convert", self.write("r.onnx", model(b"Relu")), "-o", self.path / "m.ledge", "--target", "c").stdout
-        self.assertIn("no packed weights", nothing)
+        self.assertNotIn("packed", nothing)
+        self.assertIn("for c: 0 constants, 0 B", ledge("inspect", self.path / "m.ledge").stdout)
+        self.assertIn("packed:c", ledge("check", "--needs", self.path / "m.ledge", "--target", "c").stdout.split())
 
     def test_session_options(self):
         for verb in ("run", "bench", "check", "inspect"):

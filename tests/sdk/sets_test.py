@@ -21,7 +21,7 @@ import make_sets  # noqa: E402
 LIMITS = (  # set, bytes stripped, packed files only, how many models run at least
     ("vision", 365_000, True, 31),
     ("audio", 365_000, True, 14),
-    ("edge", 400_000, True, 48),
+    ("edge", 400_000, True, 55),
     ("edge", 510_000, False, 56),
 )
 
@@ -63,7 +63,7 @@ def main():
                     path = folder / "model.ledge"
                     run(ledge, "convert", models / model, "-o", path, "--target", "avx2")
                     if "packed:avx2" not in run(ledge, "check", "--needs", path, "--target", "avx2").split():
-                        print(f"{set_name}: {model} packs nothing: its shapes are not in the file, or it has no weights to pack")
+                        print(f"{set_name}: {model} cannot be packed: its shapes are not in the file, or some are known in a run only")
                         continue
                 answers = [run(folder / "identity", 1, "-", path, ok=False, LD_LIBRARY_PATH=str(library), LEDGE_CPU="avx2")
                            for library in (whole, folder / set_name / "lib")]

@@ -90,7 +90,8 @@ ledge_file_read_prepared(const void *bytes, size_t size, uint32_t rung, bool qui
                          const void *zeros, size_t zeros_bytes, struct ledge_graph *graph,
                          struct ledge_packed *packed, struct ledge_error *err);
 
-/* What the prepared part holds for one rung. */
+/* What the prepared part holds for one rung: parts of no bytes, of which there is one where nothing
+ * is to be packed, do not count. */
 struct ledge_file_packed_info {
     uint64_t stamp;
     uint32_t rung;

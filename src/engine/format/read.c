@@ -699,7 +699,7 @@ int32_t ledge_file_packed_info(const void *bytes, size_t size, struct ledge_file
             infos[count++] = (struct ledge_file_packed_info){.stamp = stamp, .rung = rung};
         }
         if (k < count) {
-            infos[k].parts++;
+            infos[k].parts += length > 0;
             infos[k].bytes += length;
         }
     }
