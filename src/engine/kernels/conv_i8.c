@@ -23,6 +23,7 @@ struct job {
     int64_t pixels, chunk; /* of a grain */
     int64_t chunks, parts; /* grains: of pixels, the last one may be longer; of panels */
     bool by_panel;         /* grains side by side are chunks of one part */
+    int64_t half;          /* pixels of the middle panel's first grain: see split_span(); 0: none */
     int64_t top;           /* row of the padded picture that a copy begins with */
     int64_t left;          /* pixel of a row that source begins with */
 };
@@ -580,6 +581,32 @@ static void one_span(void *arg, int32_t first, int32_t last, int32_t worker)
     }
 }
 
+/* Panels that are odd in number, and one chunk: the one in the middle is two grains, its pixels
+ * before and from job->half on, so that two threads have as much each. */
+static void split_span(void *arg, int32_t first, int32_t last, int32_t worker)
+{
+    const struct job *job = arg;
+    const int64_t middle = job->conv->panels / 2;
+    uint8_t *scratch = job->scratch + (size_t)worker * job->conv->worker_bytes;
+    for (int64_t i = first, n; i < last; i += n) {
+        const int64_t panel = i > middle ? i - 1 : i;
+        n = panel == middle ? 1 : i < middle && last > middle ? middle - i : last - i;
+        run_chunks(job, i > middle && panel == middle ? job->half : 0,
+                   i == middle ? job->half : job->pixels, 0, panel, panel + n, scratch);
+    }
+}
+
+/* Pixels of the first half of a panel in whole tiles; 0: it is not divided. */
+static int64_t half_panel(const struct job *job)
+{
+    const struct ledge_conv_i8 *conv = job->conv;
+    const int64_t tile = conv->isa->rows_max[conv->least_vectors];
+    bool odd = conv->panels % 2 == 1 && job->parts == conv->panels && job->chunks == 1;
+    return odd && conv->g.groups == 1 && !conv->bytes && !conv->strips && job->pixels >= 2 * tile
+               ? (job->pixels / tile + 1) / 2 * tile
+               : 0;
+}
+
 /* Threads share the panels of weights where these are many and more than the pictures, else chunks
  * of pixels; so many grains that they end together, whole tiles of pixels each. */
 static void divide(struct job *job)
@@ -603,6 +630,7 @@ static void divide(struct job *job)
     if (job->call->pool != NULL) {
         job->parts = job->by_panel ? conv->panels : ceil_div(wanted, job->chunks * g->groups);
         job->parts = job->parts < conv->panels ? job->parts : conv->panels;
+        job->half = half_panel(job);
     }
 }
 
@@ -726,14 +754,14 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
     job.copy = call->scratch;
     job.scratch = (uint8_t *)call->scratch + conv->copy_bytes;
     divide(&job);
-    int64_t tasks = job.chunks * g->groups * job.parts;
+    int64_t tasks = job.chunks * g->groups * job.parts + (job.half > 0);
     for (int64_t n = 0; n < g->batch; n++) {
         job.source = job.x;
         if (conv->copy) {
             job.source = job.copy;
             ledge_pool_run(call->pool, (int32_t)conv->rows, copy_row, &job);
         }
-        ledge_pool_spans(call->pool, (int32_t)tasks, one_span, &job);
+        ledge_pool_spans(call->pool, (int32_t)tasks, job.half > 0 ? split_span : one_span, &job);
         job.x += ledge_volume(g->in) * g->in_channels;
         ledge_conv_i8_next(&job.to, call->out[0]->dtype);
     }

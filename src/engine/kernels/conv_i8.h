@@ -117,7 +117,8 @@ void ledge_conv_i8_use_bytes(struct ledge_conv_i8 *conv);
 static inline int64_t ledge_conv_i8_panel_at(const struct ledge_conv_i8 *conv, int64_t panel)
 {
     int64_t rest = conv->vectors - conv->panels * conv->least_vectors;
-    return panel * conv->least_vectors + (rest > 0 ? panel * rest / conv->panels : 0);
+    return panel * conv->least_vectors +
+           (rest > 0 ? (panel * rest + conv->panels / 2) / conv->panels : 0);
 }
 
 /* For packing: where bytes is the way, what stands in the place of weights. */

@@ -102,6 +102,7 @@ static const struct shape shapes[] = {
     {"depthwise 3x3 without padding", 1, 72, 6, 9, 72, 72, 3, 1, 1, 0},
     {"depthwise 5x5", 2, 7, 10, 37, 14, 7, 5, 1, 1, 2},
     {"many pictures", 5, 3, 8, 8, 4, 1, 3, 1, 1, 1},
+    {"an odd number of panels", 2, 40, 7, 7, 160, 1, 1, 1, 1, 0},
 };
 
 struct operands {
@@ -141,7 +142,7 @@ static void conv(const struct shape *s, int kind, uint32_t seed)
     struct operands o = operands_of(s->batch * s->channels * s->height * s->width,
                                     s->out * per_group * s->kernel * s->kernel, seed);
     const float x_scale = 0.02f, y_scale = 0.9f;
-    const uint8_t zero[64] = {0};
+    const uint8_t zero[256] = {0};
     bool integer = kind & 16;
     struct test_net net;
     test_init(&net);
