@@ -606,7 +606,8 @@ static int64_t piece_of_units(const struct ledge_blocked_conv *conv, int64_t fir
     int64_t at = first % grains, n = grains - at, unit = first / grains % units;
     int64_t c0 = first / grains / units % bands * copied, c1 = c0 + copied;
     c1 = c1 < total ? c1 : total;
-    n = together(n < last - first ? n : last - first, conv->band / conv->grain);
+    n = n < last - first ? n : last - first;
+    n = together(n, ceil_div(conv->band, conv->grain)); /* the last grain of a band is shorter */
     int64_t r0 = c0 + at * conv->grain, r1 = r0 + n * conv->grain;
     *p = (struct ledge_blocked_piece){.picture = first / grains / units / bands,
                                       .u0 = unit,
