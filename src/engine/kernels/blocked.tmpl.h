@@ -21,8 +21,9 @@ enum { AHEAD = 2048, FEW_PIXELS = 4 };
 
 /* In the tiles of most sums, WHOLE_TILE(pixels, blocks) of the rung, STEPS channels stand one after
  * the other: where another process shares the core, instructions count that are not products. They
- * ask together for the pixels, and for one line of the weights, that come next. More steps gain
- * nothing. */
+ * ask together for the pixels, and for one line of the weights, that come next; with 16 lanes each
+ * step of two blocks, which are chosen where a few tiles have many weights, asks for a line of its
+ * own (0039). More steps gain nothing. */
 enum { STEPS = LANES > 8 ? 2 : 4, LINE = 16 };
 
 #ifndef WHOLE_TILE
@@ -90,15 +91,19 @@ INLINE void whole_block(struct place *at, const float *x, vec acc[TILE_ROWS][TIL
                         const int pixels, const int blocks)
 {
     const float *soon = x + at->soon;
-    const int lines = (pixels * STEPS + LINE - 1) / LINE;
+    const int lines = (pixels * STEPS + LINE - 1) / LINE,
+              fetches = blocks > 2 || LANES <= 8 ? 1 : STEPS;
     for (int64_t left = rolled(LANES / STEPS); left > 0; left--) {
         UNROLL
         for (int i = 0; i < lines; i++) {
             v_prefetch(soon, (uintptr_t)(i * LINE));
         }
         soon += lines * LINE;
-        v_prefetch_far(at->first, at->ahead);
-        at->ahead += STEPS * at->ahead_step;
+        UNROLL
+        for (int i = 0; i < fetches; i++) {
+            v_prefetch_far(at->first, at->ahead);
+            at->ahead += (uintptr_t)(STEPS / fetches) * at->ahead_step;
+        }
         UNROLL
         for (int i = 0; i < STEPS; i++) {
             APART;
