@@ -103,7 +103,7 @@ static void copy_row(void *arg, int32_t index, int32_t worker)
     const struct ledge_geometry *g = &conv->g;
     int64_t y = index - g->pad[H];
     uint8_t *to = job->copy + (index - job->top) * conv->columns * conv->pixel_bytes;
-    if (LEDGE_HAS(LEDGE_KERNEL_strips_i8) && conv->strips) {
+    if (LEDGE_STRIPS && conv->strips) {
         ledge_conv_i8_strip(conv, job->x, y, to);
         return;
     }
@@ -522,7 +522,7 @@ static void run_chunk(const struct job *job, int64_t at, int64_t n, int64_t grou
                       int64_t p1, uint8_t *scratch)
 {
     const struct ledge_conv_i8 *conv = job->conv;
-    if (LEDGE_HAS(LEDGE_KERNEL_strips_i8) && conv->strips) {
+    if (LEDGE_STRIPS && conv->strips) {
         const int64_t y = at / conv->g.out[W] * conv->g.stride[H] - job->top;
         const uint8_t *row = job->source + y * conv->columns * conv->pixel_bytes;
         ledge_conv_i8_strips(job->call, &job->to, row, at, p0, p1, (int32_t *)(void *)scratch);

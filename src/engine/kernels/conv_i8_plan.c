@@ -125,10 +125,9 @@ static void divide_blocks(struct ledge_conv_i8 *conv)
 static bool takes_strips(const struct ledge_conv_i8 *conv)
 {
     const struct ledge_geometry *g = &conv->g;
-    return LEDGE_HAS(LEDGE_KERNEL_strips_i8) && conv->isa->strips != NULL &&
-           (conv->planes || g->in_channels == 1) && g->in_channels <= 4 && g->groups == 1 &&
-           g->dilation[H] == 1 && g->dilation[W] == 1 && g->kernel[W] > 1 && g->kernel[W] <= 8 &&
-           g->out[W] >= LEDGE_STRIP_PIXELS;
+    return LEDGE_STRIPS && conv->isa->strips != NULL && (conv->planes || g->in_channels == 1) &&
+           g->in_channels <= 4 && g->groups == 1 && g->dilation[H] == 1 && g->dilation[W] == 1 &&
+           g->kernel[W] > 1 && g->kernel[W] <= 8 && g->out[W] >= LEDGE_STRIP_PIXELS;
 }
 
 /* What differs then: four columns of a channel's row are a unit, and chunks are rows of outputs. */

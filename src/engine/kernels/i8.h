@@ -14,6 +14,7 @@
 #include "engine/kernels/quant.h"
 #include "engine/kernels/tfl_fixed.h"
 #include "engine/port/port.h"
+#include "engine/port/select.h"
 
 /* Rows of up to `group` channels, made one row of units: activations as the products want them.
  * Element x of channel c is src[c][x * step]. */
@@ -79,6 +80,12 @@ struct ledge_sum_i8;
 
 /* Likewise of windows over rows of planes that lie in u8, unit after unit `pitch` bytes apart:
  * pixels begin `step` bytes apart, each unit is four bytes side by side. */
+#if defined(__x86_64__) && !defined(LEDGE_WITHOUT_AVX512VNNI) /* who has that loop */
+#define LEDGE_STRIPS LEDGE_HAS(LEDGE_KERNEL_strips_i8)
+#else
+#define LEDGE_STRIPS 0
+#endif
+
 enum { LEDGE_STRIP_PIXELS = 12, LEDGE_STRIP_VECTORS = 4 };
 
 struct ledge_strips_i8 {

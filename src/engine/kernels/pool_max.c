@@ -223,8 +223,9 @@ bool ledge_max_pool_is_fast(const struct ledge_geometry *g)
 
 bool ledge_max_pool_is_small(const struct ledge_geometry *g, const struct ledge_i8_kernels *isa)
 {
-    return isa->largest != NULL && g->layout == LEDGE_NHWC && g->kernel[H] <= 9 &&
-           g->kernel[W] <= 9 && g->kernel[H] * g->kernel[W] <= LEDGE_LARGEST_TAPS;
+    return LEDGE_HAS(LEDGE_KERNEL_max_pool_i8) && isa->largest != NULL && g->layout == LEDGE_NHWC &&
+           g->kernel[H] <= 9 && g->kernel[W] <= 9 &&
+           g->kernel[H] * g->kernel[W] <= LEDGE_LARGEST_TAPS;
 }
 
 size_t ledge_max_pool_scratch(const struct ledge_geometry *g, int32_t threads)
@@ -247,7 +248,9 @@ enum ledge_status ledge_max_pool_fast(const struct ledge_kernel_call *call)
                 : dtype == LEDGE_U8                     ? &loops_u8
                 : dtype == LEDGE_I8                     ? &loops_i8
                                                         : &loops_f32;
-    job.task = nchw ? plane : params->isa != NULL ? windows : pixels;
+    job.task = nchw                                                         ? plane
+               : LEDGE_HAS(LEDGE_KERNEL_max_pool_i8) && params->isa != NULL ? windows
+                                                                            : pixels;
     ledge_pool_run(call->pool, (int32_t)(g->batch * (nchw ? g->in_channels : g->out[H])), one_task,
                    &job);
     return LEDGE_OK;

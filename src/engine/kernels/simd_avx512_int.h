@@ -156,7 +156,7 @@ INLINE ivec iv_fixed(ivec x, const fixed_vec *f)
 }
 
 #define FINISH_LOOKS_UP true
-#define LARGEST         LEDGE_KERNEL(max_pool_bytes, ledge_i8_avx512_largest)
+#define LARGEST         LEDGE_KERNEL(max_pool_i8, ledge_i8_avx512_largest)
 enum { PACKED = 4 };
 #define VECTORS_TABLE(F) F(1) F(2) F(3) F(4)
 

@@ -101,7 +101,7 @@ static enum ledge_status prepare_steps(struct ledge_plan *plan,
         LEDGE_KEEP(LEDGE_PASS_NHWC)(status = ledge_plan_bands_i8(plan, options, err);)
     }
     if (status == LEDGE_OK && plan->n_steps > 1) {
-        LEDGE_KEEP(LEDGE_PASS_NHWC)(status = ledge_plan_find_rows(plan, options, err);)
+        LEDGE_KEEP(LEDGE_KERNEL_Concat_in_place)(status = ledge_plan_find_rows(plan, options, err);)
     }
     for (int32_t s = 0; s < plan->n_steps; s++) {
         if (plan->steps[s].ready.scratch_bytes > plan->scratch_bytes) {
@@ -199,7 +199,7 @@ enum ledge_status ledge_plan_create(const struct ledge_graph *graph,
         status = ledge_plan_place(made, err);
     }
     if (status == LEDGE_OK) {
-        LEDGE_KEEP(LEDGE_PASS_NHWC)(status = ledge_plan_take_rows(made, err);)
+        LEDGE_KEEP(LEDGE_KERNEL_Concat_in_place)(status = ledge_plan_take_rows(made, err);)
     }
     if (status != LEDGE_ERR_NOMEM && (made->graph.arena.failed || made->memory.failed)) {
         status = ledge_fail(err, LEDGE_ERR_NOMEM, "no memory for a plan");
