@@ -11,8 +11,9 @@ enum { H = 1, W = 2, EXPAND = 0, DEPTH, PROJECT };
 #define BAND_BYTES       ((int64_t)1 << 17)
 #define SLICE_BAND_BYTES ((int64_t)1 << 18)
 /* Pixels at least that weights are fetched for. */
-#define GRAIN_PIXELS ((int64_t)14)
-#define COUNT_LIMIT  ((int64_t)1 << 28)
+#define GRAIN_PIXELS     ((int64_t)14)
+#define SLICE_GRAIN_ROWS ((int64_t)7)
+#define COUNT_LIMIT      ((int64_t)1 << 28)
 
 static int64_t smaller(int64_t a, int64_t b)
 {
@@ -76,6 +77,19 @@ static bool pays(const struct ledge_bands_i8 *bands)
            (bands->expand == NULL || 8 * twice <= g->in[H]);
 }
 
+/* Rows of a grain. Slices begin each piece with two rows that give no output yet, so theirs are
+ * longer, where the threads then have as many. */
+static int64_t grain_of(const struct ledge_bands_i8 *bands, int64_t threads)
+{
+    const struct ledge_geometry *g = &bands->depth->g;
+    threads = larger(threads, 1);
+    int64_t rows = bands->depth->slices ? SLICE_GRAIN_ROWS : g->out[H];
+    while (rows < g->out[H] && g->out[H] % (rows * threads) != 0) {
+        rows++;
+    }
+    return rows < g->out[H] ? rows : smaller((GRAIN_PIXELS + g->out[W] - 1) / g->out[W], g->out[H]);
+}
+
 bool ledge_bands_i8_plan(struct ledge_bands_i8 *bands, int32_t threads, bool force)
 {
     const struct ledge_geometry *g = &bands->depth->g;
@@ -91,7 +105,7 @@ bool ledge_bands_i8_plan(struct ledge_bands_i8 *bands, int32_t threads, bool for
     while (bands->rows < most && band_bytes(bands, bands->rows + 1) <= room) {
         bands->rows++;
     }
-    bands->grain = smaller((GRAIN_PIXELS + g->out[W] - 1) / g->out[W], g->out[H]);
+    bands->grain = grain_of(bands, threads);
     bands->ring = reach(g, bands->rows);
     size_t wide = 0;
     if (bands->expand != NULL) {
