@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/banned.h"
-#include "engine/kernels/loop_words.h"
 #include "engine/kernels/onnx.h"
 
 enum { TILE = 16, SHORT = 256, SLICE = 32768 };
@@ -98,12 +97,14 @@ static void copy_row(const void *from, void *to, int64_t n, int64_t fs, int64_t 
     }
 }
 
-/* Rows k and k + by of 8 x 8 bytes change what lies `by` bytes apart. */
-static inline void swap_bytes(uint64_t *row, const int by, uint64_t mask)
+/* 8 x 8 bytes: those in squares of 4, 2 and 1 bytes change places. Written as loops: it is done
+ * seldom enough. */
+static void turn_block(uint64_t *row)
 {
-    UNROLL
-    for (int k = 0; k < 8; k++) {
-        if ((k & by) == 0) {
+    uint64_t mask = 0x00000000ffffffff;
+    for (int by = 4; by > 0; by /= 2, mask ^= mask << (8 * by)) {
+        for (int i = 0; i < 4; i++) {
+            const int k = (i & -by) * 2 + (i & (by - 1)); /* the rows without bit `by` */
             const uint64_t change = (row[k] >> (8 * by) ^ row[k + by]) & mask;
             row[k] ^= change << (8 * by);
             row[k + by] ^= change;
@@ -111,22 +112,19 @@ static inline void swap_bytes(uint64_t *row, const int by, uint64_t mask)
     }
 }
 
-/* As transpose_8(), by blocks of 8 x 8 (Warren, Hacker's Delight, section 7-3). */
-static void transpose_bytes(const uint8_t *restrict from, uint8_t *restrict to, int64_t rows,
-                            int64_t cols, int64_t fs, int64_t ts)
+/* Cold: small rather than fast. As transpose_8(), by blocks of 8 x 8 (Warren, Hacker's Delight,
+ * section 7-3). */
+static LEDGE_COLD void transpose_bytes(const uint8_t *restrict from, uint8_t *restrict to,
+                                       int64_t rows, int64_t cols, int64_t fs, int64_t ts)
 {
     const int64_t rows_8 = rows / 8 * 8, cols_8 = cols / 8 * 8;
     for (int64_t j = 0; j < cols_8; j += 8) {
         for (int64_t i = 0; i < rows_8; i += 8) {
             uint64_t row[8];
-            UNROLL
             for (int k = 0; k < 8; k++) {
                 memcpy(&row[k], from + (j + k) * fs + i, 8);
             }
-            swap_bytes(row, 4, 0x00000000ffffffff);
-            swap_bytes(row, 2, 0x0000ffff0000ffff);
-            swap_bytes(row, 1, 0x00ff00ff00ff00ff);
-            UNROLL
+            turn_block(row);
             for (int k = 0; k < 8; k++) {
                 memcpy(to + (i + k) * ts + j, &row[k], 8);
             }
