@@ -236,25 +236,25 @@ INLINE void taps_block(const struct ledge_taps_i8 *params, const bool whole, con
 FAST static void wide_columns(const struct ledge_taps_i8 *params)
 {
     const struct ledge_taps_i8 own = *params, *const t = &own;
-    enum { UNITS = 2, SIDE = 5, MOST = (LEDGE_I8_WIDE_PIXELS - 1) * 4 + SIDE };
-    ivec q[MOST][UNITS * TAPS_VECTORS];
+    enum { PER_COLUMN = 2, SIDE = 5, MOST = (LEDGE_I8_WIDE_PIXELS - 1) * 4 + SIDE };
+    ivec q[MOST][PER_COLUMN * TAPS_VECTORS];
     const int32_t columns = (t->pixels - 1) * t->advance + SIDE;
     for (int32_t c = 0; c < columns; c++) {
         wide_column_quads(t, t->first + c, q[c]);
     }
     for (int v = 0; v < TAPS_VECTORS; v++) {
-        ivec w[SIDE * UNITS];
+        ivec w[SIDE * PER_COLUMN];
         UNROLL
-        for (int i = 0; i < SIDE * UNITS; i++) {
+        for (int i = 0; i < SIDE * PER_COLUMN; i++) {
             w[i] = iv_load(t->w + (i * TAPS_VECTORS + v) * LANES);
         }
         const ivec start = iv_load(t->offset + v * LANES);
         for (int32_t p = 0; p < t->pixels; p++) {
             ivec acc = start;
             UNROLL
-            for (int i = 0; i < SIDE * UNITS; i++) {
-                int at = i % UNITS * TAPS_VECTORS + v;
-                acc = iv_dot(acc, q[p * t->advance + i / UNITS][at], w[i]);
+            for (int i = 0; i < SIDE * PER_COLUMN; i++) {
+                int at = i % PER_COLUMN * TAPS_VECTORS + v;
+                acc = iv_dot(acc, q[p * t->advance + i / PER_COLUMN][at], w[i]);
             }
             iv_store(t->sums + (p * TAPS_VECTORS + v) * LANES, acc);
         }
