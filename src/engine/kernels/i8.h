@@ -318,6 +318,10 @@ static inline bool ledge_i8_looks_up(const struct ledge_i8_kernels *isa)
 void ledge_turn_avx2(const struct ledge_bytes_i8 *b, uint8_t *turned);
 void ledge_bytes_avx2(const struct ledge_bytes_i8 *b);
 
+/* Of rungs that multiply quads of bytes: i8_quads.c. */
+void ledge_i8_quads_units(const struct ledge_units_i8 *units);
+void ledge_i8_quads_row(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, void *to);
+
 /* Channel at position p of a group of vectors. */
 static inline int64_t ledge_i8_channel_at(const struct ledge_i8_kernels *isa, int32_t vectors,
                                           int64_t p)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* i8.tmpl.h -- the exact 8-bit loops in terms of `ivec` (i8_<isa>.c); included once by each of
- * them.
+ * them. Who multiplies quads says ROW_SUMS, or on x86
+ *
+ *   sum_bytes(x, n)   n bytes as two sums of 64 bits; a macro, too
  */
 #include <string.h>
 
@@ -8,66 +10,9 @@
 #include "engine/kernels/loop_words.h"
 #include "engine/port/select.h"
 
-#if defined(UNITS)
-#elif I8_GROUP == 4
-FAST static void run_row(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, void *to)
-{
-    (void)zero;
-    uint8_t *bytes = to;
-    for (int64_t i = 0; i < n; i++) {
-        bytes[i] = src[i] ^ flip;
-    }
-}
-
-/* Three channels side by side, by loads of four bytes; the last pixel is left. */
-static int64_t units_of_3(const struct ledge_units_i8 *u, uint32_t flip)
-{
-    int64_t x = 0;
-    for (; x < u->n - 1; x++) {
-        uint32_t pixel;
-        memcpy(&pixel, u->src[0] + 3 * x, sizeof pixel);
-        u->units[x * u->to_step] = (pixel & 0xffffff) ^ flip;
-    }
-    return x;
-}
-
-FAST static void run_units(const struct ledge_units_i8 *u)
-{
-    static const uint8_t none[1] = {0};
-    const uint8_t *src[4];
-    int64_t step[4];
-    uint32_t flip = 0;
-    for (int c = 0; c < 4; c++) {
-        src[c] = u->src[c] != NULL ? u->src[c] : none;
-        step[c] = u->src[c] != NULL ? u->step : 0;
-        flip |= u->src[c] != NULL ? (uint32_t)u->flip << (8 * c) : 0;
-    }
-    const uint8_t *a = src[0], *b = src[1], *c = src[2], *d = src[3];
-    uint32_t *to = u->units;
-    int64_t x = 0;
-    if (u->step == 1 && u->to_step == 1 && step[2] == 1 && step[3] == 1) {
-        for (; x < u->n; x++) {
-            to[x] = ((uint32_t)a[x] | (uint32_t)b[x] << 8 | (uint32_t)c[x] << 16 |
-                     (uint32_t)d[x] << 24) ^
-                    flip;
-        }
-        return;
-    }
-    if (u->step == 1 && u->to_step == 1 && step[2] == 1) {
-        for (; x < u->n; x++) {
-            to[x] = ((uint32_t)a[x] | (uint32_t)b[x] << 8 | (uint32_t)c[x] << 16) ^ flip;
-        }
-        return;
-    }
-    if (u->step == 3 && b == a + 1 && c == a + 2 && step[3] == 0) {
-        x = units_of_3(u, flip);
-    }
-    for (; x < u->n; x++) {
-        to[x * u->to_step] = ((uint32_t)a[x * step[0]] | (uint32_t)b[x * step[1]] << 8 |
-                              (uint32_t)c[x * step[2]] << 16 | (uint32_t)d[x * step[3]] << 24) ^
-                             flip;
-    }
-}
+#if I8_GROUP == 4
+#define UNITS ledge_i8_quads_units
+#define ROW   ledge_i8_quads_row
 #else
 FAST static void run_row(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, void *to)
 {
@@ -88,11 +33,25 @@ FAST static void run_units(const struct ledge_units_i8 *u)
         to[step * x + 1] = b != NULL ? (int16_t)((b[x * u->step] ^ u->flip) - u->zero) : 0;
     }
 }
-#endif
-
-#ifndef UNITS
 #define UNITS run_units
 #define ROW   run_row
+#endif
+
+#ifdef sum_bytes
+static void row_sums(const uint8_t *const *x, int64_t rows, int64_t taps, int64_t bytes,
+                     int32_t *sums)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        __m128i sum = _mm_setzero_si128();
+        for (int64_t t = 0; t < taps; t++) {
+            sum = _mm_add_epi64(sum, sum_bytes(x[r * taps + t], bytes));
+        }
+        sums[r] = (int32_t)(uint32_t)((uint64_t)_mm_cvtsi128_si64(sum) +
+                                      (uint64_t)_mm_extract_epi64(sum, 1));
+    }
+    v_done();
+}
+#define ROW_SUMS row_sums
 #endif
 
 #ifndef LOOKUP

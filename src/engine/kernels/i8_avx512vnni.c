@@ -19,7 +19,6 @@
 enum { TAPS_VECTORS = 4 };
 #define WIDE_COLUMNS
 #define STRIPS
-#define ROW_SUMS row_sums
 
 INLINE ivec iv_dot(ivec acc, ivec u8, ivec i8)
 {
@@ -104,6 +103,7 @@ INLINE void wide_column_quads(const struct ledge_taps_i8 *t, int64_t at, ivec *q
 }
 
 /* Sums of 8 neighbouring bytes each. */
+#define sum_bytes sum_bytes
 INLINE __m128i sum_bytes(const uint8_t *x, int64_t n)
 {
     const __m128i zero = _mm_setzero_si128();
@@ -130,20 +130,6 @@ INLINE __m128i sum_bytes(const uint8_t *x, int64_t n)
     return sum;
 }
 
-static void row_sums(const uint8_t *const *x, int64_t rows, int64_t taps, int64_t bytes,
-                     int32_t *sums)
-{
-    for (int64_t r = 0; r < rows; r++) {
-        __m128i sum = _mm_setzero_si128();
-        for (int64_t t = 0; t < taps; t++) {
-            sum = _mm_add_epi64(sum, sum_bytes(x[r * taps + t], bytes));
-        }
-        sums[r] = (int32_t)(uint32_t)((uint64_t)_mm_cvtsi128_si64(sum) +
-                                      (uint64_t)_mm_extract_epi64(sum, 1));
-    }
-    v_done();
-}
-
 static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows, int64_t n,
                    int64_t ld)
 {
@@ -166,8 +152,6 @@ static void lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t r
     v_done();
 }
 #define LOOKUP lookup
-#define UNITS  ledge_i8_quads_units
-#define ROW    ledge_i8_quads_row
 
 #define SLICES run_slices
 #include "engine/kernels/i8.tmpl.h"

@@ -14,10 +14,7 @@ enum { TAPS_VECTORS = 2 };
 #define ROWS_TABLE(F) F(1, 1) F(1, 4) F(1, 8) F(2, 1) F(2, 2) F(2, 3) F(2, 4) F(2, 5) F(2, 6)
 #define I8_GROUP      4
 #define FEW_TAPS
-#define ROW_SUMS row_sums
-#define LOOKUP   ledge_i8_avx2_lookup
-#define UNITS    ledge_i8_quads_units
-#define ROW      ledge_i8_quads_row
+#define LOOKUP ledge_i8_avx2_lookup
 
 /* In assembly, as for AVX-512 VNNI. */
 INLINE ivec iv_dot(ivec acc, ivec u8, ivec i8)
@@ -164,6 +161,7 @@ static void run_zipped(const struct ledge_taps_i8 *t)
 #define ZIPPED
 
 /* Sums of 8 neighbouring bytes each. */
+#define sum_bytes sum_bytes
 INLINE __m128i sum_bytes(const uint8_t *x, int64_t n)
 {
     const __m128i zero = _mm_setzero_si128();
@@ -173,20 +171,6 @@ INLINE __m128i sum_bytes(const uint8_t *x, int64_t n)
         sum = _mm_add_epi64(sum, _mm_sad_epu8(bytes, zero));
     }
     return sum;
-}
-
-static void row_sums(const uint8_t *const *x, int64_t rows, int64_t taps, int64_t bytes,
-                     int32_t *sums)
-{
-    for (int64_t r = 0; r < rows; r++) {
-        __m128i sum = _mm_setzero_si128();
-        for (int64_t t = 0; t < taps; t++) {
-            sum = _mm_add_epi64(sum, sum_bytes(x[r * taps + t], bytes));
-        }
-        sums[r] = (int32_t)(uint32_t)((uint64_t)_mm_cvtsi128_si64(sum) +
-                                      (uint64_t)_mm_extract_epi64(sum, 1));
-    }
-    v_done();
 }
 
 #include "engine/kernels/i8.tmpl.h"

@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* i8_quads.c -- activations as quads of bytes, for all rungs of x86 that multiply those. */
-#if defined(__x86_64__)
-#include <immintrin.h>
+/* i8_quads.c -- activations as quads of bytes, for all rungs that multiply those. */
+#if defined(__x86_64__) || defined(__aarch64__)
 #include <string.h>
 
-#include "engine/kernels/i8_shared.h"
+#include "engine/kernels/i8.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 void ledge_i8_quads_row(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, void *to)
 {
     (void)zero;
     uint8_t *bytes = to;
-    const __m128i flips = _mm_set1_epi8((char)flip);
     int64_t i = 0;
+#if defined(__x86_64__)
+    const __m128i flips = _mm_set1_epi8((char)flip);
     for (; i + 16 <= n; i += 16) {
         __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(src + i));
         _mm_storeu_si128((__m128i *)(void *)(bytes + i), _mm_xor_si128(some, flips));
     }
+#endif
     for (; i < n; i++) {
         bytes[i] = src[i] ^ flip;
     }
@@ -33,6 +38,7 @@ static int64_t units_of_3(const struct ledge_units_i8 *u, uint32_t flip)
     return x;
 }
 
+#if defined(__x86_64__)
 /* Channels whose pixels lie side by side; absent ones are 0. What is left are fewer than 16 pixels.
  */
 static int64_t units_of_planes(const struct ledge_units_i8 *u, uint32_t flip)
@@ -56,6 +62,25 @@ static int64_t units_of_planes(const struct ledge_units_i8 *u, uint32_t flip)
     }
     return x;
 }
+#else
+/* Likewise in a loop that compilers make vectors of; fewer than three channels are left. */
+static int64_t units_of_planes(const struct ledge_units_i8 *u, uint32_t flip)
+{
+    const uint8_t *a = u->src[0], *b = u->src[1], *c = u->src[2], *d = u->src[3];
+    const uint32_t there = d != NULL ? 0xff : 0;
+    uint32_t *to = u->units;
+    if (b == NULL || c == NULL) {
+        return 0;
+    }
+    d = d != NULL ? d : a;
+    for (int64_t x = 0; x < u->n; x++) {
+        to[x] =
+            ((uint32_t)a[x] | (uint32_t)b[x] << 8 | (uint32_t)c[x] << 16 | (d[x] & there) << 24) ^
+            flip;
+    }
+    return u->n;
+}
+#endif
 
 void ledge_i8_quads_units(const struct ledge_units_i8 *u)
 {

@@ -28,10 +28,6 @@ LEDGE_I8_SHARED(avx512)
 void ledge_i8_avx2_lookup(const uint8_t *table, const uint8_t *x, uint8_t *y, int64_t rows,
                           int64_t n, int64_t ld);
 
-/* Of rungs that multiply quads of bytes: i8_quads.c. */
-void ledge_i8_quads_units(const struct ledge_units_i8 *units);
-void ledge_i8_quads_row(const uint8_t *src, int64_t n, uint8_t flip, int32_t zero, void *to);
-
 #define SHARED_NAME(isa, loop) ledge_i8_##isa##_##loop
 #define SHARED(isa, loop)      SHARED_NAME(isa, loop)
 #define FINISH                 SHARED(SHARED_ISA, finish)
