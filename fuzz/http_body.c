@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "sys/http.h"
 #include "sys/http_wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -62,6 +63,15 @@ static void texts(const uint8_t *data, size_t size)
         memcpy(text, data, size);
         text[size] = '\0';
         if (sys_http_unescape(text, size, true, decoded) && strlen(decoded) > size) {
+            abort();
+        }
+        if (sys_http_path_ok(text, strlen(text)) &&
+            !sys_http_unescape(text, strlen(text), false, decoded)) {
+            abort();
+        }
+        char parts[SYS_HTTP_PARTS][SYS_HTTP_PART_SIZE] = {"", ""};
+        if (sys_http_path_fits(text, "/a/{b}/{c}", parts) &&
+            (*text != '/' || *parts[0] == '\0' || *parts[1] == '\0')) {
             abort();
         }
         if (sys_http_url_parse(&url, text, NULL) == LEDGE_OK &&

@@ -195,18 +195,10 @@ static void post_record(struct agent_api *api, struct sys_http_request *request)
 /* -- the rest ------------------------------------------------------------------------------------
  */
 
-static void get_log(struct agent_api *api, struct sys_http_request *request, const char *name)
+static void get_log(struct agent_api *api, struct sys_http_request *request, const char *function)
 {
-    char function[FLEET_NAME_SIZE];
     const char *limit = sys_http_query(request, "limit");
     long n = limit != NULL ? strtol(limit, NULL, 10) : 200;
-    size_t length = strcspn(name, "/");
-    if (length >= sizeof function || strcmp(name + length, "/log") != 0) {
-        reply_problem(request, 404, "no such path");
-        return;
-    }
-    memcpy(function, name, length);
-    function[length] = '\0';
     n = n < 1 ? 1 : n > LOG_LINES_MAX ? LOG_LINES_MAX : n;
     json_t *lines = fleet_name_ok(function)
                         ? agent_functions_log(api->agent->functions, function, (size_t)n, LOG_BYTES)
@@ -222,21 +214,23 @@ static void get_log(struct agent_api *api, struct sys_http_request *request, con
 
 static void handle(void *arg, struct sys_http_request *request)
 {
-    static const char functions[] = "/v1/functions/";
     struct agent_api *api = arg;
+    char parts[SYS_HTTP_PARTS][SYS_HTTP_PART_SIZE];
     const char *path = sys_http_path(request);
     bool get = strcmp(sys_http_method(request), "GET") == 0;
     bool post = strcmp(sys_http_method(request), "POST") == 0;
-    if (strcmp(path, "/v1/records") == 0 && post) {
+    bool records = sys_http_path_fits(path, "/v1/records", NULL);
+    bool whole = sys_http_path_fits(path, "/v1/status", NULL);
+    if (records && post) {
         post_record(api, request);
-    } else if (strcmp(path, "/v1/status") == 0 && get) {
+    } else if (whole && get) {
         LEDGE_CLEANUP(sys_json_free) json_t *status = agent_status(api->agent);
         reply_json(request, status);
-    } else if (strncmp(path, functions, sizeof functions - 1) == 0 && get) {
-        get_log(api, request, path + sizeof functions - 1);
-    } else if (strcmp(path, "/healthz") == 0 && get) {
+    } else if (get && sys_http_path_fits(path, "/v1/functions/{name}/log", parts)) {
+        get_log(api, request, parts[0]);
+    } else if (get && sys_http_path_fits(path, "/healthz", NULL)) {
         sys_http_reply_text(request, 200, "text/plain", "ok\n");
-    } else if (strcmp(path, "/v1/records") == 0 || strcmp(path, "/v1/status") == 0) {
+    } else if (records || whole) {
         reply_problem(request, 405, "method not allowed");
     } else {
         reply_problem(request, 404, "no such path");

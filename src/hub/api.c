@@ -258,27 +258,6 @@ enum ledge_status hub_end(struct hub *hub, enum ledge_status status, struct ledg
 
 /* -- routing -- */
 
-/* Does path fit the pattern? {…} takes one segment that is not empty. */
-static bool fits(const char *pattern, const char *path, char params[HUB_PARAMS][HUB_PARAM_SIZE])
-{
-    size_t n_params = 0;
-    while (*pattern != '\0') {
-        if (*pattern == '{') {
-            size_t n = strcspn(path, "/");
-            if (n == 0 || n >= HUB_PARAM_SIZE || n_params == HUB_PARAMS) {
-                return false;
-            }
-            memcpy(params[n_params], path, n);
-            params[n_params++][n] = '\0';
-            path += n;
-            pattern += strcspn(pattern, "}") + 1;
-        } else if (*pattern++ != *path++) {
-            return false;
-        }
-    }
-    return *path == '\0';
-}
-
 static bool method_fits(const struct hub_route *route, const char *method)
 {
     return strcmp(route->method, method) == 0 ||
@@ -287,11 +266,11 @@ static bool method_fits(const struct hub_route *route, const char *method)
 
 /* The route, or NULL with the methods that the path has (none: there is no such path). */
 static const struct hub_route *find(const char *method, const char *path,
-                                    char params[HUB_PARAMS][HUB_PARAM_SIZE], char allow[64])
+                                    char params[SYS_HTTP_PARTS][SYS_HTTP_PART_SIZE], char allow[64])
 {
     allow[0] = '\0';
     for (size_t i = 0; i < hub_n_routes; i++) {
-        if (!fits(hub_routes[i].path, path, params)) {
+        if (!sys_http_path_fits(path, hub_routes[i].path, params)) {
             continue;
         }
         if (method_fits(&hub_routes[i], method)) {
@@ -306,7 +285,7 @@ static const struct hub_route *find(const char *method, const char *path,
 size_t hub_api_limit(void *arg, const struct sys_http_request *request)
 {
     struct hub *hub = arg;
-    char params[HUB_PARAMS][HUB_PARAM_SIZE], allow[64];
+    char params[SYS_HTTP_PARTS][SYS_HTTP_PART_SIZE], allow[64];
     const char *actor = NULL;
     bool csrf = false;
     const struct hub_route *route =

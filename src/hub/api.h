@@ -29,15 +29,14 @@ struct hub_route {
     int status; /* of success */
 };
 
-enum { HUB_PARAMS = 2, HUB_PARAM_SIZE = 256 };
-
 struct hub_request {
     struct hub *hub;
     struct sys_http_request *http;
     const struct hub_route *route;
-    char params[HUB_PARAMS][HUB_PARAM_SIZE]; /* what stood for {…} in the path, in order */
-    const char *actor;                       /* "admin" or the device's name */
-    bool device;                             /* it is a device */
+    /* What stood for {…} in the path, decoded, in order. */
+    char params[SYS_HTTP_PARTS][SYS_HTTP_PART_SIZE];
+    const char *actor; /* "admin" or the device's name */
+    bool device;       /* it is a device */
 };
 
 /* The handlers, each in the file of its subject, and the table. */

@@ -45,7 +45,7 @@ bool hub_console(struct sys_http_request *request)
         return false;
     }
     for (size_t i = 0; i < n_console_assets; i++) {
-        if (strcmp(console_assets[i].path, sys_http_path(request)) == 0) {
+        if (sys_http_path_fits(sys_http_path(request), console_assets[i].path, NULL)) {
             send(request, &console_assets[i]);
             return true;
         }

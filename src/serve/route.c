@@ -5,8 +5,6 @@
 
 #include "serve/internal.h"
 
-enum { MAX_PATH_BYTES = 512 };
-
 void serve_reply_json(struct sys_http_request *request, int status, struct ledge_buf *out)
 {
     if (out->failed || out->data == NULL) {
@@ -121,7 +119,7 @@ static void handle_model_ready(struct serve_server *server, struct sys_http_requ
     }
 }
 
-/* `*` stands for a name: the first is the model, the second the version. */
+/* The first {…} is the model, the second its version (sys_http_path_fits()). */
 static const struct {
     const char *method;
     const char *path;
@@ -132,61 +130,30 @@ static const struct {
     {"GET", "/v2", false, handle_server},
     {"GET", "/v2/health/live", false, handle_live},
     {"GET", "/v2/health/ready", false, handle_ready},
-    {"GET", "/v2/models/*", false, handle_model},
-    {"GET", "/v2/models/*/ready", false, handle_model_ready},
-    {"GET", "/v2/models/*/stats", false, serve_handle_stats},
-    {"POST", "/v2/models/*/infer", false, serve_handle_infer},
-    {"GET", "/v2/models/*/versions/*", false, handle_model},
-    {"GET", "/v2/models/*/versions/*/ready", false, handle_model_ready},
-    {"GET", "/v2/models/*/versions/*/stats", false, serve_handle_stats},
-    {"POST", "/v2/models/*/versions/*/infer", false, serve_handle_infer},
+    {"GET", "/v2/models/{model}", false, handle_model},
+    {"GET", "/v2/models/{model}/ready", false, handle_model_ready},
+    {"GET", "/v2/models/{model}/stats", false, serve_handle_stats},
+    {"POST", "/v2/models/{model}/infer", false, serve_handle_infer},
+    {"GET", "/v2/models/{model}/versions/{version}", false, handle_model},
+    {"GET", "/v2/models/{model}/versions/{version}/ready", false, handle_model_ready},
+    {"GET", "/v2/models/{model}/versions/{version}/stats", false, serve_handle_stats},
+    {"POST", "/v2/models/{model}/versions/{version}/infer", false, serve_handle_infer},
     {"POST", "/v2/repository/index", true, serve_handle_index},
-    {"POST", "/v2/repository/models/*/load", true, serve_handle_load},
-    {"POST", "/v2/repository/models/*/unload", true, serve_handle_unload},
+    {"POST", "/v2/repository/models/{model}/load", true, serve_handle_load},
+    {"POST", "/v2/repository/models/{model}/unload", true, serve_handle_unload},
     {"GET", "/metrics", false, serve_handle_metrics},
 };
 
-/* Does path (changed: ends are put behind names) match the pattern? */
-static bool match(const char *pattern, char *path, struct serve_route_names *names)
-{
-    char *ends[2];
-    int n_names = 0;
-    while (*pattern != '\0') {
-        if (*pattern != '*') {
-            if (*pattern++ != *path++) {
-                return false;
-            }
-            continue;
-        }
-        size_t n = strcspn(path, "/");
-        if (n == 0) {
-            return false;
-        }
-        *(n_names == 0 ? &names->model : &names->version) = path;
-        path += n;
-        ends[n_names++] = path;
-        pattern++;
-    }
-    if (*path != '\0') {
-        return false;
-    }
-    for (int i = 0; i < n_names; i++) {
-        *ends[i] = '\0';
-    }
-    return true;
-}
-
 void serve_route(struct serve_listener *listener, struct sys_http_request *request)
 {
-    char path[MAX_PATH_BYTES];
-    size_t n = strlen(sys_http_path(request));
     bool other_method = false;
-    for (size_t i = 0; n < sizeof(path) && i < sizeof(routes) / sizeof(routes[0]); i++) {
-        struct serve_route_names names = {0};
-        memcpy(path, sys_http_path(request), n + 1);
-        if (!match(routes[i].path, path, &names)) {
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+        char parts[SYS_HTTP_PARTS][SYS_HTTP_PART_SIZE] = {"", ""};
+        if (!sys_http_path_fits(sys_http_path(request), routes[i].path, parts)) {
             continue;
         }
+        struct serve_route_names names = {parts[0][0] != '\0' ? parts[0] : NULL,
+                                          parts[1][0] != '\0' ? parts[1] : NULL};
         bool head = strcmp(sys_http_method(request), "HEAD") == 0;
         if (strcmp(head ? "GET" : sys_http_method(request), routes[i].method) != 0) {
             other_method = true;

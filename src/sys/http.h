@@ -52,8 +52,8 @@ uint16_t sys_http_server_port(const struct sys_http_server *server);
  * after their answer. Returns how many are left; to be called again until it is 0, then freed. */
 size_t sys_http_server_drain(struct sys_http_server *server);
 
-/* Strings are BORROWED until the reply. method is upper case, path percent-decoded without query.
- */
+/* Strings are BORROWED until the reply. method is upper case; path is as it was sent, still
+ * percent-encoded, without query: see sys_http_path_fits(). */
 const char *sys_http_method(const struct sys_http_request *request);
 const char *sys_http_path(const struct sys_http_request *request);
 const char *sys_http_query(const struct sys_http_request *request, const char *name);
@@ -67,6 +67,14 @@ bool sys_http_peer_loopback(const struct sys_http_request *request);
 /* Numeric address without port, or "unix". */
 const char *sys_http_peer_address(const struct sys_http_request *request);
 bool sys_http_closed(const struct sys_http_request *request); /* the client has gone */
+
+/* Does path fit a pattern such as "/models/{name}/ready"? Both are split at '/', then each part of
+ * the path is decoded; what stands for {…}, in order, is FILLED into parts (NULL when the pattern
+ * has none). A part for {…} is not empty; a part of SYS_HTTP_PART_SIZE bytes or more fits nothing.
+ * A decoded part may hold any byte but control bytes, '/' too: it is a name that somebody sent. */
+enum { SYS_HTTP_PARTS = 2, SYS_HTTP_PART_SIZE = 256 };
+bool sys_http_path_fits(const char *path, const char *pattern,
+                        char parts[SYS_HTTP_PARTS][SYS_HTTP_PART_SIZE]);
 
 /* Add a response header; before the reply. */
 void sys_http_reply_header(struct sys_http_request *request, const char *name, const char *value);

@@ -57,7 +57,7 @@ void sys_http_request_free(struct sys_http_request *r)
     }
 }
 
-/* Split target into the decoded path and decoded pairs of the query. */
+/* Split target into the path, as it was sent, and decoded pairs of the query. */
 static bool split_target(struct sys_http_request *r)
 {
     const char *target = r->head.target;
@@ -69,9 +69,9 @@ static bool split_target(struct sys_http_request *r)
     }
     size_t n = strcspn(target, "?");
     const char *query = target[n] == '?' ? target + n + 1 : "";
-    r->path = malloc(n + 1);
+    r->path = strndup(target, n);
     r->query = malloc(2 * strlen(query) + 3);
-    if (r->path == NULL || r->query == NULL || !sys_http_unescape(target, n, false, r->path)) {
+    if (r->path == NULL || r->query == NULL || !sys_http_path_ok(target, n)) {
         return false;
     }
     while (*query != '\0') {

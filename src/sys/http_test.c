@@ -201,8 +201,8 @@ static void check_exchange(struct rig *rig, struct sys_tls *tls, const char *pee
     char expected[128];
     assert_int_equal(fetch(rig, "POST", "/a%20b?x=1&q=c%26d+e", "hello", 5, NULL, tls, &reply),
                      200);
-    (void)snprintf(expected, sizeof expected, "POST /a b q=c&d e body=5/hello peer=%s loopback=1",
-                   peer);
+    (void)snprintf(expected, sizeof expected,
+                   "POST /a%%20b q=c&d e body=5/hello peer=%s loopback=1", peer);
     assert_int_equal(strncmp(reply.body.data, expected, strlen(expected)), 0);
     assert_string_equal(reply.content_type, "text/plain");
     sys_http_reply_done(&reply);
@@ -292,6 +292,49 @@ static void test_ranges(void **state)
     rig_stop(&rig);
 }
 
+/* -- paths -- */
+
+static void test_path(void **state)
+{
+    static const struct {
+        const char *path, *pattern, *a, *b; /* a NULL: does not fit */
+    } cases[] = {
+        {"/", "/", "", ""},
+        {"/a", "/", NULL, NULL},
+        {"/a/b", "/a/b", "", ""},
+        {"/a/b/", "/a/b", NULL, NULL},
+        {"//a/b", "/a/b", NULL, NULL},
+        {"/%61/b", "/a/b", "", ""},
+        {"/a%2Fb", "/a/b", NULL, NULL}, /* one part, not two */
+        {"/a%2fb", "/{a}", "a/b", ""},
+        {"/x/y/of/z", "/x/{a}/of/{b}", "y", "z"},
+        {"/x/y%2Fof%2Fz", "/x/{a}/of/{b}", NULL, NULL},
+        {"/x/y%2Fof/of/%2e%2e%2Fz", "/x/{a}/of/{b}", "y/of", "../z"},
+        {"/x//of/z", "/x/{a}/of/{b}", NULL, NULL},
+        {"/x/%7Ba%7D/of/%25", "/x/{a}/of/{b}", "{a}", "%"},
+        {"/x/y+z/of/a%2520", "/x/{a}/of/{b}", "y+z", "a%20"},
+        {"/x/y%00/of/z", "/x/{a}/of/{b}", NULL, NULL},
+        {"/x/y%4/of/z", "/x/{a}/of/{b}", NULL, NULL},
+        {"/1/2/3", "/{a}/{b}/{c}", NULL, NULL}, /* more than SYS_HTTP_PARTS */
+    };
+    char parts[SYS_HTTP_PARTS][SYS_HTTP_PART_SIZE], path[SYS_HTTP_PART_SIZE + 2] = "/";
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        memset(parts, 0, sizeof parts);
+        bool fits = sys_http_path_fits(cases[i].path, cases[i].pattern, parts);
+        assert_int_equal(fits, cases[i].a != NULL);
+        if (fits) {
+            assert_string_equal(parts[0], cases[i].a);
+            assert_string_equal(parts[1], cases[i].b);
+        }
+    }
+    memset(path + 1, 'n', SYS_HTTP_PART_SIZE);
+    assert_false(sys_http_path_fits(path, "/{a}", parts));
+    path[SYS_HTTP_PART_SIZE] = '\0';
+    assert_true(sys_http_path_fits(path, "/{a}", parts));
+    assert_string_equal(parts[0], path + 1);
+}
+
 /* -- raw bytes -- */
 
 static int connect_raw(const struct rig *rig)
@@ -346,7 +389,13 @@ static void test_refused(void **state)
         {"GARBAGE\r\n\r\n", " 400 "},
         {"GET / HTTP/2.0\r\n\r\n", " 400 "},
         {"GET /%00 HTTP/1.1\r\n\r\n", " 400 "},
+        {"GET /a/%00b HTTP/1.1\r\n\r\n", " 400 "},
+        {"GET /a%0d%0aX HTTP/1.1\r\n\r\n", " 400 "},
+        {"GET /%1f HTTP/1.1\r\n\r\n", " 400 "},
+        {"GET /%7F HTTP/1.1\r\n\r\n", " 400 "},
         {"GET /%zz HTTP/1.1\r\n\r\n", " 400 "},
+        {"GET /%4 HTTP/1.1\r\n\r\n", " 400 "},
+        {"GET /% HTTP/1.1\r\n\r\n", " 400 "},
         {"GET /?a=%f HTTP/1.1\r\n\r\n", " 400 "},
         {"GET nowhere HTTP/1.1\r\n\r\n", " 400 "},
         {"GET / HTTP/1.1\r\nBad Name: x\r\n\r\n", " 400 "},
@@ -697,15 +746,11 @@ static void test_tls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tcp),
-        cmocka_unit_test(test_unix),
-        cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_kept_connection),
-        cmocka_unit_test(test_client_leaves),
-        cmocka_unit_test(test_stalled),
-        cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_tcp),           cmocka_unit_test(test_unix),
+        cmocka_unit_test(test_ranges),        cmocka_unit_test(test_path),
+        cmocka_unit_test(test_refused),       cmocka_unit_test(test_kept_connection),
+        cmocka_unit_test(test_client_leaves), cmocka_unit_test(test_stalled),
+        cmocka_unit_test(test_answers),       cmocka_unit_test(test_calls),
         cmocka_unit_test(test_tls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -336,18 +336,24 @@ enum ledge_status sys_http_decoder_feed(struct sys_http_decoder *decoder, const 
     return LEDGE_OK;
 }
 
+int sys_http_escaped(const char *at, size_t n)
+{
+    int high = n >= 3 ? hex_value((unsigned char)at[1]) : -1;
+    int low = n >= 3 ? hex_value((unsigned char)at[2]) : -1;
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
 bool sys_http_unescape(const char *from, size_t n, bool plus, char *text)
 {
     size_t to = 0;
     for (size_t i = 0; i < n; i++) {
         char c = from[i];
         if (c == '%') {
-            int high = i + 2 < n ? hex_value((unsigned char)from[i + 1]) : -1;
-            int low = i + 2 < n ? hex_value((unsigned char)from[i + 2]) : -1;
-            if (high < 0 || low < 0 || high + low == 0) {
+            int byte = sys_http_escaped(from + i, n - i);
+            if (byte <= 0) {
                 return false;
             }
-            c = (char)(high * 16 + low);
+            c = (char)byte;
             i += 2;
         } else if (c == '+' && plus) {
             c = ' ';

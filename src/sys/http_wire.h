@@ -74,6 +74,12 @@ sys_http_decoder_feed(struct sys_http_decoder *decoder, const void *bytes, size_
                       bool (*sink)(void *arg, const void *bytes, size_t n), void *arg,
                       struct ledge_error *err);
 
+/* The byte that %XX at `at` stands for, n bytes left; -1: a bad escape. */
+int sys_http_escaped(const char *at, size_t n);
+
+/* Every %XX of the path is whole, and none is a control byte. */
+bool sys_http_path_ok(const char *path, size_t n);
+
 /* Decode %XX (and '+' when plus) of n bytes into text (n + 1 bytes). False: a bad escape or a NUL.
  */
 bool sys_http_unescape(const char *from, size_t n, bool plus, char *text);

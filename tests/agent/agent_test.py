@@ -99,7 +99,8 @@ def test_local_api(fleet):
              ("POST", "/v1/records?kind=alert", b"", {"X-Ledge-Meta": '{"a":1,"a":2}'}, 400),
              ("POST", "/v1/records?kind=alert", b"not json", {"Content-Type": "application/json"}, 400),
              ("GET", "/v1/functions/nobody/log", None, {}, 404), ("GET", "/v1/functions/../../etc/log", None, {}, 404),
-             ("GET", "/", None, {}, 404)]
+             ("GET", "/v1/functions/sleeper%2Flog", None, {}, 404), ("GET", "/v1/functions/..%2Fsleeper/log", None, {}, 404),
+             ("GET", "/v1%2Fstatus", None, {}, 404), ("GET", "/", None, {}, 404)]
     for method, path, body, headers, expected in wrong:
         got = agent.call(method, path, body, headers)
         assert got[0] == expected and got[1]["detail"], (method, path, got)

@@ -87,6 +87,29 @@ def test_headers_and_console(fleet):
     assert status == 200 and b"\nledge_devices 0\n" in text
 
 
+def test_paths(fleet):
+    """A path is split before it is decoded: what stands for '/' in a name never leads into another route."""
+    device = enrolled(fleet, "cam-1")
+    assert fleet.api("GET", "/devices/cam-1")["id"] == "cam-1"
+    assert fleet.api("GET", "/%64evices/cam%2D1")["id"] == "cam-1"
+    for method, path, status, words in (
+            ("POST", "models/a%2Fversions", 405, "has GET"), ("POST", "models/a%2fversions", 405, "has GET"),
+            ("POST", "devices/cam-1%2Frotate", 405, "has GET, DELETE"), ("GET", "devices%2Fcam-1", 404, "there is no /"),
+            ("GET", "devices/cam-1%2Fcertificates", 404, "no device is named cam-1/certificates"),
+            ("GET", "devices/x%2F..%2Fcam-1", 404, "no device is named x/../cam-1"),
+            ("GET", "models/x%2F..%2Fy", 404, "is named x/../y"), ("GET", "blobs/..%2F..%2Fhub.db", 400, "64 hexadecimal"),
+            ("GET", "samples/1%2Fpicture", 404, "there is no sample 1/picture"), ("GET", "devices/cam-1%252F", 404, "cam-1%2F"),
+            ("GET", "devices//picture", 404, "there is no /"), ("GET", "devices/" + "a" * 300, 404, "there is no /"),
+            ("POST", "datasets/a%2Fb/versions", 400, "a name is")):
+        said = refused(fleet, method, "/api/v1/" + path, status, body=b"{}" if method == "POST" else None)
+        assert words in said, (method, path, said)
+    for bad in "%00", "cam-1%00", "cam%0a1", "cam%0D%0ASet-Cookie:a", "%1f", "%7F", "%", "%4", "%zz":
+        status, body, _ = fleet.raw("GET", "/api/v1/devices/" + bad)
+        assert status == 400 and b"target" in body, (bad, status, body)
+    assert fleet.raw("DELETE", "/api/v1/devices/cam-1%2Fcertificates%2F00")[0] == 404
+    assert device.call("GET", "/api/v1/certificates/self")[0] == 200 and fleet.api("GET", "/models")["items"] == []
+
+
 def test_openapi(fleet):
     status, text, _ = fleet.raw("GET", "/openapi.json", token=False)
     document = json.loads(text)
@@ -464,7 +487,7 @@ def test_registry_and_blobs(fleet):
     assert status == 201 and made["version"] == 1
     assert push(fleet, "models", "signs", data, file="signs.onnx")[0] == 200  # the same bytes
     assert json.loads(push(fleet, "models", "signs", data + b"x", file="signs.onnx")[1])["version"] == 2
-    refused(fleet, "POST", "/api/v1/models/..%2Fx/versions", 404, body=b"x")
+    refused(fleet, "POST", "/api/v1/models/..%2Fx/versions", 400, body=b"x")
     refused(fleet, "POST", "/api/v1/models/.x/versions", 400, body=b"x")
     refused(fleet, "POST", "/api/v1/models/x/versions", 400, body=b"x", headers={"X-Ledge-Meta": '{"file":"a/b"}'})
     refused(fleet, "POST", "/api/v1/models/x/versions", 400, body=b"x", headers={"X-Ledge-Meta": '{"probe":"%s"}' % ("0" * 64)})

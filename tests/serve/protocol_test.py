@@ -214,6 +214,10 @@ def hostile(server):
                  b'{"inputs":[{"name":"\xff\xfe"}]}'):
         status, answer = server.post("/v2/models/m/infer", body)
         assert status == 400 and isinstance(answer["error"], str) and answer["error"], (status, str(body)[:100], answer)
+    for method, path, status in (("GET", "/v2/models/m%2Fready", 404), ("POST", "/v2/models/m%2Finfer", 405), ("GET", "/v2%2Fmodels/m", 404),
+                                 ("GET", "/v2/models/m/versions/1%2Fready", 404), ("GET", "/v2/%6dodels/%6D/ready", 200),
+                                 ("GET", "/v2/models/m%00/ready", 400), ("GET", "/v2/models/m%0a/ready", 400)):
+        assert server.call(method, path, b"{}" if method == "POST" else None)[0] == status, path
     assert server.post("/v2/models/other/infer", {"inputs": [x_input()]})[0] == 404
     assert server.post("/v2/models/m/infer", {"inputs": [x_input()]}, {"Content-Encoding": "gzip"})[0] == 415
     status, _, _ = server.call("POST", "/v2/models/m/infer", b" " * (3 << 20))
