@@ -153,7 +153,7 @@ struct ledge_blocked_activation {
 struct ledge_blocked_kernels {
     enum ledge_rung rung;
     int32_t block;
-    const struct ledge_f32_kernels *f32; /* loops on plain tensors with the same vectors */
+    const struct ledge_f32_kernels *f32; /* loops on plain tensors, in the same order */
     int32_t blocks;                      /* of a tile, at most */
     int32_t pixels[4];                   /* of a tile of 1 .. blocks blocks, at most */
     void (*tile)(const struct ledge_blocked_tile *tile);
@@ -177,8 +177,8 @@ struct ledge_blocked_kernels {
     const char *pool, *activation, *gathering;
 };
 
-#define LEDGE_KERNELS_F32(isa, rung) extern const struct ledge_blocked_kernels ledge_blocked_##isa;
-#define LEDGE_KERNELS_WIDE           LEDGE_KERNELS_F32
+#define LEDGE_KERNELS_F32(isa, rung)       extern const struct ledge_blocked_kernels ledge_blocked_##isa;
+#define LEDGE_KERNELS_WIDE(isa, f32, rung) LEDGE_KERNELS_F32(isa, rung)
 #include "engine/kernels/kernels.inc"
 #undef LEDGE_KERNELS_WIDE
 #undef LEDGE_KERNELS_F32

@@ -743,11 +743,11 @@ static void run_every(const float *from, int64_t step, int64_t n, float *to)
     v_done();
 }
 
-#define BLOCKED_KERNELS(isa, its_rung)                                                             \
+#define BLOCKED_KERNELS(isa, its_f32, its_rung)                                                    \
     const struct ledge_blocked_kernels ledge_blocked_##isa = {                                     \
         .rung = (its_rung),                                                                        \
         .block = LANES,                                                                            \
-        .f32 = &ledge_f32_##isa,                                                                   \
+        .f32 = &ledge_f32_##its_f32,                                                               \
         .blocks = TILE_BLOCKS,                                                                     \
         .pixels = TILE_MOST,                                                                       \
         .tile = run_tile,                                                                          \

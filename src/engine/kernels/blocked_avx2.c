@@ -15,7 +15,7 @@ enum { TILE_BLOCKS = 3 };
 #define WHOLE_TILE(pixels, blocks) ((pixels) * (blocks) >= 9)
 #include "engine/kernels/blocked.tmpl.h"
 
-BLOCKED_KERNELS(avx2, LEDGE_RUNG_AVX2);
+BLOCKED_KERNELS(avx2, avx2, LEDGE_RUNG_AVX2);
 #else
 typedef int ledge_blocked_avx2_empty;
 #endif

@@ -15,7 +15,7 @@ enum { TILE_BLOCKS = 2 };
 #define NO_NARROW
 #include "engine/kernels/blocked.tmpl.h"
 
-BLOCKED_KERNELS(avx2_wide, LEDGE_RUNG_AVX2);
+BLOCKED_KERNELS(avx2_wide, avx2, LEDGE_RUNG_AVX2);
 #else
 typedef int ledge_blocked_avx2_wide_empty;
 #endif

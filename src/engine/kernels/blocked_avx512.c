@@ -22,7 +22,7 @@ enum { TILE_BLOCKS = 4 };
 #define FROM_MEMORY(pixel) ((pixel) % 2 == 1)
 #include "engine/kernels/blocked.tmpl.h"
 
-BLOCKED_KERNELS(avx512, LEDGE_RUNG_AVX512);
+BLOCKED_KERNELS(avx512, avx512, LEDGE_RUNG_AVX512);
 #else
 typedef int ledge_blocked_avx512_empty;
 #endif

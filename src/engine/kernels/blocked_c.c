@@ -13,4 +13,4 @@ enum { TILE_BLOCKS = 2 };
 #define NO_ROWS_OF_5
 #include "engine/kernels/blocked.tmpl.h"
 
-BLOCKED_KERNELS(c, LEDGE_RUNG_C);
+BLOCKED_KERNELS(c, c, LEDGE_RUNG_C);

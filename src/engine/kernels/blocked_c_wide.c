@@ -14,4 +14,4 @@ enum { TILE_BLOCKS = 2 };
     }
 #include "engine/kernels/blocked.tmpl.h"
 
-BLOCKED_KERNELS(c_wide, LEDGE_RUNG_C);
+BLOCKED_KERNELS(c_wide, c_wide, LEDGE_RUNG_C);

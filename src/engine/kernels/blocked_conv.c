@@ -103,13 +103,19 @@ static int64_t step_of(const struct ledge_blocked_conv *conv)
     return conv->planar ? 1 : conv->isa->block;
 }
 
+/* Of a row times a matrix: 2, or 1 where a block is two of its vectors. */
+static int64_t panel_blocks(const struct ledge_blocked_conv *conv)
+{
+    return conv->vector->nr / conv->isa->block;
+}
+
 int64_t ledge_blocked_unit(const struct ledge_blocked_conv *conv, int64_t unit, int64_t *blocks)
 {
     int64_t n = conv->out_blocks, first = unit * n / conv->units;
     *blocks = (unit + 1) * n / conv->units - first;
-    if (conv->vector != NULL) { /* pairs, the last one perhaps half */
-        first = 2 * unit;
-        *blocks = n - first < 2 ? 1 : 2;
+    if (conv->vector != NULL) { /* panels, the last one perhaps half */
+        first = panel_blocks(conv) * unit;
+        *blocks = n - first < 2 ? 1 : panel_blocks(conv);
     }
     return first;
 }
@@ -217,7 +223,7 @@ LEDGE_COLD void ledge_blocked_conv_plan(struct ledge_blocked_conv *conv, int32_t
     }
     if (conv->direct && ledge_volume(g->out) == 1 && g->groups == 1 && !conv->bf16) {
         conv->vector = conv->isa->f32;
-        conv->units = ceil_div(conv->out_blocks, 2);
+        conv->units = ceil_div(conv->out_blocks, panel_blocks(conv));
     }
     if (conv->winograd) {
         ledge_blocked_winograd_plan(conv, threads);
@@ -644,7 +650,7 @@ static void run_vectors(const struct ledge_blocked_job *job, struct ledge_pool *
                                           .deep = conv->g.in_channels,
                                           .w = job->packed,
                                           .panels = conv->units,
-                                          .half = conv->out_blocks % 2 != 0,
+                                          .half = conv->out_blocks % panel_blocks(conv) != 0,
                                           .n = channels,
                                           .bias = job->bias,
                                           .y = y,

@@ -12,7 +12,7 @@ enum { TILE_BLOCKS = 2 };
     }
 #include "engine/kernels/blocked.tmpl.h"
 
-BLOCKED_KERNELS(neon, LEDGE_RUNG_NEON);
+BLOCKED_KERNELS(neon, neon, LEDGE_RUNG_NEON);
 #else
 typedef int ledge_blocked_neon_empty;
 #endif

@@ -30,7 +30,7 @@ static size_t best_f32(enum ledge_rung rung)
 static size_t best_wide(enum ledge_rung rung)
 {
     static const enum ledge_rung rungs[] = {
-#define LEDGE_KERNELS_WIDE(isa, its_rung) its_rung,
+#define LEDGE_KERNELS_WIDE(isa, f32, its_rung) its_rung,
 #include "engine/kernels/kernels.inc"
 #undef LEDGE_KERNELS_WIDE
     };
@@ -47,7 +47,7 @@ const struct ledge_f32_kernels *ledge_f32_for(enum ledge_rung rung, bool consist
     };
 #if LEDGE_CONSISTENT
     static const struct ledge_f32_kernels *const wide[] = {
-#define LEDGE_KERNELS_WIDE(isa, its_rung) &ledge_f32_##isa,
+#define LEDGE_KERNELS_WIDE(isa, f32, its_rung) &ledge_f32_##f32,
 #include "engine/kernels/kernels.inc"
 #undef LEDGE_KERNELS_WIDE
     };
@@ -68,7 +68,7 @@ const struct ledge_blocked_kernels *ledge_blocked_for(enum ledge_rung rung, bool
     };
 #if LEDGE_CONSISTENT
     static const struct ledge_blocked_kernels *const wide[] = {
-#define LEDGE_KERNELS_WIDE(isa, its_rung) &ledge_blocked_##isa,
+#define LEDGE_KERNELS_WIDE(isa, f32, its_rung) &ledge_blocked_##isa,
 #include "engine/kernels/kernels.inc"
 #undef LEDGE_KERNELS_WIDE
     };

@@ -117,14 +117,14 @@ struct ledge_f32_kernels {
     const char *conv, *depthwise, *gemm, *gemm_bf16; /* names for reports */
 };
 
-#define LEDGE_KERNELS_F32(isa, rung) extern const struct ledge_f32_kernels ledge_f32_##isa;
-#define LEDGE_KERNELS_WIDE           LEDGE_KERNELS_F32
+#define LEDGE_KERNELS_F32(isa, rung)       extern const struct ledge_f32_kernels ledge_f32_##isa;
+#define LEDGE_KERNELS_WIDE(isa, f32, rung) LEDGE_KERNELS_F32(f32, rung)
 #include "engine/kernels/kernels.inc"
 #undef LEDGE_KERNELS_WIDE
 #undef LEDGE_KERNELS_F32
 
-/* The highest table that may be used; consistent: of those with 16 lanes, which all give the same
- * bytes. */
+/* The highest table that may be used; consistent: of those with one rounding for each product and
+ * sum, which all give the same bytes, however many lanes they have: a sum is that of one lane. */
 const struct ledge_f32_kernels *ledge_f32_for(enum ledge_rung rung, bool consistent);
 
 #endif

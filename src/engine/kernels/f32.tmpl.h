@@ -123,6 +123,21 @@ static void run_tile(const struct ledge_tile_f32 *t)
     v_done();
 }
 
+/* n vectors from column `at` on, one by one as in finish(): the last one perhaps partial. */
+static void finish_vectors(const struct ledge_vector_f32 *t, int64_t at, const float *sums, int n)
+{
+    for (; n > 0; n--, at += LANES, sums += LANES) {
+        int32_t lanes = t->n - at < LANES ? (int32_t)(t->n - at) : LANES;
+        vec bias = t->bias != NULL ? v_load_first(t->bias + at, lanes) : v_set1(0);
+        vec sum = v_clamp(v_add(v_load(sums), bias), v_set1(t->low), v_set1(t->high));
+        if (lanes < LANES) {
+            v_store_first(t->y + at, lanes, sum);
+        } else {
+            v_store(t->y + at, sum);
+        }
+    }
+}
+
 /* `panels` panels of two vectors from panel p on, or one of one vector. */
 INLINE void vector_panels(const struct ledge_vector_f32 *t, int64_t p, const int panels,
                           const int vectors)
@@ -153,22 +168,22 @@ INLINE void vector_panels(const struct ledge_vector_f32 *t, int64_t p, const int
         }
     }
     vec low = v_set1(t->low), high = v_set1(t->high);
+    bool plain = t->bias != NULL && t->n - p * NR >= panels * vectors * LANES;
+    float sums[VECTOR_PANELS * NR];
     UNROLL
     for (int i = 0; i < panels; i++) {
         UNROLL
         for (int v = 0; v < vectors; v++) {
-            int64_t at = (p + i) * NR + v * LANES;
-            int32_t n = t->n - at < LANES ? (int32_t)(t->n - at) : LANES;
-            vec bias = t->bias == NULL ? v_set1(0)
-                       : n < LANES     ? v_load_lanes(t->bias + at, 0, n)
-                                       : v_load(t->bias + at);
-            vec sum = v_clamp(v_add(acc[i][v], bias), low, high);
-            if (n < LANES) {
-                v_store_first(t->y + at, n, sum);
+            int64_t at = p * NR + (i * vectors + v) * LANES;
+            if (plain) {
+                v_store(t->y + at, v_clamp(v_add(acc[i][v], v_load(t->bias + at)), low, high));
             } else {
-                v_store(t->y + at, sum);
+                v_store(sums + (i * vectors + v) * LANES, acc[i][v]);
             }
         }
+    }
+    if (!plain) {
+        finish_vectors(t, p * NR, sums, panels * vectors);
     }
 }
 
@@ -341,7 +356,7 @@ INLINE void plane_block(const struct ledge_plane_f32 *p, int64_t h, int64_t w, c
             UNROLL
             for (int v = 0; v < vectors; v++) {
                 const float *x = at + r * p->pitch + v * LANES;
-                vec in = v == vectors - 1 && tail < LANES ? v_load_lanes(x, 0, tail) : v_load(x);
+                vec in = v == vectors - 1 ? v_load_first(x, tail) : v_load(x);
                 acc[r][v] = v_fma(weight, in, acc[r][v]);
             }
         }
@@ -376,7 +391,7 @@ INLINE void plane_block_3x3(const struct ledge_plane_f32 *p, int64_t h, int64_t 
         UNROLL
         for (int i = 0; i < rows + 2; i++) {
             const float *x = src + i * p->pitch;
-            vec in = n < LANES ? v_load_lanes(x, 0, n) : v_load(x);
+            vec in = v_load_first(x, n);
             UNROLL
             for (int t = 0; t < 3; t++) {
                 if (i - t >= 0 && i - t < rows) {
@@ -427,7 +442,7 @@ INLINE void plane_columns(const struct ledge_plane_f32 *p, int64_t w, const int 
     for (; h + rows <= p->height; h += rows) {
         plane_block(p, h, w, rows, vectors);
     }
-    for (; h < p->height; h++) {
+    for (; rows > 1 && h < p->height; h++) {
         plane_block(p, h, w, 1, vectors);
     }
 }
@@ -466,11 +481,11 @@ INLINE void pixel_block(const struct ledge_pixels_f32 *p, int64_t i, int64_t c, 
     for (int64_t t = 0; t < p->taps; t++) {
         const float *x = p->x + p->tap_at[t] + i * p->x_step + c;
         const float *w = p->w[t] + c;
-        vec weight = n < LANES ? v_load_lanes(w, 0, n) : v_load(w);
+        vec weight = v_load_first(w, n);
         UNROLL
         for (int q = 0; q < pixels; q++) {
             const float *at = x + q * p->x_step;
-            acc[q] = v_fma(weight, n < LANES ? v_load_lanes(at, 0, n) : v_load(at), acc[q]);
+            acc[q] = v_fma(weight, v_load_first(at, n), acc[q]);
         }
     }
     UNROLL

@@ -49,6 +49,12 @@ INLINE vec v_load_lanes(const float *p, int32_t from, int32_t to)
     return _mm256_maskload_ps(p, v_lanes(from, to));
 }
 
+/* From lane 0 on, mostly all. */
+INLINE vec v_load_first(const float *p, int32_t n)
+{
+    return n < LANES ? v_load_lanes(p, 0, n) : v_load(p);
+}
+
 INLINE void v_store_first(float *p, int32_t n, vec v)
 {
     _mm256_maskstore_ps(p, v_lanes(0, n), v);

@@ -64,6 +64,12 @@ static inline vec v_load_lanes(const float *p, int32_t from, int32_t to)
     return r;
 }
 
+/* From lane 0 on, mostly all. */
+static inline vec v_load_first(const float *p, int32_t n)
+{
+    return n < LANES ? v_load_lanes(p, 0, n) : v_load(p);
+}
+
 static inline void v_store_first(float *p, int32_t n, vec v)
 {
     for (int32_t i = 0; i < n; i++) {

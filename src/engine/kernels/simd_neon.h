@@ -43,6 +43,12 @@ static inline vec v_load_lanes(const float *p, int32_t from, int32_t to)
     return vld1q_f32(lane);
 }
 
+/* From lane 0 on, mostly all. */
+static inline vec v_load_first(const float *p, int32_t n)
+{
+    return n < LANES ? v_load_lanes(p, 0, n) : v_load(p);
+}
+
 static inline void v_store_first(float *p, int32_t n, vec v)
 {
     float lane[LANES];
