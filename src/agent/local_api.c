@@ -188,7 +188,10 @@ static void post_record(struct agent_api *api, struct sys_http_request *request)
     *api->last = waiter;
     api->last = &waiter->next;
     if (api->flush == NULL) {
-        api->flush = sys_timer_start(api->agent->loop, 0, 0, on_flush, api);
+        api->flush = sys_timer_try(api->agent->loop, 0, 0, on_flush, api);
+    }
+    if (api->flush == NULL) { /* out of memory: nobody else shares this flush */
+        on_flush(api);
     }
 }
 

@@ -14,6 +14,8 @@
  * Stalls:  the transaction is one (0.6 s for 100,000 blobs and the documents of 10,000 devices);
  * files go 256 at a time, folders one at a time, with the loop in between. A file that is being
  * sent stays open until it is sent.
+ * Fails:   when a step cannot be done or the loop cannot be asked for another turn, who asked is
+ * told so and the collection is over; the next one, or the next start, takes the journal up.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -253,6 +255,14 @@ static enum ledge_status look_through(struct hub_gc *gc, int number, struct ledg
 
 /* -- one run -- */
 
+static void drop(struct hub_gc *gc)
+{
+    gc->hub->gc = NULL;
+    sys_timer_free(gc->timer);
+    json_decref(gc->items);
+    free(gc);
+}
+
 static void end(struct hub_gc *gc, const struct ledge_error *err)
 {
     struct hub_request request = {.hub = gc->hub, .http = gc->http};
@@ -276,10 +286,15 @@ static void end(struct hub_gc *gc, const struct ledge_error *err)
                                  "bytes", gc->file_bytes, "kept", "n", gc->kept, "bytes",
                                  gc->kept_bytes, "failed", gc->failed));
     }
-    gc->hub->gc = NULL;
-    sys_timer_free(gc->timer);
-    json_decref(gc->items);
-    free(gc);
+    drop(gc);
+}
+
+static void on_turn(void *arg);
+
+static enum ledge_status ask_turn(struct hub_gc *gc, struct ledge_error *err)
+{
+    gc->timer = sys_timer_try(gc->hub->loop, 0, 0, on_turn, gc);
+    return gc->timer != NULL ? LEDGE_OK : ledge_fail(err, LEDGE_ERR_NOMEM, "out of memory");
 }
 
 /* One piece of work, then the loop has its turn. */
@@ -300,21 +315,19 @@ static void on_turn(void *arg)
         end(gc, NULL);
         return;
     }
+    if (status == LEDGE_OK) {
+        status = ask_turn(gc, &err);
+    }
     if (status != LEDGE_OK) {
         end(gc, &err);
-        return;
     }
-    gc->timer = sys_timer_start(gc->hub->loop, 0, 0, on_turn, gc);
 }
 
 void hub_gc_stop(struct hub *hub)
 {
     if (hub->gc != NULL) { /* what is left stands in the journal */
         hub_problem(hub->gc->http, 503, "the hub is stopping");
-        sys_timer_free(hub->gc->timer);
-        json_decref(hub->gc->items);
-        free(hub->gc);
-        hub->gc = NULL;
+        drop(hub->gc);
     }
 }
 
@@ -346,18 +359,18 @@ static enum ledge_status begin(struct hub_request *request, const json_t *body,
     gc->grace_s = grace_s;
     gc->cutoff = sys_now_ms() - grace_s * 1000;
     (void)snprintf(gc->actor, sizeof gc->actor, "%s", request->actor);
-    enum ledge_status status = sys_sql_begin(hub->sql, err);
+    hub->gc = gc;
+    enum ledge_status status = ask_turn(gc, err); /* first: nothing has been done yet */
+    if (status == LEDGE_OK) {
+        status = sys_sql_begin(hub->sql, err);
+    }
     if (status == LEDGE_OK) {
         status = hub_end(hub, mark(gc, err), err);
     }
     if (status != LEDGE_OK) {
-        json_decref(gc->items);
-        free(gc);
-        return status;
+        drop(gc);
     }
-    hub->gc = gc;
-    gc->timer = sys_timer_start(hub->loop, 0, 0, on_turn, gc);
-    return LEDGE_OK;
+    return status;
 }
 
 void hub_on_gc(struct hub_request *request)

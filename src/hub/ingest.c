@@ -88,6 +88,27 @@ static void on_timer(void *arg)
     commit_all(arg);
 }
 
+/* A commit is on its way: soon, or, when much waits, next. Never inside this call: the caller of
+ * hub_ingest_add() may not expect done yet. */
+static enum ledge_status ask_commit(struct hub_ingest *ingest, uint64_t records,
+                                    struct ledge_error *err)
+{
+    bool many = records >= MANY_RECORDS;
+    if (ingest->timer != NULL && !many) {
+        return LEDGE_OK;
+    }
+    struct sys_timer *timer =
+        sys_timer_try(ingest->hub->loop, many ? 0 : GATHER_MS, 0, on_timer, ingest);
+    if (timer == NULL && ingest->timer == NULL) {
+        return ledge_fail(err, LEDGE_ERR_NOMEM, "out of memory for a commit");
+    }
+    if (timer != NULL) {
+        sys_timer_free(ingest->timer);
+        ingest->timer = timer;
+    }
+    return LEDGE_OK;
+}
+
 enum ledge_status hub_ingest_add(struct hub *hub, const char *device, const void *bytes, size_t n,
                                  void (*done)(void *arg, const char *epoch, int64_t acked,
                                               const struct ledge_error *err),
@@ -107,6 +128,7 @@ enum ledge_status hub_ingest_add(struct hub *hub, const char *device, const void
         return ledge_fail(err, LEDGE_ERR_FULL, "more than %d MB of records wait for the store",
                           MAX_QUEUED >> 20);
     }
+    LEDGE_TRY(ask_commit(ingest, ingest->records + header.count, err));
     struct job *job = calloc(1, sizeof *job);
     if (job == NULL || (job->bytes = malloc(n)) == NULL) {
         free(job);
@@ -124,12 +146,6 @@ enum ledge_status hub_ingest_add(struct hub *hub, const char *device, const void
     ingest->last = &job->next;
     ingest->queued += n;
     ingest->records += header.count;
-    /* Never inside this call: the caller may not expect done yet. */
-    if (ingest->timer == NULL || ingest->records >= MANY_RECORDS) {
-        sys_timer_free(ingest->timer);
-        ingest->timer = sys_timer_start(hub->loop, ingest->records >= MANY_RECORDS ? 0 : GATHER_MS,
-                                        0, on_timer, ingest);
-    }
     return LEDGE_OK;
 }
 

@@ -92,11 +92,15 @@ static bool wait_for(struct hub_request *request, const char *device, const char
     if (made == NULL) {
         return false;
     }
+    made->timer = sys_timer_try(request->hub->loop, WAIT_MS, 0, on_late, made);
+    if (made->timer == NULL) {
+        free(made);
+        return false;
+    }
     (void)snprintf(made->device, sizeof made->device, "%.64s", device);
     (void)snprintf(made->function, sizeof made->function, "%.64s", function);
     made->http = request->http;
     made->logs = logs;
-    made->timer = sys_timer_start(request->hub->loop, WAIT_MS, 0, on_late, made);
     made->next = logs->first;
     logs->first = made;
     logs->n++;
@@ -130,7 +134,7 @@ void hub_on_device_logs(struct hub_request *request)
                !hub_link_send(request->hub, device, "log-request", text.data, text.len)) {
         hub_reply_problem(request, 503, "the broker cannot be reached just now");
     } else if (!wait_for(request, device, function)) {
-        hub_reply_problem(request, 503, "too many wait for logs already");
+        hub_reply_problem(request, 503, "too many wait for logs already; ask again in a moment");
     }
     ledge_buf_done(&text);
 }

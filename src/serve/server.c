@@ -161,7 +161,7 @@ void serve_server_drain(struct serve_server *server)
     server->draining = true;
     on_drain_step(server);
     server->drain_timer =
-        sys_timer_start(server->loop, DRAIN_STEP_MS, DRAIN_STEP_MS, on_drain_step, server);
+        sys_timer_try(server->loop, DRAIN_STEP_MS, DRAIN_STEP_MS, on_drain_step, server);
     if (server->drain_timer == NULL) {
         sys_loop_stop(server->loop);
     }

@@ -173,8 +173,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     timer->fn(timer->arg); /* last: fn may free the timer */
 }
 
-struct sys_timer *sys_timer_start(struct sys_loop *loop, int64_t delay_ms, int64_t repeat_ms,
-                                  void (*fn)(void *arg), void *arg)
+struct sys_timer *sys_timer_try(struct sys_loop *loop, int64_t delay_ms, int64_t repeat_ms,
+                                void (*fn)(void *arg), void *arg)
 {
     struct timeval delay = timeval_of(delay_ms);
     struct sys_timer *timer = calloc(1, sizeof *timer);
@@ -188,6 +188,16 @@ struct sys_timer *sys_timer_start(struct sys_loop *loop, int64_t delay_ms, int64
     if (timer->event == NULL || event_add(timer->event, &delay) != 0) {
         sys_timer_free(timer);
         return NULL;
+    }
+    return timer;
+}
+
+struct sys_timer *sys_timer_start(struct sys_loop *loop, int64_t delay_ms, int64_t repeat_ms,
+                                  void (*fn)(void *arg), void *arg)
+{
+    struct sys_timer *timer = sys_timer_try(loop, delay_ms, repeat_ms, fn, arg);
+    if (timer == NULL) {
+        abort(); /* as in sys_loop_post() */
     }
     return timer;
 }

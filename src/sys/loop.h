@@ -22,9 +22,13 @@ void sys_loop_run(struct sys_loop *loop);
 void sys_loop_stop(struct sys_loop *loop);
 
 /* Call fn after delay_ms, then every repeat_ms (0: once). OWNED: sys_timer_free(), also from inside
- * fn. */
+ * fn. Never NULL: whoever waits for a timer that did not start hangs without a word, so without
+ * memory for it the process ends, and its supervisor starts it again. */
 struct sys_timer *sys_timer_start(struct sys_loop *loop, int64_t delay_ms, int64_t repeat_ms,
                                   void (*fn)(void *arg), void *arg);
+/* The same for those who can do without, or tell who waits: NULL when out of memory. */
+struct sys_timer *sys_timer_try(struct sys_loop *loop, int64_t delay_ms, int64_t repeat_ms,
+                                void (*fn)(void *arg), void *arg);
 void sys_timer_free(struct sys_timer *timer);
 
 /* Call fn when fd is readable (and writable, when asked). OWNED: sys_watch_free(), also from inside
@@ -39,7 +43,7 @@ LEDGE_NODISCARD enum ledge_status sys_loop_signal(struct sys_loop *loop, int sig
                                                   void (*fn)(void *arg), void *arg,
                                                   struct ledge_error *err);
 
-/* Run fn on the loop's thread; callable from any thread. */
+/* Run fn on the loop's thread; callable from any thread. Without memory the process ends. */
 void sys_loop_post(struct sys_loop *loop, void (*fn)(void *arg), void *arg);
 
 /* The libevent base, for the other wrappers in sys/. */

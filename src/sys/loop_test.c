@@ -6,11 +6,26 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <dlfcn.h>
+#include <event2/event.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sys/loop.h"
+
+/* libevent's, but without memory when told so. */
+static bool no_memory;
+
+struct event *event_new(struct event_base *base, evutil_socket_t fd, short events,
+                        event_callback_fn fn, void *arg)
+{
+    struct event *(*real)(struct event_base *, evutil_socket_t, short, event_callback_fn, void *);
+    *(void **)&real = dlsym(RTLD_NEXT, "event_new");
+    return no_memory ? NULL : real(base, fd, events, fn, arg);
+}
 
 struct bench {
     struct sys_loop *loop;
@@ -147,6 +162,27 @@ static void stop_before_run_ends_the_run_at_once(void **state)
     sys_loop_free(b.loop);
 }
 
+static void timer_without_memory_is_told_or_ends_the_process(void **state)
+{
+    struct bench b = {0};
+    int status = 0;
+    (void)state;
+    struct sys_timer *limit = open_bench(&b);
+    no_memory = true;
+    assert_null(sys_timer_try(b.loop, 0, 0, on_tick, &b));
+    pid_t child = fork();
+    if (child == 0) {
+        (void)signal(SIGABRT, SIG_DFL); /* not cmocka's */
+        (void)sys_timer_start(b.loop, 0, 0, on_tick, &b);
+        _exit(0);
+    }
+    no_memory = false;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    sys_timer_free(limit);
+    sys_loop_free(b.loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +190,7 @@ int main(void)
         cmocka_unit_test(watch_sees_a_readable_pipe),
         cmocka_unit_test(signal_is_called_on_the_loop),
         cmocka_unit_test(posts_of_a_thread_all_arrive),
+        cmocka_unit_test(timer_without_memory_is_told_or_ends_the_process),
         cmocka_unit_test(stop_before_run_ends_the_run_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,6 +115,23 @@ def test_local_api(fleet):
     wait_for(lambda: agent.status()["outbox"]["depth"] == 0, "the outbox is empty again")
 
 
+def test_record_without_timer(fleet):
+    """The flush that a record waits for cannot be put off: it is done at once."""
+    fleet.add_device("cam-timer", start=False)
+    agent = Agent(fleet, "cam-timer")
+    agent.program.env = fleet.shim()
+    agent.program.start()
+    wait_for(lambda: agent.up() and agent.status()["connected"], "it is connected", 40)
+    wait_for(lambda: agent.status()["outbox"]["depth"] == 0, "nothing is under way")
+    for i in range(3):
+        path = fleet.no_timer(2)  # the first is its connection's
+        status, answer = agent.record({"key": f"no timer {i}"})
+        assert status == 200 and answer["seq"] > 0 and not path.exists(), (status, answer)
+        wait_for(lambda: stored(fleet, f"no timer {i}"), "it is in the hub")
+        wait_for(lambda: agent.status()["outbox"]["depth"] == 0, "the outbox is empty again")
+    agent.program.stop()
+
+
 def test_large_records(fleet):
     """Over 128 KiB: by HTTPS; in order with the small ones around them."""
     agent = Agent(fleet, "cam-1")
@@ -428,7 +445,7 @@ def main():
     options = parser.parse_args()
     with Fleet(options.bin) as fleet:
         fleet.add_device("cam-1")
-        for test in (test_enroll, test_local_api, test_large_records, test_repeated_records, test_full_outbox, test_swap, test_logs,
+        for test in (test_enroll, test_local_api, test_record_without_timer, test_large_records, test_repeated_records, test_full_outbox, test_swap, test_logs,
                      test_bad_blobs, test_refused_documents, test_killed_while_deploying, test_full_disk, test_expired_certificate):
             if not options.only or options.only in test.__name__:
                 started = time.monotonic()

@@ -136,6 +136,19 @@ class Fleet:
             shutil.rmtree(self.root, ignore_errors=True)
         return False
 
+    def no_timer(self, which):
+        """Have the which-th timer from now on fail, in the programs started with `env=self.shim()`."""
+        path = self.root / "no_timer"
+        partial = path.with_suffix(".new")
+        partial.write_text(str(which))
+        partial.rename(path)
+        return path
+
+    def shim(self):
+        library = self.bin.parent / "lib" / "libno_timer.so"
+        assert library.exists(), library
+        return {"LD_PRELOAD": str(library.resolve()), "LEDGE_NO_TIMER": str(self.root / "no_timer")}
+
     # -- devices ------------------------------------------------------------------------------------------------------
     def add_device(self, name, start=True):
         token = self.api("POST", "/enroll-tokens", {"device": name})["token"]

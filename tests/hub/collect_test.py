@@ -288,6 +288,34 @@ def test_collect_client_gone(fleet):
     assert fleet.raw("GET", f"/api/v1/blobs/{kept}")[1] == b"young"
 
 
+def test_collect_no_timer(fleet):
+    """The loop cannot be asked for another turn, at the start or in the middle: who asked is told so, and the next one does the rest."""
+    fleet.hub.stop()
+    fleet.hub.env = fleet.shim()
+    fleet.start_hub()
+    for turn, marked in (1, False), (2, True), (4, True), (12, True):
+        fill(fleet, 1500)
+        link, path = connect(fleet), fleet.no_timer(turn)
+        post(fleet, link)
+        answer = link.recv(4096)
+        assert b" 500 " in answer and b"log says how" in answer and not path.exists(), (turn, answer)
+        link.close()
+        known, there = blobs_left(fleet)
+        assert known == (0 if marked else 1500) and there == max(0, 1500 - 256 * (turn - 1)) == known + open_rows(fleet), (known, there)
+        done = collect(fleet)
+        assert done["blobs"]["n"] == known and open_rows(fleet) == 0 and blobs_left(fleet) == (0, 0), (turn, done)
+    # Those who wait for something else.
+    device = enrolled(fleet, "cam-1")
+    segment = device.make([({"function": "f"}, b"x", 1)])
+    fleet.no_timer(2)  # the first is its connection's
+    status, body, _ = device.call("POST", "/api/v1/segments", segment)
+    assert status == 500 and b"log says how" in body and rows(fleet, "select count(*) from records") == [(0,)], (status, body)
+    assert device.call("POST", "/api/v1/segments", segment)[0] == 200 and rows(fleet, "select count(*) from records") == [(1,)]
+    fleet.no_timer(2)
+    assert "ask again" in refused(fleet, "GET", "/api/v1/devices/cam-1/logs?function=f", 503)
+    assert not (fleet.root / "no_timer").exists()
+
+
 def test_collect_stopped(fleet):
     """The hub is told to end in the middle, or killed: it says so to who waits, and the next start does the rest."""
     for number, gone in (signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGKILL, True):
