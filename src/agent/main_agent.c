@@ -86,8 +86,8 @@ static int parse(int argc, char **argv, struct arguments *args)
         {NULL, 0, NULL, 0},
     };
     struct ledge_error err;
-    int c;
-    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    int c, at;
+    while ((at = optind, c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
         enum ledge_status status = LEDGE_OK;
         switch (c) {
         case 'h':
@@ -121,7 +121,8 @@ static int parse(int argc, char **argv, struct arguments *args)
             fputs(help, stdout);
             return 0;
         default:
-            return EXIT_USAGE;
+            return usage(c == ':' ? "option '%s' requires an argument" : "unrecognized option '%s'",
+                         argv[optind > at ? optind - 1 : at]);
         }
         if (status != LEDGE_OK) {
             return usage("%s", err.text);

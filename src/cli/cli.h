@@ -28,6 +28,11 @@ enum cli_exit {
     CLI_TIMED_OUT = 124,
 };
 
+/* The lines of --help that say so. */
+#define CLI_EXIT_HELP                                                                              \
+    "exit codes: 0 ok, 1 failed, 2 usage, 3 gate refused, 4 not found, 5 conflict,\n"              \
+    "            6 not authorised, 7 unreachable, 124 timed out\n"
+
 /* -- verbs -- */
 
 struct cli_verb {

@@ -219,7 +219,7 @@ int cli_cmd_check(int argc, char **argv)
     if (code < 0 && c.operators) {
         code = check_print_operators(c.json);
     } else if (code < 0 && args.n == 0) {
-        code = cli_failf(CLI_USAGE, "check: which MODEL?");
+        code = cli_failf(CLI_USAGE, "MODEL is missing; see ledge check --help");
     } else if (code < 0 && c.target != NULL && !c.needs) {
         code = aim(c.target);
     }

@@ -17,7 +17,7 @@ int cli_cmd_login(int argc, char **argv)
         .options = options,
         .n_options = CLI_COUNT(options),
         .examples =
-            "  ledge login --hub https://127.0.0.1:8443 --ca ledge-hub/ca.crt --token lat1.8f…\n"
+            "  ledge login --hub https://127.0.0.1:8443 --ca ledge-hub/ca.crt --token la1.8f…\n"
             "  ledge device list",
     };
     struct cli_args args;

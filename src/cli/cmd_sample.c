@@ -91,7 +91,7 @@ static int sample_get(int argc, char **argv)
         return code;
     }
     if (out == NULL) {
-        return cli_failf(CLI_USAGE, "usage: ledge sample get ID -o FILE");
+        return cli_failf(CLI_USAGE, "give the file to write: -o FILE");
     }
     if (cli_rest_open(&rest_options, &rest, &err) != LEDGE_OK ||
         cli_rest_path(path, &err, "/samples/%s/picture", args.items[0]) != LEDGE_OK ||
@@ -148,8 +148,14 @@ static int label_set(int argc, char **argv)
     if (code >= 0) {
         return code;
     }
+    if (by == NULL || *by == '\0') {
+        return cli_failf(CLI_USAGE, "who says so? give --by NAME, or set USER");
+    }
     LEDGE_CLEANUP(sys_json_free)
-    json_t *body = json_pack("{s:s, s:s}", "label", args.items[1], "by", by != NULL ? by : "");
+    json_t *body = json_pack("{s:s, s:s}", "label", args.items[1], "by", by);
+    if (body == NULL) {
+        return cli_failf(CLI_USAGE, "label set: LABEL and --by are UTF-8");
+    }
     return change_label(&rest_options, "POST", args.items[0], body);
 }
 

@@ -161,7 +161,8 @@ int cli_cmd_train(int argc, char **argv)
     if (code < 0 && keys) {
         code = print_help_table();
     } else if (code < 0 && args.n != 1) {
-        code = cli_failf(CLI_USAGE, "train: needs a recipe");
+        code = cli_failf(
+            CLI_USAGE, "RECIPE.yaml is missing; `ledge train --keys` lists what may stand in one");
     } else if (code < 0 && !cli_in_range("--threads", threads, 1, 256)) {
         code = CLI_USAGE;
     } else if (code < 0) {

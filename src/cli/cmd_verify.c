@@ -91,13 +91,16 @@ static void visit(struct walk *w, const char *folder, int depth)
     free(entries);
 }
 
-static int report(const struct walk *w)
+/* first: the folder that is named when nothing was found. */
+static int report(const struct walk *w, const char *first)
 {
     size_t total = w->count[0] + w->count[1] + w->count[2] + w->count[3];
     bool failed = w->count[CLI_WRONG] + w->count[CLI_BROKEN] > 0;
     if (total == 0) {
         json_decref(w->cases);
-        return cli_failf(CLI_NOT_FOUND, "no model with a known answer was found");
+        return cli_failf(
+            CLI_NOT_FOUND,
+            "no model with a known answer in %s; `ledge verify --help` says what one is", first);
     }
     if (w->cases != NULL) {
         json_t *root = json_pack(
@@ -160,5 +163,5 @@ int cli_cmd_verify(int argc, char **argv)
     for (int i = 0; i < args.n; i++) {
         visit(&w, args.items[i], 0);
     }
-    return report(&w);
+    return report(&w, args.items[0]);
 }

@@ -94,8 +94,7 @@ static void print_help(const char *program, const struct cli_verb *verbs, size_t
         }
         printf("  %-10s  %s\n", verbs[i].name, verbs[i].summary);
     }
-    printf("\nexit codes: 0 ok, 1 failed, 2 usage, 3 gate refused, 4 not found, 5 conflict,\n"
-           "            6 not authorised, 7 unreachable, 124 timed out\n");
+    printf("\n" CLI_EXIT_HELP);
 }
 
 /* ledge-<name> beside this executable, else on PATH. Returns only on failure. */

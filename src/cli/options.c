@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* options.c -- a table of options -> getopt_long, --help, values. */
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
@@ -37,6 +38,7 @@ static void print_help(const struct cli_command *command)
     if (command->examples != NULL) {
         printf("\nexamples:\n%s\n", command->examples);
     }
+    printf("\n" CLI_EXIT_HELP);
 }
 
 static bool add_item(struct cli_list *list, const char *text)
@@ -146,6 +148,25 @@ bool cli_in_range(const char *option, int64_t value, int64_t low, int64_t high)
     return true;
 }
 
+/* The usage's nth word in capitals is the argument that is missing. */
+static int missing_argument(const struct cli_command *command, int nth)
+{
+    const char *word = command->usage;
+    size_t length = 0;
+    for (int found = -1; found < nth; word += strspn(word, " ")) {
+        word += length;
+        word += strspn(word, " ");
+        length = strcspn(word, " ");
+        if (length == 0) {
+            break;
+        }
+        found += isupper((unsigned char)*word) != 0;
+    }
+    fprintf(stderr, "ledge: %.*s is missing\n", length > 0 ? (int)length : 11,
+            length > 0 ? word : "an argument");
+    return usage_error(command);
+}
+
 int cli_parse(const struct cli_command *command, int argc, char **argv, struct cli_args *args)
 {
     struct option table[MAX_OPTIONS + 2];
@@ -182,8 +203,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, struct c
     }
     *args = (struct cli_args){argv + optind, argc - optind};
     if (args->n < command->min_args) {
-        fprintf(stderr, "ledge: something is missing\n");
-        return usage_error(command);
+        return missing_argument(command, args->n);
     }
     if (command->max_args >= 0 && args->n > command->max_args) {
         fprintf(stderr, "ledge: unexpected argument '%s'\n", args->items[command->max_args]);

@@ -72,12 +72,20 @@ enum ledge_status cli_rest_open(const struct cli_rest_options *options, struct c
                           "no admin token: set LEDGE_TOKEN, or run `ledge login` once");
     }
     if (strncmp(rest->url, "https://", 8) != 0) {
-        return LEDGE_OK;
+        return strncmp(rest->url, "http://", 7) == 0
+                   ? LEDGE_OK
+                   : ledge_fail(err, LEDGE_ERR_ARG,
+                                "--hub %.200s: not a URL like https://127.0.0.1:8443", rest->url);
     }
     const struct sys_tls_options tls = {
         .ca = rest->ca[0] != '\0' ? rest->ca : "/etc/ssl/certs/ca-certificates.crt",
         .verify = SYS_TLS_VERIFY_REQUIRED};
-    return sys_tls_create(&tls, &rest->tls, err);
+    struct ledge_error why;
+    if (sys_tls_create(&tls, &rest->tls, &why) != LEDGE_OK) {
+        return ledge_fail(err, why.status, "--ca: %s; give the hub's <state>/ca.crt, or LEDGE_CA",
+                          why.text);
+    }
+    return LEDGE_OK;
 }
 
 void cli_rest_done(struct cli_rest *rest)
@@ -104,7 +112,31 @@ static enum ledge_status status_of(int http)
     }
 }
 
-/* The problem's own words, else the status. */
+/* What to do about a refusal; "" when its own words say it. */
+static const char *next_step(int http, const char *path)
+{
+    static const struct {
+        const char *start, *step;
+    } lists[] = {
+        {"/devices/", "; see `ledge device list`"},
+        {"/models/", "; see `ledge model list`"},
+        {"/functions/", "; see `ledge model list`"},
+        {"/samples/", "; see `ledge sample list`"},
+        {"/deployments/", "; see `ledge deploy list`"},
+        {"/datasets/", "; see `ledge dataset list`"},
+    };
+    if (http == 401) {
+        return "; give --token or LEDGE_TOKEN, or run `ledge login`";
+    }
+    for (size_t i = 0; http == 404 && i < CLI_COUNT(lists); i++) {
+        if (strncmp(path, lists[i].start, strlen(lists[i].start)) == 0) {
+            return lists[i].step;
+        }
+    }
+    return "";
+}
+
+/* The problem's own words, else the status; and the next step. */
 static enum ledge_status refused(const char *method, const char *path,
                                  const struct sys_http_reply *reply, struct ledge_error *err)
 {
@@ -115,8 +147,21 @@ static enum ledge_status refused(const char *method, const char *path,
         detail = json_string_value(json_object_get(problem, "detail"));
         detail = detail != NULL ? detail : json_string_value(json_object_get(problem, "title"));
     }
-    return ledge_fail(err, status_of(reply->status), "%s %s: %d %s", method, path, reply->status,
-                      detail != NULL ? detail : "without a reason");
+    return ledge_fail(err, status_of(reply->status), "%s %s: %d %s%s", method, path, reply->status,
+                      detail != NULL ? detail : "without a reason", next_step(reply->status, path));
+}
+
+/* The hub was not reached, or is not who we think: what to look at. */
+static enum ledge_status not_reached(const struct cli_rest *rest, const struct ledge_error *why,
+                                     struct ledge_error *err)
+{
+    const char *step = "";
+    if (why->status == LEDGE_ERR_NETWORK) {
+        step = "; does ledge-hub run there? (--hub, LEDGE_HUB)";
+    } else if (why->status == LEDGE_ERR_AUTH) {
+        step = "; the hub's CA is its <state>/ca.crt (--ca, LEDGE_CA)";
+    }
+    return ledge_fail(err, why->status, "%s: %s%s", rest->url, why->text, step);
 }
 
 struct exchange {
@@ -152,7 +197,10 @@ static enum ledge_status exchange(struct cli_rest *rest, const struct exchange *
                                        .tls = rest->tls,
                                        .timeout_s = CALL_SECONDS,
                                        .max_body = exchange->max_answer};
-    LEDGE_TRY(sys_http_fetch(&call, reply, err));
+    struct ledge_error why;
+    if (sys_http_fetch(&call, reply, &why) != LEDGE_OK) {
+        return not_reached(rest, &why, err);
+    }
     return reply->status < 300 ? LEDGE_OK : refused(exchange->method, exchange->path, reply, err);
 }
 

@@ -492,7 +492,9 @@ static enum ledge_status fill_set(struct data_set *set, const struct data_set_sp
     set->pictures = set->kind != DATA_KIND_CSV;
     LEDGE_TRY(open_source(set, spec, err));
     if (set->n == 0) {
-        return ledge_fail(err, LEDGE_ERR_ARG, "%s: no samples", spec->path);
+        return ledge_fail(
+            err, LEDGE_ERR_ARG, "%s: no samples%s", spec->path,
+            set->kind == DATA_KIND_FOLDER ? "; expected a folder of pictures for each class" : "");
     }
     LEDGE_TRY(settle_classes(set, spec, err));
     LEDGE_TRY(settle_part(set, spec, err));

@@ -147,13 +147,13 @@ static int parse(int argc, char **argv, struct hub_options *options)
 {
     struct option list[N_OPTIONS + 1] = {{NULL, 0, NULL, 0}};
     struct ledge_error err;
-    int code;
+    int code, at;
     for (size_t i = 0; i < N_OPTIONS; i++) {
         list[i] = (struct option){table[i].name,
                                   table[i].argument != NULL ? required_argument : no_argument, NULL,
                                   (int)table[i].code};
     }
-    while ((code = getopt_long(argc, argv, "", list, NULL)) != -1) {
+    while ((at = optind, code = getopt_long(argc, argv, ":", list, NULL)) != -1) {
         if (code == OPTION_HELP) {
             print_help();
             return 0;
@@ -162,8 +162,10 @@ static int parse(int argc, char **argv, struct hub_options *options)
             printf("ledge-hub %s\n", LEDGE_VERSION_STRING);
             return 0;
         }
-        if (code == '?') {
-            return 2; /* getopt has named it */
+        if (code == '?' || code == ':') {
+            return usage(code == ':' ? "option '%s' requires an argument"
+                                     : "unrecognized option '%s'",
+                         argv[optind > at ? optind - 1 : at]);
         }
         if (take_option(options, code, optarg, &err) != LEDGE_OK) {
             return usage("%s", err.text);

@@ -304,8 +304,9 @@ void hub_on_sample_label(struct hub_request *request)
         hub_reply_error(request, &err);
     } else if (!hub_label_valid(label) || !hub_label_valid(by)) {
         hub_reply_problem(request, 400,
-                          "label and by have 1 to %d bytes, no slash, and no dot in front",
-                          HUB_LABEL);
+                          "%s \"%.80s\": give 1 to %d bytes, no slash, and no dot in front",
+                          hub_label_valid(label) ? "by" : "label",
+                          hub_label_valid(label) ? by : label, HUB_LABEL);
     } else {
         assign_and_reply(request, id, label, by);
     }

@@ -5,6 +5,7 @@
 Usage: fleet_verbs_test.py BIN
 """
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -12,9 +13,74 @@ import sys
 here = pathlib.Path(__file__).resolve().parent
 for folder in ("harness", "hub", "serve"):
     sys.path.insert(0, str(here.parent / folder))
-from fleet import Fleet, wait_for  # noqa: E402
+from fleet import Fleet, free_port, wait_for  # noqa: E402
 from shared import png  # noqa: E402
 from tiny_onnx import conv_of  # noqa: E402
+
+
+def test_next_steps(fleet, where):
+    """Every exit code of --help is met, and an error says in one line what to do next."""
+    here = dict(zip(("--hub", "--token", "--ca"), (str(w) for w in where[1::2])))
+
+    def says(code, words, *args, program="ledge", without=(), environment=None, **options):
+        given = {**{k: v for k, v in here.items() if k not in without}, **{"--" + k: v for k, v in options.items()}} \
+            if program == "ledge" and args[:1] and args[0] in fleet_verbs else {}
+        done = subprocess.run([str(fleet.bin / program), *args, *(a for pair in given.items() for a in pair)], capture_output=True, text=True,
+                              timeout=60, env={**plain, **(environment or {})})
+        lines = done.stderr.strip().splitlines()
+        assert done.returncode == code and lines and words in lines[0], (args, done)
+        assert all(line.startswith("usage: ") for line in lines[1:]), (args, lines)
+
+    fleet_verbs = ("label", "sample", "device", "model", "deploy", "dataset", "logs")
+    plain = {k: v for k, v in os.environ.items() if k != "USER" and not k.startswith("LEDGE_")}
+    plain["XDG_CONFIG_HOME"] = str(fleet.root / "no-config")
+    missing, empty, clutter = str(fleet.root / "absent"), fleet.root / "empty", fleet.root / "clutter"
+    empty.mkdir()
+    clutter.write_text("no model")
+    for sample in "7", "x":
+        says(4, "; see `ledge sample list`", "label", "set", sample, "a", "--by", "ada")
+    says(2, "give --by NAME, or set USER", "label", "set", "1", "a")
+    says(2, "give --by NAME, or set USER", "label", "set", "1", "a", "--by", "")
+    says(1, 'label "a/b": give 1 to 64 bytes, no slash', "label", "set", "1", "a/b", "--by", "ada")
+    says(1, 'by ".": give 1 to 64 bytes', "label", "set", "1", "a", environment={"USER": "."})
+    says(2, "LABEL is missing", "label", "set", "1")
+    says(2, "ID is missing", "label", "set")
+    says(2, "-o FILE", "sample", "get", "1")
+    says(2, "MODEL is missing", "inspect")
+    says(2, "PICTURE... is missing", "classify", str(clutter))
+    says(2, "FUNCTION is missing", "logs", "cam-9")
+    for what, verbs in {"device": ("show", "remove", "rotate", "certificates"), "model": ("show",)}.items():
+        for verb in verbs:
+            says(4, f"; see `ledge {what} list`", what, verb, "cam-9")
+    says(4, "; see `ledge deploy list`", "deploy", "show", "99")
+    says(4, "; see `ledge dataset list`", "dataset", "pull", "none", "1", missing)
+    says(4, "; see `ledge model list`", "deploy", "create", "-m", "none")
+    says(6, "; give --token or LEDGE_TOKEN, or run `ledge login`", "device", "list", token="la1.wrong")
+    says(6, "run `ledge login`", "device", "list", without=["--token"])
+    says(6, "<state>/ca.crt (--ca, LEDGE_CA)", "device", "list", without=["--ca"])
+    says(4, "give the hub's <state>/ca.crt", "device", "list", ca=missing)
+    says(1, "run `ledge login`", "device", "list", without=["--hub"])
+    says(1, "not a URL like https://", "device", "list", hub="somewhere")
+    says(7, "does ledge-hub run there? (--hub, LEDGE_HUB)", "device", "list", hub=f"https://127.0.0.1:{free_port()}")
+    says(4, missing, "verify", missing)
+    says(4, "verify --help", "verify", str(empty))
+    says(2, "train --keys", "train")
+    says(2, "see ledge check --help", "check")
+    says(1, "folder of pictures for each class", "evaluate", str(fleet.root / "m.onnx"), "--data", str(empty))
+    for program, verb in ("ledge-hub", []), ("ledge-agent", ["run"]):
+        for wrong in "--nothing", "-x", "-xy":
+            says(2, f"unrecognized option '{wrong}'; see {program} --help", *verb, wrong, program=program)
+        says(2, f"option '--state' requires an argument; see {program} --help", *verb, "--state", program=program)
+    says(1, "`ledge device token` makes one", "enroll", "--hub", fleet.url, "--token", "lt1.x", "--state", missing, program="ledge-agent")
+    # A device that is away never settles.
+    fleet.agents["cam-1"].stop()
+    made = fleet.deploy(["cam-1"], models=[{"name": "signs", "version": 1}], trial_s=0, wait=0)
+    says(124, "not every device has settled", "deploy", "wait", str(made), "--timeout", "1")
+    says(5, "409", "device", "certificates", "cam-1", "--revoke", fleet.device("cam-1")["certificate"]["serial"])
+    for verb in ["--help"], ["label", "--help"], ["label", "set", "--help"], ["inspect", "--help"]:
+        text = subprocess.run([str(fleet.bin / "ledge"), *verb], capture_output=True, text=True, timeout=60).stdout
+        assert "exit codes: 0 ok, 1 failed, 2 usage, 3 gate refused, 4 not found, 5 conflict,\n            6 not authorised, 7 unreachable, " \
+            "124 timed out\n" in text, text
 
 
 def main():
@@ -70,6 +136,7 @@ def main():
         say("a version is a number", "dataset", "pull", "digits", "1x", fleet.root / "none", code=4)
         say("puts back", "deploy", "undo", "1")
         say("would remove 0 blobs", "gc", "--dry-run")
+        test_next_steps(fleet, where)
         ledge("device", "remove", "cam-1")
         say("no device", "device", "rotate", "cam-1", code=4)
         assert "ERROR: AddressSanitizer" not in fleet.hub.text() and "runtime error" not in fleet.hub.text(), fleet.hub.text()
