@@ -128,28 +128,31 @@ static void too_many_threads_are_refused(void **state)
     assert_null(pool);
 }
 
-/* Worker 1 keeps the first piece that it gets until the caller has done everything else. */
+/* Worker 1 keeps the first piece that it gets until the caller has done everything else. A piece is
+ * at most half of a thread's range of INDICES / 2. */
+enum { INDICES = 64, PIECE_MOST = INDICES / 4 };
+
 struct stall {
     atomic_int by_caller;
     atomic_int by_worker;
     atomic_bool gave_up;
 };
 
-static void stall(void *arg, int32_t index, int32_t worker)
+static void stall(void *arg, int32_t first, int32_t last, int32_t worker)
 {
     struct stall *stall = arg;
-    (void)index;
+    int n = last - first;
     if (worker == 0) {
-        (void)atomic_fetch_add(&stall->by_caller, 1);
+        (void)atomic_fetch_add(&stall->by_caller, n);
         return;
     }
     double until = ledge_port_seconds() + 20;
-    while (atomic_load(&stall->by_caller) < 64 - 8 && !atomic_load(&stall->gave_up)) {
+    while (atomic_load(&stall->by_caller) < INDICES - n && !atomic_load(&stall->gave_up)) {
         if (ledge_port_seconds() > until) {
             atomic_store(&stall->gave_up, true);
         }
     }
-    (void)atomic_fetch_add(&stall->by_worker, 1);
+    (void)atomic_fetch_add(&stall->by_worker, n);
 }
 
 static void a_slow_thread_is_helped(void **state)
@@ -161,10 +164,11 @@ static void a_slow_thread_is_helped(void **state)
         static struct stall shared;
         atomic_init(&shared.by_caller, 0);
         atomic_init(&shared.by_worker, 0);
-        ledge_pool_run(pool, 64, stall, &shared);
+        ledge_pool_spans(pool, INDICES, stall, &shared);
         assert_false(atomic_load(&shared.gave_up));
         int by_worker = atomic_load(&shared.by_worker);
-        assert_int_equal(atomic_load(&shared.by_caller) + by_worker, 64);
+        assert_int_equal(atomic_load(&shared.by_caller) + by_worker, INDICES);
+        assert_true(by_worker <= PIECE_MOST);
     }
     ledge_pool_free(pool);
 }
