@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "agent/failpoint.h"
+#include "agent/rotate.h"
 #include "base/cleanup.h"
 #include "base/digest.h"
 #include "base/status.h"
@@ -139,39 +140,58 @@ static enum ledge_status write_pem(const char *path, const char *text, struct le
     return sys_file_write(path, text, strlen(text), 0600, err);
 }
 
-/* What the hub answered, checked and stored; agent.json last. */
-static enum ledge_status store(const json_t *answer, const struct fleet_token *token,
-                               struct agent_config *config, struct ledge_error *err)
+struct answer {
+    const char *certificate, *ca, *host; /* BORROWED of the JSON */
+    uint16_t port;
+    uint8_t director_key[FLEET_PUBLIC_KEY];
+};
+
+static enum ledge_status read_answer(const json_t *json, const struct agent_config *config,
+                                     struct answer *answer, struct ledge_error *err)
 {
-    const char *certificate, *ca, *key, *host, *device;
-    const char *what = "the hub's answer";
+    const char *key, *device, *what = "the hub's answer";
     int64_t port;
-    char hex[65];
-    struct sys_tls *tls = NULL;
-    const json_t *broker = json_object_get(answer, "broker");
-    LEDGE_TRY(sys_json_text(answer, what, "device", &device, err));
-    LEDGE_TRY(sys_json_text(answer, what, "certificate", &certificate, err));
-    LEDGE_TRY(sys_json_text(answer, what, "ca", &ca, err));
-    LEDGE_TRY(sys_json_text(answer, what, "director_key", &key, err));
-    LEDGE_TRY(sys_json_text(broker, what, "host", &host, err));
+    const json_t *broker = json_object_get(json, "broker");
+    LEDGE_TRY(sys_json_text(json, what, "device", &device, err));
+    LEDGE_TRY(sys_json_text(json, what, "certificate", &answer->certificate, err));
+    LEDGE_TRY(sys_json_text(json, what, "ca", &answer->ca, err));
+    LEDGE_TRY(sys_json_text(json, what, "director_key", &key, err));
+    LEDGE_TRY(sys_json_text(broker, what, "host", &answer->host, err));
     LEDGE_TRY(sys_json_int(broker, what, "port", 1, 65535, &port, err));
     if (strcmp(device, config->device) != 0 ||
-        !ledge_unhex(key, config->director_key, sizeof config->director_key) ||
-        strlen(host) >= sizeof config->broker_host) {
+        !ledge_unhex(key, answer->director_key, sizeof answer->director_key) ||
+        strlen(answer->host) >= sizeof config->broker_host) {
         return ledge_fail(err, LEDGE_ERR_FORMAT, "%s: device, director_key or broker is wrong",
                           what);
     }
-    (void)snprintf(config->broker_host, sizeof config->broker_host, "%s", host);
-    config->broker_port = (uint16_t)port;
-    LEDGE_TRY(write_pem(config->ca, ca, err));
+    answer->port = (uint16_t)port;
+    return LEDGE_OK;
+}
+
+static void take_broker(const struct answer *answer, struct agent_config *config)
+{
+    (void)snprintf(config->broker_host, sizeof config->broker_host, "%s", answer->host);
+    config->broker_port = answer->port;
+}
+
+/* What the hub answered, stored; agent.json last. */
+static enum ledge_status store(const struct answer *answer, const struct fleet_token *token,
+                               struct agent_config *config, struct ledge_error *err)
+{
+    char hex[65];
+    struct sys_tls *tls = NULL;
+    take_broker(answer, config);
+    memcpy(config->director_key, answer->director_key, sizeof config->director_key);
+    LEDGE_TRY(write_pem(config->ca, answer->ca, err));
     LEDGE_TRY(sys_certificate_sha256(config->ca, hex, err));
     if (strcmp(hex, token->ca_sha256) != 0) {
-        return ledge_fail(err, LEDGE_ERR_AUTH, "%s: its CA is not the one of the token", what);
+        return ledge_fail(err, LEDGE_ERR_AUTH,
+                          "the hub's answer: its CA is not the one of the token");
     }
     if (agent_failpoint("ENROLLED")) {
         return ledge_fail(err, LEDGE_ERR_IO, "fail point");
     }
-    LEDGE_TRY(write_pem(config->certificate, certificate, err));
+    LEDGE_TRY(write_pem(config->certificate, answer->certificate, err));
     /* Certificate and key belong together, or this fails. */
     struct sys_tls_options options = {.certificate = config->certificate,
                                       .key = config->key,
@@ -182,30 +202,87 @@ static enum ledge_status store(const json_t *answer, const struct fleet_token *t
     return agent_config_save(config, err);
 }
 
+/* The request signed by the hub. *json OWNED, what answer borrows of. */
+static enum ledge_status have_signed(const struct agent_config *config,
+                                     const struct fleet_token *token, const char *token_text,
+                                     const struct ledge_buf *csr, json_t **json,
+                                     struct answer *answer, struct ledge_error *err)
+{
+    LEDGE_CLEANUP(sys_http_reply_done) struct sys_http_reply reply = {.status = 0};
+    LEDGE_TRY(call_hub(config, token, token_text, csr, &reply, err));
+    if (reply.status != 200 && reply.status != 201) {
+        return refused(&reply, err);
+    }
+    LEDGE_TRY(
+        sys_json_parse(reply.body.data != NULL ? reply.body.data : "", reply.body.len, json, err));
+    return read_answer(*json, config, answer, err);
+}
+
+/* Another key and certificate for the device that this folder is. */
+static enum ledge_status replace(const struct agent_enroll_options *options,
+                                 const struct fleet_token *token, struct agent_config *config,
+                                 struct ledge_error *err)
+{
+    LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf csr = LEDGE_BUF_INIT(PEM_MAX);
+    LEDGE_CLEANUP(sys_json_free) json_t *json = NULL;
+    struct answer answer;
+    char hex[65];
+    if (options->name != NULL && strcmp(options->name, config->device) != 0) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "--name %.64s: %.120s is %s, and stays it",
+                          options->name, config->state, config->device);
+    }
+    LEDGE_TRY(sys_certificate_sha256(config->ca, hex, err));
+    if (strcmp(hex, token->ca_sha256) != 0) {
+        return ledge_fail(err, LEDGE_ERR_AUTH,
+                          "the token is of another hub than %.80s; enrol there in an empty --state",
+                          config->hub);
+    }
+    if (options->hub != NULL) {
+        LEDGE_TRY(check_url(options->hub, config->hub, err));
+    }
+    LEDGE_TRY(agent_rotate_request(config, &csr, err));
+    if (csr.len == 0) {
+        return LEDGE_OK; /* all was there but the switch */
+    }
+    LEDGE_TRY(have_signed(config, token, options->token, &csr, &json, &answer, err));
+    if (memcmp(answer.director_key, config->director_key, sizeof answer.director_key) != 0) {
+        return ledge_fail(err, LEDGE_ERR_AUTH,
+                          "the hub signs with another key now; enrol in an empty --state");
+    }
+    if (agent_failpoint("ENROLLED")) {
+        return ledge_fail(err, LEDGE_ERR_IO, "fail point");
+    }
+    take_broker(&answer, config);
+    LEDGE_TRY(agent_config_save(config, err));
+    return agent_rotate_replace(config, answer.certificate, err);
+}
+
 enum ledge_status agent_enroll(const struct agent_enroll_options *options,
                                struct agent_config *config, struct ledge_error *err)
 {
     LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf csr = LEDGE_BUF_INIT(PEM_MAX);
-    LEDGE_CLEANUP(sys_http_reply_done) struct sys_http_reply reply = {.status = 0};
-    LEDGE_CLEANUP(sys_json_free) json_t *answer = NULL;
+    LEDGE_CLEANUP(sys_json_free) json_t *json = NULL;
     struct fleet_token token;
+    struct answer answer;
     char lock[SYS_PATH];
     LEDGE_TRY(fleet_token_parse(options->token, &token, err));
     LEDGE_TRY(agent_config_paths(options->state, config, err));
     LEDGE_TRY(sys_path(lock, err, "%s/lock", config->state));
     LEDGE_TRY(sys_file_lock(lock, err));
+    if (options->again) {
+        LEDGE_TRY(agent_config_load(options->state, config, err));
+        return replace(options, &token, config, err);
+    }
     if (agent_config_load(options->state, config, err) == LEDGE_OK) {
-        return ledge_fail(err, LEDGE_ERR_EXISTS, "%.120s is enrolled already, as %s at %.80s",
-                          config->state, config->device, config->hub);
+        return ledge_fail(
+            err, LEDGE_ERR_EXISTS,
+            "%.120s is enrolled already, as %s at %.80s (--again: replace its key and "
+            "certificate)",
+            config->state, config->device, config->hub);
     }
     LEDGE_TRY(check_url(options->hub, config->hub, err));
     LEDGE_TRY(choose_name(options->name, config->device, err));
     LEDGE_TRY(prepare(config, &csr, err));
-    LEDGE_TRY(call_hub(config, &token, options->token, &csr, &reply, err));
-    if (reply.status != 200 && reply.status != 201) {
-        return refused(&reply, err);
-    }
-    LEDGE_TRY(sys_json_parse(reply.body.data != NULL ? reply.body.data : "", reply.body.len,
-                             &answer, err));
-    return store(answer, &token, config, err);
+    LEDGE_TRY(have_signed(config, &token, options->token, &csr, &json, &answer, err));
+    return store(&answer, &token, config, err);
 }

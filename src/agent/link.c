@@ -102,8 +102,10 @@ static void on_disconnect(void *arg, const char *reason)
     struct agent *agent = arg;
     /* Once, not at every attempt of a week without a network. */
     bool known = strcmp(reason, agent->offline) == 0;
-    sys_log(known ? SYS_LOG_DEBUG : SYS_LOG_WARNING, "broker %s:%u: %s", agent->config.broker_host,
-            agent->config.broker_port, reason);
+    bool expired = strncmp(reason, "certificate expired", 19) == 0;
+    sys_log(known ? SYS_LOG_DEBUG : SYS_LOG_WARNING, "broker %s:%u: %s%s",
+            agent->config.broker_host, agent->config.broker_port, reason,
+            expired ? "; `ledge-agent enroll --again` gets another one" : "");
     (void)snprintf(agent->offline, sizeof agent->offline, "%s", reason);
     sys_timer_free(agent->hello);
     agent->hello = NULL;

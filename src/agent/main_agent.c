@@ -20,6 +20,7 @@ enum { EXIT_USAGE = 2, EXIT_AUTH = 6, EXIT_UNREACHABLE = 7, SPREAD_MS = 1000, OU
 
 static const char help[] =
     "usage: ledge-agent enroll --hub URL --token T [--state DIR] [--name NAME]\n"
+    "       ledge-agent enroll --again --token T [--hub URL] [--state DIR]\n"
     "       ledge-agent run [--state DIR] [--serve PATH] [--spread MS] [--outbox-mb N]\n"
     "       ledge-agent status [--state DIR] [--json]\n"
     "\n"
@@ -28,7 +29,9 @@ static const char help[] =
     "\n"
     "enroll   make a key (it never leaves this device), prove the token, receive a certificate.\n"
     "         The hub is checked against the token before anything is sent. Killed in the middle,\n"
-    "         the same command can be given again.\n"
+    "         the same command can be given again. --again, while no agent runs: another key and\n"
+    "         certificate for a device whose own ran out; its name, its records and what runs on\n"
+    "         it stay. Cut after the token was used, start the agent: it goes on by itself.\n"
     "run      stay connected and do as the hub says; ends by SIGTERM. Works on without the hub.\n"
     "status   what runs, asked from the running agent\n"
     "\n"
@@ -36,6 +39,7 @@ static const char help[] =
     "  --hub URL        https://HOST:PORT of the hub\n"
     "  --token T        claim token, printed once by `ledge device token`\n"
     "  --name NAME      device name ([a-z0-9-], at most 63); default: the host's name\n"
+    "  --again          the device is enrolled already\n"
     "  --state DIR      all that the agent keeps; default " AGENT_STATE_DEFAULT "\n"
     "  --serve PATH     ledge-serve; default: beside this program, else in PATH\n"
     "  --spread MS      connect within this time after the start, at random; default 1000.\n"
@@ -55,7 +59,7 @@ static const char help[] =
 struct arguments {
     const char *hub, *token, *name, *state, *serve;
     int64_t spread_ms, outbox_mb;
-    bool json;
+    bool json, again;
 };
 
 LEDGE_PRINTF(1, 2) static int usage(const char *format, ...)
@@ -73,17 +77,12 @@ LEDGE_PRINTF(1, 2) static int usage(const char *format, ...)
 static int parse(int argc, char **argv, struct arguments *args)
 {
     static const struct option options[] = {
-        {"hub", required_argument, NULL, 'h'},
-        {"token", required_argument, NULL, 't'},
-        {"name", required_argument, NULL, 'n'},
-        {"state", required_argument, NULL, 's'},
-        {"serve", required_argument, NULL, 'v'},
-        {"spread", required_argument, NULL, 'p'},
-        {"outbox-mb", required_argument, NULL, 'o'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, '?' + 256},
-        {"version", no_argument, NULL, 'V'},
-        {NULL, 0, NULL, 0},
+        {"hub", required_argument, NULL, 'h'},       {"token", required_argument, NULL, 't'},
+        {"name", required_argument, NULL, 'n'},      {"state", required_argument, NULL, 's'},
+        {"serve", required_argument, NULL, 'v'},     {"spread", required_argument, NULL, 'p'},
+        {"outbox-mb", required_argument, NULL, 'o'}, {"json", no_argument, NULL, 'j'},
+        {"again", no_argument, NULL, 'a'},           {"help", no_argument, NULL, '?' + 256},
+        {"version", no_argument, NULL, 'V'},         {NULL, 0, NULL, 0},
     };
     struct ledge_error err;
     int c, at;
@@ -110,6 +109,9 @@ static int parse(int argc, char **argv, struct arguments *args)
             break;
         case 'o':
             status = ledge_whole_option("--outbox-mb", optarg, 1, 1 << 20, &args->outbox_mb, &err);
+            break;
+        case 'a':
+            args->again = true;
             break;
         case 'j':
             args->json = true;
@@ -142,10 +144,13 @@ static int cmd_enroll(const struct arguments *args)
 {
     struct agent_config config;
     struct ledge_error err;
-    struct agent_enroll_options options = {
-        .state = args->state, .hub = args->hub, .token = args->token, .name = args->name};
-    if (args->hub == NULL || args->token == NULL) {
-        return usage("enroll needs --hub and --token");
+    struct agent_enroll_options options = {.state = args->state,
+                                           .hub = args->hub,
+                                           .token = args->token,
+                                           .name = args->name,
+                                           .again = args->again};
+    if (args->token == NULL || (args->hub == NULL && !args->again)) {
+        return usage("enroll needs %s--token", args->again ? "" : "--hub and ");
     }
     enum ledge_status status = agent_enroll(&options, &config, &err);
     if (status == LEDGE_ERR_EXISTS) {

@@ -23,6 +23,7 @@
 #include <jansson.h>
 
 #include "agent/config.h"
+#include "base/buf.h"
 #include "sys/loop.h"
 
 /* X(name, what is done in it) */
@@ -53,6 +54,16 @@ struct agent_rotate_options {
 /* At the start, before device.* is read: finish a switch that was under way. Errors: ERR_IO. */
 LEDGE_NODISCARD enum ledge_status agent_rotate_recover(const struct agent_config *config,
                                                        struct ledge_error *err);
+
+/* Enrolling anew, while no agent runs (enroll.h). request: what is to be signed, for a key of its
+ * own; the same one again when it was cut, but for a switch that was under way: that is finished,
+ * and csr stays empty. replace: pem, signed for it, is in use, and the next start confirms it.
+ * Errors: ERR_IO, ERR_FORMAT (not a certificate for that key). */
+LEDGE_NODISCARD enum ledge_status agent_rotate_request(const struct agent_config *config,
+                                                       struct ledge_buf *csr,
+                                                       struct ledge_error *err);
+LEDGE_NODISCARD enum ledge_status agent_rotate_replace(const struct agent_config *config,
+                                                       const char *pem, struct ledge_error *err);
 
 LEDGE_NODISCARD enum ledge_status agent_rotate_create(struct sys_loop *loop,
                                                       const struct agent_rotate_options *options,

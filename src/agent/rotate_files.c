@@ -209,3 +209,40 @@ enum ledge_status agent_rotate_recover(const struct agent_config *config, struct
     }
     return LEDGE_OK;
 }
+
+/* -- enrolling anew ------------------------------------------------------------------------------
+ */
+
+enum ledge_status agent_rotate_request(const struct agent_config *config, struct ledge_buf *csr,
+                                       struct ledge_error *err)
+{
+    switch (rotate_read(config)) {
+    case AGENT_ROTATE_SWITCH:
+        return agent_rotate_recover(config, err);
+    case AGENT_ROTATE_BACK:
+        LEDGE_TRY(agent_rotate_recover(config, err));
+        break;
+    case AGENT_ROTATE_REQUEST: /* the pair in use is the old one */
+    case AGENT_ROTATE_PROVE:
+        LEDGE_TRY(rotate_write(config, AGENT_ROTATE_IDLE, err));
+        LEDGE_TRY(rotate_tidy(config, err));
+        break;
+    case AGENT_ROTATE_IDLE: /* what is left in next.* is of an enrolment that was cut */
+    case AGENT_ROTATE_CONFIRM:
+        break;
+    }
+    return rotate_prepare(config, csr, err);
+}
+
+enum ledge_status agent_rotate_replace(const struct agent_config *config, const char *pem,
+                                       struct ledge_error *err)
+{
+    char path[SYS_PATH];
+    LEDGE_TRY(rotate_keep(config, pem, err));
+    LEDGE_TRY(at(config, "prev.key", path, err)); /* the hub has revoked what they stand for */
+    LEDGE_TRY(sys_tree_remove(path, err));
+    LEDGE_TRY(at(config, "prev.crt", path, err));
+    LEDGE_TRY(sys_tree_remove(path, err));
+    LEDGE_TRY(rotate_write(config, AGENT_ROTATE_SWITCH, err));
+    return agent_rotate_recover(config, err);
+}

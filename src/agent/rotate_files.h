@@ -5,7 +5,6 @@
 #define AGENT_ROTATE_FILES_H
 
 #include "agent/rotate.h"
-#include "base/buf.h"
 
 const char *rotate_state_name(enum agent_rotate_state state);
 

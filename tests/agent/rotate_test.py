@@ -16,8 +16,10 @@ import threading
 import time
 
 here = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(here.parent / "harness"))
+for folder in ("harness", "hub"):
+    sys.path.insert(0, str(here.parent / folder))
 from agent import Agent  # noqa: E402
+from device import openssl  # noqa: E402
 from fleet import Fleet, wait_for  # noqa: E402
 
 DAY_MS = 86400 * 1000
@@ -245,6 +247,69 @@ def test_refused(fleet, device):
     assert device.states()["in use"] == [before] and device.status()["connected"]
 
 
+def valid(path):
+    return subprocess.run(["openssl", "x509", "-in", path, "-noout", "-checkend", "0"], capture_output=True, timeout=120).returncode == 0
+
+
+AGAIN_KILLS = ("ROTATE_KEY", "ENROLLED", "ROTATE_SWITCH", "ROTATE_KEPT", "ROTATE_HALF", "ROTATE_MOVED", "ROTATE_CONFIRM")
+
+
+def test_again(fleet, device):
+    """Its certificate ran out: enrolled again, killed at every step, it comes back as the same device with all its records."""
+    ca, other = fleet.hub_state, fleet.root / "cam-empty"
+    token = lambda name=device.name: fleet.api("POST", "/enroll-tokens", {"device": name})["token"]  # noqa: E731
+
+    def enroll(given, *more, env=None):
+        return device.run("enroll", "--again", "--token", given, "--state", device.state, *more, env=env)
+
+    def refused(code, words, *args):
+        before, key = device.serial(), (device.state / "device.key").read_bytes()
+        done = enroll(*args)
+        assert done.returncode == code and words in done.stderr and done.stderr.count("\n") == 1, done
+        assert (device.serial(), (device.state / "device.key").read_bytes()) == (before, key)
+
+    refused(1, "another process has it locked", token())
+    device.program.stop()
+    for code, words, *args in ((6, "refuses (401)", token("somebody-else")), (1, "stays it", token(), "--name", "cam-2"),
+                               (6, "of another hub", token()[:53] + "0" * 64), (7, "connect", token(), "--hub", "https://127.0.0.1:1")):
+        refused(code, words, *args)
+    done = device.run("enroll", "--again", "--token", token(), "--state", other)
+    assert done.returncode == 1 and "not enrolled yet" in done.stderr, done
+    known = device.item()
+    for number, point in enumerate((None, *AGAIN_KILLS)):
+        before, key = device.serial(), (device.state / "device.key").read_bytes()
+        openssl("x509", "-req", "-in", str(device.state / "device.csr"), "-CA", str(ca / "ca.crt"), "-CAkey", str(ca / "ca.key"),
+                "-set_serial", str(1000 + number), "-days", "0", "-out", str(device.state / "device.crt"))
+        wait_for(lambda: not valid(device.state / "device.crt"), "it ran out")
+        device.restart()
+        wait_for(lambda: device.said("`ledge-agent enroll --again`"), "the agent says what to do")
+        assert device.record({"function": "again", "key": str(number)})[0] == 200
+        assert device.status()["outbox"]["depth"] > 0
+        device.program.stop()
+        given = token()
+        if point:
+            assert enroll(given, env={"LEDGE_FAILPOINT": point + ":kill"}).returncode == -9, point
+        if point in (None, "ROTATE_KEY", "ENROLLED", "ROTATE_HALF"):  # the command again; else the start does the rest
+            done = enroll(given)
+            assert done.returncode == 0 and f"enrolled as {device.name}" in done.stdout, (point, done)
+        device.program.log.write_text("")
+        device.restart()
+        wait_for(lambda: device.certificate().get("rotation") == "IDLE" and device.item()["online"], f"it is back after {point}")
+        states = device.states()
+        assert states["in use"] == [device.serial()] and before in states["revoked"] and "not proven" not in states, (point, states)
+        assert valid(device.state / "device.crt"), point
+        assert (device.state / "device.key").read_bytes() != key, "the key is a new one"
+        assert let_in(fleet, device.pair()) == (True, True), point
+        wait_for(lambda: device.status()["outbox"]["depth"] == 0, "its records are sent")
+        assert not [p.name for p in device.state.iterdir() if p.name.startswith(("next.", "prev."))], point
+        assert device.item()["gen"] == known["gen"]
+        device.program.stop()
+    count, epochs = fleet.database().execute("select count(*), count(distinct epoch) from records where key like 'again/%'").fetchone()
+    assert (count, epochs) == (1 + len(AGAIN_KILLS), 1), (count, epochs)
+    device.restart()
+    wait_for(lambda: device.item()["online"], "it is online")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bin")
@@ -253,7 +318,7 @@ def main():
     with Fleet(options.bin) as fleet:
         fleet.add_device("cam-1")
         device = Device(fleet, "cam-1")
-        for test in (test_by_age, test_by_order, test_killed, test_back, test_refused):
+        for test in (test_by_age, test_by_order, test_killed, test_back, test_refused, test_again):
             if options.only in test.__name__:
                 started = time.monotonic()
                 test(fleet, device)
