@@ -242,7 +242,7 @@ static void add_conv(struct words *words, const struct ledge_conv_i8 *conv)
     if (conv->bytes && conv->epilogue.scale != NULL) {
         add_choice(words, "bytes_real");
     }
-    if (conv->epilogue.scale != NULL && ledge_epilogue_is_plain(&conv->epilogue)) {
+    if (conv->epilogue.scale != NULL && ledge_epilogue_saturates(&conv->epilogue)) {
         add_choice(words, "plain_i8");
     }
     if (conv->table > 0) {

@@ -83,7 +83,7 @@ void ledge_turn_avx2(const struct ledge_bytes_i8 *b, uint8_t *turned)
                 for (int32_t i = 0; i < LANES; i++) {
                     int64_t row = at + first * LANES + 4 * (v - first + i / 4 * group) + i % 4;
                     row = row < b->rows ? row : b->rows - 1;
-                    x[i] = b->x[row * b->taps + tap];
+                    x[i] = b->x[tap * b->rows + row];
                 }
                 turn_tap(x, b->units, b->flip, turned + tap * b->units * unit + v * 32, unit);
             }

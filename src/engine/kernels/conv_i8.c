@@ -123,27 +123,36 @@ static void copy_row(void *arg, int32_t index, int32_t worker)
     pad_pixels(job, to + n * conv->pixel_bytes, conv->columns - before - n);
 }
 
+/* Pointers of pixels i .. end - 1, each `move` bytes behind the last, the first to `from`. */
+static void point_along(const uint8_t **table, int64_t i, int64_t end, const uint8_t *from,
+                        int64_t move)
+{
+    for (int64_t k = 0; k < end - i; k++) {
+        table[i + k] = from + k * move;
+    }
+}
+
 /* Pointers to one tap of n neighbours in an output row, the first at input pixel x of row y. */
 static void point_tap(const struct job *job, int64_t y, int64_t x, int64_t n, const uint8_t **table)
 {
     const struct ledge_conv_i8 *conv = job->conv;
-    const int64_t taps = conv->taps;
     const int64_t step = conv->g.stride[W];
     const int64_t move = step * conv->pixel_bytes;
     const uint8_t *padding = job->padding;
     bool inside = y >= 0 && y < conv->rows;
     int64_t i = 0;
     for (; i < n && (!inside || x < 0); i++, x += step) {
-        table[i * taps] = padding;
+        table[i] = padding;
     }
     int64_t left = x < conv->columns ? ceil_div(conv->columns - x, step) : 0;
     int64_t end = n - i < left ? n : i + left;
-    int64_t from = ((y - job->top) * conv->columns + x - job->left) * conv->pixel_bytes;
-    for (; i < end; i++, from += move) {
-        table[i * taps] = job->source + from;
+    if (i < end) {
+        int64_t from = ((y - job->top) * conv->columns + x - job->left) * conv->pixel_bytes;
+        point_along(table, i, end, job->source + from, move);
+        i = end;
     }
     for (; i < n; i++) {
-        table[i * taps] = padding;
+        table[i] = padding;
     }
 }
 
@@ -182,31 +191,32 @@ static void point_row(const struct job *job, int64_t y, int64_t ox, int64_t n,
                       const uint8_t *patches, int64_t begin, const uint8_t **table)
 {
     const struct ledge_conv_i8 *conv = job->conv;
-    const int64_t taps = conv->taps, bytes = 4 * conv->units;
+    const int64_t bytes = 4 * conv->units;
     const int64_t step = conv->g.stride[W] * conv->pixel_bytes;
     int64_t i = 0;
     if (y < 0 || y >= conv->rows) {
         for (; i < n; i++) {
-            table[i * taps] = job->padding;
+            table[i] = job->padding;
         }
         return;
     }
     const uint8_t *patch = patches + (y - begin) * conv->edges * bytes;
     for (; i < n && ox + i < conv->first; i++) {
-        table[i * taps] = patch + (ox + i) * bytes;
+        table[i] = patch + (ox + i) * bytes;
     }
     int64_t end = n < conv->stop - ox ? n : conv->stop - ox;
     int64_t at = (y * conv->columns - conv->g.pad[W] - job->left) * conv->pixel_bytes;
     at += (ox + i) * step;
-    for (; i < end; i++, at += step) {
-        table[i * taps] = job->source + at;
+    if (i < end) {
+        point_along(table, i, end, job->source + at, step);
+        i = end;
     }
     for (; i < n; i++) {
-        table[i * taps] = patch + (ox + i - conv->stop + conv->first) * bytes;
+        table[i] = patch + (ox + i - conv->stop + conv->first) * bytes;
     }
 }
 
-/* Pointers of n output pixels from number at on, where taps side by side are one. */
+/* Pointers of n output pixels from number at on, [taps][n], where taps side by side are one. */
 static void fill_rows(const struct job *job, int64_t at, int64_t n, uint8_t *patch,
                       const uint8_t **table)
 {
@@ -214,36 +224,36 @@ static void fill_rows(const struct job *job, int64_t at, int64_t n, uint8_t *pat
     const struct ledge_geometry *g = &conv->g;
     int64_t begin = conv->edges > 0 ? fill_patches(job, at, n, patch) : 0;
     int64_t oy = at / g->out[W], ox = at % g->out[W];
-    for (; n > 0; oy++, ox = 0) {
-        int64_t run = g->out[W] - ox < n ? g->out[W] - ox : n;
+    for (int64_t left = n; left > 0; oy++, ox = 0) {
+        int64_t run = g->out[W] - ox < left ? g->out[W] - ox : left;
         for (int64_t t = 0; t < conv->taps; t++) {
             int64_t y = oy * g->stride[H] - g->pad[H] + t * conv->row_step;
-            point_row(job, y, ox, run, patch, begin, table + t);
+            point_row(job, y, ox, run, patch, begin, table + t * n);
         }
-        table += run * conv->taps;
-        n -= run;
+        table += run;
+        left -= run;
     }
 }
 
-/* Pointers of n output pixels from number at on. */
+/* Pointers of n output pixels from number at on, [taps][n]. */
 static void fill_table(const struct job *job, int64_t at, int64_t n, const uint8_t **table)
 {
     const struct ledge_conv_i8 *conv = job->conv;
     const struct ledge_geometry *g = &conv->g;
     int64_t pad_y = conv->copy ? 0 : g->pad[H];
     int64_t pad_x = conv->copy ? 0 : g->pad[W];
-    while (n > 0) {
+    for (int64_t left = n; left > 0;) {
         int64_t oy = at / g->out[W];
         int64_t ox = at % g->out[W];
-        int64_t run = g->out[W] - ox < n ? g->out[W] - ox : n;
+        int64_t run = g->out[W] - ox < left ? g->out[W] - ox : left;
         for (int64_t t = 0; t < conv->taps; t++) {
             int64_t y = oy * g->stride[H] - pad_y + t / conv->kernel_columns * conv->row_step;
             int64_t x = ox * g->stride[W] - pad_x + t % conv->kernel_columns * conv->column_step;
-            point_tap(job, y, x, run, table + t);
+            point_tap(job, y, x, run, table + t * n);
         }
-        table += run * conv->taps;
+        table += run;
         at += run;
-        n -= run;
+        left -= run;
     }
 }
 
@@ -443,6 +453,7 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
     int64_t first = ledge_conv_i8_panel_at(conv, panel);
     int64_t position = group * conv->position + first * lanes;
     struct ledge_rows_i8 rows = {
+        .pitch = c->n,
         .taps = conv->taps,
         .units = conv->units,
         .w = (const uint32_t *)job->call->packed + (size_t)group * conv->group_units +
@@ -475,7 +486,7 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
     }
     for (int64_t tile = before; row < c->n; tile++) {
         rows.rows = (int32_t)(c->n - row < most ? c->n - row : most);
-        rows.x = c->table + row * conv->taps;
+        rows.x = c->table + row;
         rows.row_sums = c->row_sums + row;
         rows.ahead = weights_ahead(&rows, tile, lanes);
         rows.sums = sums + (int64_t)finish.rows * rows.vectors * lanes;
@@ -707,6 +718,7 @@ static void run_single_row(const struct job *job)
     int32_t row_sum;
     const struct chunk chunk = {.n = 1, .table = &x, .row_sums = &row_sum};
     struct ledge_rows_i8 rows = {.x = chunk.table,
+                                 .pitch = 1,
                                  .taps = conv->taps,
                                  .units = conv->units,
                                  .w = job->call->packed,

@@ -152,7 +152,7 @@ static inline bool ledge_conv_i8_tiles_finish(const struct ledge_conv_i8 *conv)
 {
     return LEDGE_HAS(LEDGE_KERNEL_plain_i8) && conv->isa->tiles_finish && !conv->single &&
            conv->zeros == NULL && conv->addend == 0 && conv->table == 0 &&
-           conv->epilogue.scale != NULL && ledge_epilogue_is_plain(&conv->epilogue);
+           conv->epilogue.scale != NULL && ledge_epilogue_saturates(&conv->epilogue);
 }
 
 /* Has this build the loops for what packing decided? Errors: ERR_UNSUPPORTED. */

@@ -71,6 +71,18 @@ static int64_t chunk_of(int64_t taps)
     return chunk > CHUNK ? CHUNK : chunk > CHUNK_STEP ? chunk : CHUNK_STEP;
 }
 
+/* Of a chunk nothing is left over by tiles of any panel, if it is not too short for that. */
+static int64_t whole_chunk(const struct ledge_conv_i8 *conv)
+{
+    const int32_t *most = conv->isa->rows_max + conv->least_vectors;
+    const int64_t chunk = chunk_of(conv->taps), tile = most[0];
+    int64_t step = tile;
+    while (conv->vectors % conv->panels != 0 && step % most[1] != 0) {
+        step += tile;
+    }
+    return chunk > step ? chunk / step * step : chunk;
+}
+
 /* Must bytes be read as u8 before the loop? (What turns them for it does that on its way.) */
 static bool flips_first(const struct ledge_conv_i8 *conv)
 {
@@ -183,7 +195,7 @@ static void lay_out(struct ledge_conv_i8 *conv)
     conv->least_vectors = conv->vectors / conv->panels;
     conv->position = conv->vectors * isa->lanes;
     conv->group_units = (size_t)(conv->position * conv->taps * units);
-    conv->chunk = chunk_of(conv->taps);
+    conv->chunk = whole_chunk(conv);
     if (conv->bytes) {
         divide_blocks(conv);
     }

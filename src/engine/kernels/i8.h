@@ -53,17 +53,22 @@ struct ledge_epilogue_i8 {
     uint8_t flip;            /* 0x80: the result is i8 */
 };
 
-/* Are results what saturation to a byte leaves? */
+/* Are results what saturation to a byte leaves, once the zero point is added? */
+static inline bool ledge_epilogue_saturates(const struct ledge_epilogue_i8 *e)
+{
+    return e->narrow && e->low == 0 && e->high == 255 && e->flip == 0;
+}
+
 static inline bool ledge_epilogue_is_plain(const struct ledge_epilogue_i8 *e)
 {
-    return e->narrow && e->zero == 0 && e->low == 0 && e->high == 255 && e->flip == 0;
+    return ledge_epilogue_saturates(e) && e->zero == 0;
 }
 
 /* Sums of rows of activations with vectors of channels. A row is a list of taps, each of `units`
  * units side by side. */
 struct ledge_rows_i8 {
-    const uint8_t *const *x; /* [rows][taps] */
-    int64_t taps, units;
+    const uint8_t *const *x; /* [taps][pitch]: of the rows side by side, and of others */
+    int64_t pitch, taps, units;
     const uint32_t *w;       /* [taps][units][vectors][lanes] */
     const int32_t *offset;   /* [vectors][lanes] */
     const int32_t *zeros;    /* likewise, or NULL: times the row's sum of activations comes off */
@@ -71,8 +76,9 @@ struct ledge_rows_i8 {
     int32_t rows, vectors;
     const uint32_t *ahead; /* brought nearer on the way, 64 bytes for each unit of k */
     int32_t *sums;         /* FILLED: [rows][vectors][lanes] */
-    /* Not NULL: results of the rows to its y instead, where the epilogue is plain and nothing comes
-     * off or is added; whole tiles of rows_max rows, on instruction sets whose tiles_finish. */
+    /* Not NULL: results of the rows to its y instead, where the epilogue saturates and nothing
+     * comes off or is added; whole tiles of rows_max rows, on instruction sets whose tiles_finish.
+     */
     const struct ledge_finish_i8 *finish;
 };
 
@@ -95,7 +101,7 @@ struct ledge_strips_i8 {
     const int32_t *offset; /* [vectors][lanes] */
     int64_t n;             /* pixels, at least LEDGE_STRIP_PIXELS */
     int32_t vectors;       /* 1, 2, 4 */
-    /* Either of them is FILLED: results to its y, where the epilogue is plain and nothing else is
+    /* Either of them is FILLED: results to its y, where the epilogue saturates and nothing else is
      * asked for; or NULL, then sums of [n][vectors][lanes]. */
     const struct ledge_finish_i8 *finish;
     int32_t *sums;
@@ -137,7 +143,7 @@ struct ledge_step_i8 {
 };
 
 struct ledge_bytes_i8 {
-    const uint8_t *const *x; /* as in ledge_rows_i8; at least 4 units */
+    const uint8_t *const *x; /* [taps][rows]; at least 4 units behind each */
     int64_t taps, units, rows;
     uint8_t flip;  /* 0x80: they are i8 */
     int32_t block; /* vectors of 8 pixels that go together, 8 at most */
@@ -291,7 +297,7 @@ struct ledge_i8_kernels {
     const struct ledge_winograd_loops_i8 *winograd; /* winograd_i8.h; NULL: likewise */
     void (*taps)(const struct ledge_taps_i8 *taps);
     void (*slices)(const struct ledge_slices_i8 *slices); /* NULL: likewise */
-    /* Sums of rows as in ledge_rows_i8, of so many bytes behind each tap; only where group is 4. */
+    /* Sums of rows, x: [taps][rows], of so many bytes behind each tap; only where group is 4. */
     void (*row_sums)(const uint8_t *const *x, int64_t rows, int64_t taps, int64_t bytes,
                      int32_t *sums);
     void (*binary)(const struct ledge_binary_i8 *p, const uint8_t *a, const uint8_t *b, int64_t n,

@@ -44,7 +44,7 @@ static void row_sums(const uint8_t *const *x, int64_t rows, int64_t taps, int64_
     for (int64_t r = 0; r < rows; r++) {
         __m128i sum = _mm_setzero_si128();
         for (int64_t t = 0; t < taps; t++) {
-            sum = _mm_add_epi64(sum, sum_bytes(x[r * taps + t], bytes));
+            sum = _mm_add_epi64(sum, sum_bytes(x[t * rows + r], bytes));
         }
         sums[r] = (int32_t)(uint32_t)((uint64_t)_mm_cvtsi128_si64(sum) +
                                       (uint64_t)_mm_extract_epi64(sum, 1));

@@ -52,7 +52,7 @@ INLINE void rows_tile(const struct ledge_rows_i8 *t, const int vectors, const in
         int64_t k = -4 * t->units;
         UNROLL
         for (int r = 0; r < rows; r++) {
-            x[r] = at[r * t->taps] - k;
+            x[r] = at[r] - k;
             AS_IT_IS(x[r]);
         }
         do {
@@ -79,8 +79,8 @@ INLINE void rows_tile(const struct ledge_rows_i8 *t, const int vectors, const in
             k += 4;
         } while (k != 0);
         READ_AGAIN();
-        at++;
-    } while (at != t->x + t->taps);
+        at += t->pitch;
+    } while (at != t->x + t->taps * t->pitch);
 #ifdef finish_tile
     if (rows == whole_tile[vectors] && t->finish != NULL) {
         finish_tile(t->finish, vectors, rows, acc);
@@ -132,7 +132,7 @@ static void rows_in_parts(const struct ledge_rows_i8 *t, const rows_fn *of)
         for (part.rows = left; of[part.rows] == NULL; part.rows--) {
         }
         of[part.rows](&part);
-        part.x += part.rows * t->taps;
+        part.x += part.rows;
         part.sums += part.rows * t->vectors * LANES;
     }
 }
@@ -150,7 +150,7 @@ static void whole_tiles(const struct ledge_rows_i8 *all, rows_fn of, int32_t mos
     t.rows = most;
     for (int32_t left = all->rows; left > 0; left -= most) {
         of(&t);
-        t.x += most * t.taps;
+        t.x += most;
         finish.y += most * finish.ldy;
         t.ahead = t.ahead != t.w && t.ahead + units * 16 < end ? t.ahead + units * 16 : t.w;
     }

@@ -160,11 +160,17 @@ INLINE ivec iv_fixed(ivec x, const fixed_vec *f)
 enum { PACKED = 4 };
 #define VECTORS_TABLE(F) F(1) F(2) F(3) F(4)
 
+INLINE void pack_words(const ivec *r, const int vectors, ivec *low, ivec *high)
+{
+    *low = _mm512_packs_epi32(r[0], r[1]);
+    *high = _mm512_packs_epi32(r[2], r[vectors == 3 ? 2 : 3]);
+}
+
 INLINE ivec pack_rows(const ivec *r, const int vectors, const bool plain,
                       const struct ledge_epilogue_i8 *e)
 {
-    ivec low = _mm512_packs_epi32(r[0], r[1]);
-    ivec high = _mm512_packs_epi32(r[2], r[vectors == 3 ? 2 : 3]);
+    ivec low, high;
+    pack_words(r, vectors, &low, &high);
     if (plain) {
         return _mm512_packus_epi16(low, high);
     }
@@ -190,13 +196,9 @@ INLINE ivec look_up_bytes(const uint8_t *table, ivec at)
 }
 
 /* After packing, 32 bits of each vector alternate within 128. */
-INLINE void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec *r,
-                       const int vectors, const bool plain)
+INLINE void store_packed(const struct ledge_finish_i8 *f, int32_t row, ivec bytes,
+                         const int vectors)
 {
-    ivec bytes = pack_rows(r, vectors, plain, f->epilogue);
-    if (!plain && f->table != NULL) {
-        bytes = look_up_bytes(f->table, bytes);
-    }
     uint8_t *y = f->y + row * f->ldy;
     int32_t left = f->rows - row;
     if (vectors == 4) {
@@ -231,6 +233,16 @@ INLINE void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec 
             _mm_mask_storeu_epi8(y + 3 * f->ldy, mask, _mm512_extracti32x4_epi32(bytes, 3));
         }
     }
+}
+
+INLINE void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec *r,
+                       const int vectors, const bool plain)
+{
+    ivec bytes = pack_rows(r, vectors, plain, f->epilogue);
+    if (!plain && f->table != NULL) {
+        bytes = look_up_bytes(f->table, bytes);
+    }
+    store_packed(f, row, bytes, vectors);
 }
 
 /* The way of store_rows() back. */

@@ -346,7 +346,7 @@ static inline void sums_of_rows(const uint8_t *const *x, int64_t rows, int64_t t
     for (int64_t r = 0; r < rows; r++) {
         uint32_t sum = 0;
         for (int64_t t = 0; t < taps; t++) {
-            const uint8_t *from = x[r * taps + t];
+            const uint8_t *from = x[t * rows + r];
             for (int64_t i = 0; i < bytes; i++) {
                 sum += from[i];
             }
