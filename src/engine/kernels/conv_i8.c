@@ -123,12 +123,29 @@ static void copy_row(void *arg, int32_t index, int32_t worker)
     pad_pixels(job, to + n * conv->pixel_bytes, conv->columns - before - n);
 }
 
+/* Where the ways of run_panel() keep what a chunk of pixels needs. */
+struct chunk {
+    int64_t at, n;         /* pixels */
+    const uint8_t **table; /* [lists][listed] pointers, a tap's `pitch` behind the last one's */
+    int64_t lists, listed, pitch;
+    int32_t *row_sums;
+    uint8_t *patch;  /* room, where patch is set */
+    uint8_t *turned; /* where bytes is the way, as are: */
+    int32_t *sums;
+};
+
 /* Pointers of pixels i .. end - 1, each `move` bytes behind the last, the first to `from`. */
 static void point_along(const uint8_t **table, int64_t i, int64_t end, const uint8_t *from,
                         int64_t move)
 {
-    for (int64_t k = 0; k < end - i; k++) {
-        table[i + k] = from + k * move;
+    for (; i + 4 <= end; i += 4, from += 4 * move) {
+        table[i] = from;
+        table[i + 1] = from + move;
+        table[i + 2] = from + 2 * move;
+        table[i + 3] = from + 3 * move;
+    }
+    for (; i < end; i++, from += move) {
+        table[i] = from;
     }
 }
 
@@ -216,40 +233,42 @@ static void point_row(const struct job *job, int64_t y, int64_t ox, int64_t n,
     }
 }
 
-/* Pointers of n output pixels from number at on, [taps][n], where taps side by side are one. */
-static void fill_rows(const struct job *job, int64_t at, int64_t n, uint8_t *patch,
-                      const uint8_t **table)
+/* Pointers of a chunk where taps side by side are one. */
+static void fill_rows(const struct job *job, const struct chunk *c)
 {
     const struct ledge_conv_i8 *conv = job->conv;
     const struct ledge_geometry *g = &conv->g;
-    int64_t begin = conv->edges > 0 ? fill_patches(job, at, n, patch) : 0;
-    int64_t oy = at / g->out[W], ox = at % g->out[W];
-    for (int64_t left = n; left > 0; oy++, ox = 0) {
+    const uint8_t **table = c->table;
+    int64_t begin = conv->edges > 0 ? fill_patches(job, c->at, c->n, c->patch) : 0;
+    int64_t oy = c->at / g->out[W], ox = c->at % g->out[W];
+    for (int64_t left = c->listed; left > 0; oy++, ox = 0) {
         int64_t run = g->out[W] - ox < left ? g->out[W] - ox : left;
-        for (int64_t t = 0; t < conv->taps; t++) {
+        for (int64_t t = 0; t < c->lists; t++) {
             int64_t y = oy * g->stride[H] - g->pad[H] + t * conv->row_step;
-            point_row(job, y, ox, run, patch, begin, table + t * n);
+            point_row(job, y, ox, run, c->patch, begin, table + t * c->listed);
         }
         table += run;
         left -= run;
     }
 }
 
-/* Pointers of n output pixels from number at on, [taps][n]. */
-static void fill_table(const struct job *job, int64_t at, int64_t n, const uint8_t **table)
+/* Pointers of a chunk. */
+static void fill_table(const struct job *job, const struct chunk *c)
 {
     const struct ledge_conv_i8 *conv = job->conv;
     const struct ledge_geometry *g = &conv->g;
+    const uint8_t **table = c->table;
+    int64_t at = c->at;
     int64_t pad_y = conv->copy ? 0 : g->pad[H];
     int64_t pad_x = conv->copy ? 0 : g->pad[W];
-    for (int64_t left = n; left > 0;) {
+    for (int64_t left = c->listed; left > 0;) {
         int64_t oy = at / g->out[W];
         int64_t ox = at % g->out[W];
         int64_t run = g->out[W] - ox < left ? g->out[W] - ox : left;
-        for (int64_t t = 0; t < conv->taps; t++) {
+        for (int64_t t = 0; t < c->lists; t++) {
             int64_t y = oy * g->stride[H] - pad_y + t / conv->kernel_columns * conv->row_step;
             int64_t x = ox * g->stride[W] - pad_x + t % conv->kernel_columns * conv->column_step;
-            point_tap(job, y, x, run, table + t * n);
+            point_tap(job, y, x, run, table + t * c->listed);
         }
         table += run;
         at += run;
@@ -381,16 +400,6 @@ void ledge_conv_i8_finish(const struct ledge_results_i8 *to, struct ledge_finish
     ledge_conv_i8_look_up(to, f, f->y, f->rows);
 }
 
-/* Where the ways of run_panel() keep what a chunk of pixels needs. */
-struct chunk {
-    int64_t at, n; /* pixels */
-    const uint8_t **table;
-    int32_t *row_sums;
-    uint8_t *patch;  /* room, where patch is set */
-    uint8_t *turned; /* where bytes is the way, as are: */
-    int32_t *sums;
-};
-
 static struct chunk chunk_in(const struct ledge_conv_i8 *conv, uint8_t *scratch)
 {
     struct chunk c = {.table = (const uint8_t **)(void *)scratch};
@@ -453,7 +462,7 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
     int64_t first = ledge_conv_i8_panel_at(conv, panel);
     int64_t position = group * conv->position + first * lanes;
     struct ledge_rows_i8 rows = {
-        .pitch = c->n,
+        .pitch = c->pitch,
         .taps = conv->taps,
         .units = conv->units,
         .w = (const uint32_t *)job->call->packed + (size_t)group * conv->group_units +
@@ -507,9 +516,8 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
 }
 
 /* Where weights have zero points: sums of activations, times the one there is. */
-static void sum_rows(const struct job *job, const struct chunk *c)
+static void sum_rows(const struct ledge_conv_i8 *conv, const struct chunk *c)
 {
-    const struct ledge_conv_i8 *conv = job->conv;
     if (conv->zeros != NULL) {
         conv->isa->row_sums(c->table, c->n, conv->taps, conv->tap_bytes, c->row_sums);
         for (int64_t i = 0; i < c->n && conv->one_zero; i++) {
@@ -522,10 +530,22 @@ static void sum_rows(const struct job *job, const struct chunk *c)
 static void run_panels(const struct job *job, const struct chunk *c, int64_t group, int64_t p0,
                        int64_t p1)
 {
-    sum_rows(job, c);
+    sum_rows(job->conv, c);
     for (int64_t panel = p0; panel < p1; panel++) {
         run_panel(job, group, panel, c);
     }
+}
+
+/* Where a pixel's window is that of the pixel above, one tap on, a tap's list lies within that of
+ * the tap before; sums of activations and bytes want all of them. */
+static void lay_out_lists(const struct ledge_conv_i8 *conv, struct chunk *c)
+{
+    const int64_t width = conv->g.out[W];
+    bool within = conv->kernel_columns == 1 && conv->row_step == conv->g.stride[H] &&
+                  width <= c->n && conv->zeros == NULL && !conv->bytes;
+    c->pitch = within ? width : c->n;
+    c->lists = within ? 1 : conv->taps;
+    c->listed = c->n + (within ? (conv->taps - 1) * width : 0);
 }
 
 /* Pixels `at` .. at + n - 1 of a group, panels p0 .. p1 - 1; of strips a row. */
@@ -542,12 +562,13 @@ static void run_chunk(const struct job *job, int64_t at, int64_t n, int64_t grou
     struct chunk c = chunk_in(conv, scratch);
     c.at = at;
     c.n = n;
+    lay_out_lists(conv, &c);
     if (conv->patch) {
-        fill_rows(job, c.at, c.n, c.patch, c.table);
+        fill_rows(job, &c);
     } else {
-        fill_table(job, c.at, c.n, c.table);
+        fill_table(job, &c);
     }
-    for (int64_t i = 0; i < c.n * conv->taps && group > 0; i++) {
+    for (int64_t i = 0; i < c.lists * c.listed && group > 0; i++) {
         c.table[i] += group * conv->group_bytes;
     }
     if (conv->bytes) {
@@ -709,19 +730,20 @@ static bool is_single_row(const struct ledge_conv_i8 *conv)
 }
 
 /* What run_panel() works out for each panel is the same for all of them but for where they are. */
-static void run_single_row(const struct job *job)
+static void run_single_row(const struct ledge_kernel_call *call)
 {
-    const struct ledge_conv_i8 *conv = job->conv;
+    const struct ledge_conv_i8 *conv = call->params;
+    struct ledge_results_i8 to = ledge_conv_i8_results(call);
     const int64_t lanes = conv->isa->lanes, units = conv->taps * conv->units;
     _Alignas(64) int32_t sums[LEDGE_I8_VECTORS * 16];
-    const uint8_t *x = job->x;
+    const uint8_t *x = call->in[conv->input]->data;
     int32_t row_sum;
     const struct chunk chunk = {.n = 1, .table = &x, .row_sums = &row_sum};
     struct ledge_rows_i8 rows = {.x = chunk.table,
                                  .pitch = 1,
                                  .taps = conv->taps,
                                  .units = conv->units,
-                                 .w = job->call->packed,
+                                 .w = call->packed,
                                  .row_sums = &row_sum,
                                  .rows = 1,
                                  .sums = sums};
@@ -730,7 +752,8 @@ static void run_single_row(const struct job *job)
                                      .less = conv->one_zero ? &row_sum : NULL,
                                      .rows = 1,
                                      .ldy = conv->ldy};
-    sum_rows(job, &chunk);
+    to.y = call->out[0]->data;
+    sum_rows(conv, &chunk);
     for (int64_t panel = 0, at = 0; panel < conv->panels; panel++) {
         const int64_t end = ledge_conv_i8_panel_at(conv, panel + 1) * lanes;
         const int64_t left = conv->g.out_channels - at, n = end - at;
@@ -741,7 +764,7 @@ static void run_single_row(const struct job *job)
         conv->isa->rows(&rows);
         finish.at = at;
         finish.n = (int32_t)(left < n ? left : n);
-        ledge_conv_i8_finish(&job->to, &finish, 0, at);
+        ledge_conv_i8_finish(&to, &finish, 0, at);
         rows.w += n * units;
         at = end;
     }
@@ -751,18 +774,18 @@ enum ledge_status ledge_conv_i8(const struct ledge_kernel_call *call)
 {
     const struct ledge_conv_i8 *conv = call->params;
     const struct ledge_geometry *g = &conv->g;
-    struct job job = job_of(call);
     LEDGE_TRY(ledge_conv_i8_check(conv, call->err));
     if (LEDGE_HAS(LEDGE_KERNEL_winograd_i8) && conv->winograd) {
         ledge_winograd_i8(call);
         return LEDGE_OK;
     }
-    job.x = call->in[conv->input]->data;
-    job.to.y = call->out[0]->data;
     if (call->pool == NULL && is_single_row(conv)) {
-        run_single_row(&job);
+        run_single_row(call);
         return LEDGE_OK;
     }
+    struct job job = job_of(call);
+    job.x = call->in[conv->input]->data;
+    job.to.y = call->out[0]->data;
     job.copy = call->scratch;
     job.scratch = (uint8_t *)call->scratch + conv->copy_bytes;
     divide(&job);
