@@ -208,7 +208,13 @@ enum ledge_status ledge_bands_i8_run(const struct ledge_kernel_call *call)
     const struct ledge_bands_i8 *bands = call->params;
     const struct ledge_geometry *g = &bands->depth->g;
     const void *const params[] = {bands->expand, bands->depth, bands->project};
-    struct job job = {.bands = bands, .y = call->out[0]->data, .scratch = call->scratch};
+    struct job job; /* next[] is long, and of use for the threads there are only */
+    job.bands = bands;
+    job.y = call->out[0]->data;
+    job.scratch = call->scratch;
+    for (int32_t i = 0; i < ledge_pool_threads(call->pool); i++) {
+        job.next[i] = -1;
+    }
     if (bands->project != NULL) {
         LEDGE_TRY(ledge_conv_i8_check(bands->project, call->err));
     }

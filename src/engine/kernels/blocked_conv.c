@@ -603,6 +603,16 @@ static int64_t piece_of_rows(const struct ledge_blocked_conv *conv, int64_t firs
     return n;
 }
 
+/* The row that the bands from number `band` on begin with. Where the last one is shorter, the one
+ * before it does the rows that the two could both do of half of the units. */
+static int64_t border(const struct ledge_blocked_conv *conv, int64_t band, int64_t unit)
+{
+    int64_t total = total_of(conv), copied = conv->direct ? total : conv->band;
+    bool less = band == ceil_div(total, copied) - 1 && 2 * unit >= conv->g.groups * conv->units;
+    int64_t row = less && band > 0 ? total - copied : band * copied;
+    return row < total ? row : total;
+}
+
 static int64_t piece_of_units(const struct ledge_blocked_conv *conv, int64_t first, int64_t last,
                               struct ledge_blocked_piece *p)
 {
@@ -610,18 +620,19 @@ static int64_t piece_of_units(const struct ledge_blocked_conv *conv, int64_t fir
     int64_t grains = ceil_div(copied, conv->grain), bands = ceil_div(total, copied);
     int64_t units = conv->g.groups * conv->units;
     int64_t at = first % grains, n = grains - at, unit = first / grains % units;
-    int64_t c0 = first / grains / units % bands * copied, c1 = c0 + copied;
-    c1 = c1 < total ? c1 : total;
+    int64_t band = first / grains / units % bands, c0 = band * copied;
+    int64_t end = border(conv, band + 1, unit);
+    c0 = c0 < total - copied ? c0 : total - copied;
     n = n < last - first ? n : last - first;
     n = together(n, ceil_div(conv->band, conv->grain)); /* the last grain of a band is shorter */
-    int64_t r0 = c0 + at * conv->grain, r1 = r0 + n * conv->grain;
+    int64_t r0 = border(conv, band, unit) + at * conv->grain, r1 = r0 + n * conv->grain;
     *p = (struct ledge_blocked_piece){.picture = first / grains / units / bands,
                                       .u0 = unit,
                                       .u1 = unit + 1,
-                                      .r0 = r0 < c1 ? r0 : c1,
-                                      .r1 = r1 < c1 ? r1 : c1,
+                                      .r0 = r0 < end ? r0 : end,
+                                      .r1 = r1 < end ? r1 : end,
                                       .c0 = c0,
-                                      .c1 = c1};
+                                      .c1 = c0 + copied};
     return n;
 }
 

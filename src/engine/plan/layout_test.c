@@ -286,6 +286,27 @@ static void random_winograd(void **state)
     assert_true(seen > 30);
 }
 
+/* Threads share the units of a layer that has more weights than pixels. Of its bands the last one
+ * is lower: e.g. 3 rows of tiles in bands of 2, 5 in bands of 3. */
+static void winograd_in_bands_that_overlap(void **state)
+{
+    (void)state;
+    static const int64_t heights[] = {12, 10, 18};
+    for (int i = 0; i < 3; i++) {
+        struct conv c = {.out = i == 2 ? 160 : 64,
+                         .groups = 1,
+                         .kernel_h = 3,
+                         .kernel_w = 3,
+                         .stride = 1,
+                         .dilation = 1,
+                         .pad = 1,
+                         .bias = true,
+                         .relu = true};
+        int64_t dims[4] = {1 + i % 2, i == 2 ? 256 : 512, heights[i], i == 2 ? 20 : 16};
+        one_conv(dims, &c, "bands that overlap");
+    }
+}
+
 static void groups_of_whole_blocks(void **state)
 {
     (void)state;
@@ -656,6 +677,7 @@ int main(void)
         cmocka_unit_test(random_depthwise),
         cmocka_unit_test(narrow_depthwise),
         cmocka_unit_test(random_winograd),
+        cmocka_unit_test(winograd_in_bands_that_overlap),
         cmocka_unit_test(groups_of_whole_blocks),
         cmocka_unit_test(random_pools),
         cmocka_unit_test(residuals),

@@ -166,9 +166,9 @@ static void fetch_piece(struct ledge_pool *pool, unsigned left)
     }
 }
 
-/* A piece of what is left in a range, half of it: from the front of one's own, from the back of
- * another's. False when nothing is. */
-static bool take(struct range *range, bool own, int32_t *first, int32_t *last)
+/* A piece of what is left in a range: of one's own from the front, three quarters as the first one,
+ * then half; half from the back of another's. False when nothing is left. */
+static bool take(struct range *range, bool own, bool fresh, int32_t *first, int32_t *last)
 {
     uint_least64_t left = atomic_load_explicit(&range->left, memory_order_acquire);
     for (;;) {
@@ -176,7 +176,7 @@ static bool take(struct range *range, bool own, int32_t *first, int32_t *last)
         if (next >= end) {
             return false;
         }
-        uint32_t piece = (end - next + 1) / 2;
+        uint32_t n = end - next, piece = !own || !fresh ? n - n / 2 : n > 2 ? n * 3 / 4 : n;
         uint32_t begin = own ? next : end - piece;
         uint_least64_t rest =
             own ? (uint_least64_t)end << 32 | (next + piece) : (uint_least64_t)begin << 32 | next;
@@ -197,7 +197,7 @@ static void take_part(struct ledge_pool *pool, int32_t worker)
         struct range *range = &pool->ranges[(worker + k) % pool->threads];
         unsigned done = 0;
         int32_t first, last;
-        while (take(range, k == 0, &first, &last)) {
+        while (take(range, k == 0, done == 0, &first, &last)) {
             if (worker > 0 && pool->denormals) {
                 (void)ledge_denormals_on();
             }

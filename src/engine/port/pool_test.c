@@ -129,8 +129,8 @@ static void too_many_threads_are_refused(void **state)
 }
 
 /* Worker 1 keeps the first piece that it gets until the caller has done everything else. A piece is
- * at most half of a thread's range of INDICES / 2. */
-enum { INDICES = 64, PIECE_MOST = INDICES / 4 };
+ * at most three quarters of a thread's range of INDICES / 2. */
+enum { INDICES = 64, PIECE_MOST = INDICES / 2 * 3 / 4 };
 
 struct stall {
     atomic_int by_caller;
