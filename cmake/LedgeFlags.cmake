@@ -30,7 +30,7 @@ endif()
 # Of code that runs once for each model: loops there are short, and values kept beside them only fill registers.
 set(LEDGE_ONCE ${LEDGE_SMALL})
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
-    list(APPEND LEDGE_ONCE -fno-tree-loop-im -fno-tree-fre)
+    list(APPEND LEDGE_ONCE -fno-tree-loop-im -fno-tree-fre -fno-gcse -fno-ira-hoist-pressure)
     # What stands more than 127 bytes into a stack frame takes four bytes to name: functions that make a frame larger stay apart.
     check_c_compiler_flag(--param=large-stack-frame-growth=50 LEDGE_HAS_STACK_GROWTH)
     if(LEDGE_HAS_STACK_GROWTH)

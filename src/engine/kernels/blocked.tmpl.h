@@ -119,15 +119,16 @@ INLINE void channels(struct place *at, const float *x, int64_t n, vec acc[TILE_R
                      const int pixels, const int blocks, const int step)
 {
     const float *soon = x + at->soon;
-    for (int64_t k = 0; k < n; k++) {
+    for (; n > 0; n--, x++) {
         if (step == LANES && !WHOLE_TILE(pixels, blocks)) {
-            v_prefetch(soon, (uintptr_t)(k * LANES));
+            v_prefetch(soon, 0);
+            soon += LANES;
         }
         if (step == LANES) { /* those of a planar input are few */
             v_prefetch_far(at->first, at->ahead);
             at->ahead += at->ahead_step;
         }
-        channel(x + k, at->w, acc, pixels, blocks, step);
+        channel(x, at->w, acc, pixels, blocks, step);
         at->w += blocks * LANES;
     }
 }
@@ -238,12 +239,27 @@ static void run_tile(const struct ledge_blocked_tile *t)
 /* -- depthwise convolution ------------------------------------------------------------------------
  */
 
-INLINE void finish(const struct ledge_blocked_row *r, int64_t at, vec sum)
+/* n outputs to y, with what is added to them or NULL. Bounds are in registers: a compiler that does
+ * not know where y is would read them again behind each store. */
+INLINE void finish(vec *sum, const int n, const float *add, vec low, vec high, float *y)
 {
-    if (r->add != NULL) {
-        sum = v_add(sum, v_load(r->add + at * LANES));
+    if (add != NULL) {
+        UNROLL
+        for (int i = 0; i < n; i++) {
+            sum[i] = v_add(sum[i], v_load(add + i * LANES));
+        }
     }
-    v_store(r->y + at * LANES, v_clamp(sum, v_set1(r->low), v_set1(r->high)));
+    UNROLL
+    for (int i = 0; i < n; i++) {
+        v_store(y + i * LANES, v_clamp(sum[i], low, high));
+    }
+}
+
+/* Outputs at .. at + n - 1 of a row. */
+INLINE void finish_row(const struct ledge_blocked_row *r, int64_t at, vec *sum, const int n)
+{
+    const float *add = r->add != NULL ? r->add + at * LANES : NULL;
+    finish(sum, n, add, v_set1(r->low), v_set1(r->high), r->y + at * LANES);
 }
 
 /* Outputs at .. at + n - 1 of a kernel of `width` columns without dilation: each input column is
@@ -280,10 +296,7 @@ INLINE void sweep(const struct ledge_blocked_row *r, int64_t at, const int n, co
             }
         }
     }
-    UNROLL
-    for (int i = 0; i < n; i++) {
-        finish(r, at + i, acc[i]);
-    }
+    finish_row(r, at, acc, n);
 }
 
 /* Any window, one output. */
@@ -299,7 +312,7 @@ static void one_output(const struct ledge_blocked_row *r, int64_t at)
             }
         }
     }
-    finish(r, at, acc);
+    finish_row(r, at, &acc, 1);
 }
 
 /* Any window that lies on the picture, several outputs. */
@@ -322,10 +335,7 @@ static void some_outputs(const struct ledge_blocked_row *r, int64_t at)
             }
         }
     }
-    UNROLL
-    for (int i = 0; i < ROW_WIDE; i++) {
-        finish(r, at + i, acc[i]);
-    }
+    finish_row(r, at, acc, ROW_WIDE);
 }
 
 static void any_row(const struct ledge_blocked_row *r)
@@ -446,13 +456,7 @@ INLINE void narrow(const struct ledge_blocked_narrow *p, const int width, const 
             }
         }
         int64_t first = row * width * LANES;
-        UNROLL
-        for (int i = 0; i < width; i++) {
-            if (p->add != NULL) {
-                acc[i] = v_add(acc[i], v_load(p->add + first + i * LANES));
-            }
-            v_store(p->y + first + i * LANES, v_clamp(acc[i], low, high));
-        }
+        finish(acc, width, p->add != NULL ? p->add + first : NULL, low, high, p->y + first);
     }
 }
 
