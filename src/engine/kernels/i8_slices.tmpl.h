@@ -4,7 +4,8 @@
  *
  * Three taps of a row are a quad, whose fourth weight is 0. A row of inputs becomes quads once for
  * all windows that it is part of: sums of up to two outputs wait in registers for the next row.
- * What lies beside a row of the picture is masked out, so edges cost no more than the rest. */
+ * What lies beside a row of the picture is masked out; slices that have nothing there and are whole
+ * do without masks, and ask for what the slice beside them reads first. */
 
 enum { SLICE_BYTES = 64, SLICE_PIECES = 9 };
 
@@ -20,6 +21,7 @@ struct slice {
     const struct ledge_slices_i8 *t;
     struct piece piece; /* the first one */
     ivec flip[3];       /* what bytes are xored with: outside, padding takes their place */
+    bool within;        /* 64 bytes, all of whose taps are on the picture */
     int32_t more;
     struct piece others[SLICE_PIECES - 1];
 };
@@ -69,6 +71,7 @@ INLINE void place_slice(struct slice *s, int64_t place, int32_t n, const int str
         s->others[s->more++] = piece;
         to += pixel;
     }
+    s->within = (inside[0] & inside[1] & inside[2]) == ~(__mmask64)0;
     UNROLL
     for (int k = 0; k < 3; k++) {
         s->flip[k] = _mm512_mask_blend_epi8(inside[k], zero, flip);
@@ -76,10 +79,11 @@ INLINE void place_slice(struct slice *s, int64_t place, int32_t n, const int str
 }
 
 /* A row of inputs, NULL: of padding. Places are numbers, since some are beyond the row. */
-INLINE void slice_quads(const struct slice *s, const uint8_t *x, const int stride, ivec *q)
+INLINE void slice_quads(const struct slice *s, const uint8_t *x, const int stride,
+                        const bool within, ivec *q)
 {
     const uintptr_t pixel = (uintptr_t)s->t->channels;
-    ivec tap[3];
+    ivec tap[4];
     if (x == NULL) {
         UNROLL
         for (int v = 0; v < TAPS_VECTORS; v++) {
@@ -90,7 +94,12 @@ INLINE void slice_quads(const struct slice *s, const uint8_t *x, const int strid
     uintptr_t at = (uintptr_t)x + (uintptr_t)s->piece.at;
     UNROLL
     for (int k = 0; k < 3; k++, at += pixel) {
-        tap[k] = _mm512_maskz_loadu_epi8(s->piece.inside[k], (const void *)at);
+        const void *from = (const void *)at;
+        tap[k] =
+            within ? _mm512_loadu_si512(from) : _mm512_maskz_loadu_epi8(s->piece.inside[k], from);
+    }
+    if (within) {
+        __builtin_prefetch((const void *)(at - pixel + 2 * SLICE_BYTES - 1));
     }
     for (int32_t i = 0; stride > 1 && i < s->more; i++) {
         at = (uintptr_t)x + (uintptr_t)s->others[i].at;
@@ -101,16 +110,10 @@ INLINE void slice_quads(const struct slice *s, const uint8_t *x, const int strid
     }
     UNROLL
     for (int k = 0; k < 3; k++) {
-        tap[k] = _mm512_xor_si512(tap[k], s->flip[k]);
+        tap[k] = _mm512_xor_si512(tap[k], s->flip[within ? 0 : k]);
     }
-    ivec low01 = _mm512_unpacklo_epi8(tap[0], tap[1]);
-    ivec high01 = _mm512_unpackhi_epi8(tap[0], tap[1]);
-    ivec low2 = _mm512_unpacklo_epi8(tap[2], tap[2]);
-    ivec high2 = _mm512_unpackhi_epi8(tap[2], tap[2]);
-    q[0] = _mm512_unpacklo_epi16(low01, low2);
-    q[1] = _mm512_unpackhi_epi16(low01, low2);
-    q[2] = _mm512_unpacklo_epi16(high01, high2);
-    q[3] = _mm512_unpackhi_epi16(high01, high2);
+    tap[3] = tap[2];
+    zip_rows(tap, q);
 }
 
 /* What the block of a slice has for it. */
@@ -118,7 +121,7 @@ struct block {
     const uint32_t *w;
     const int32_t *offset;
     vec scale[TAPS_VECTORS];
-    bool real, plain; /* has it scales; is nothing but saturation asked for */
+    bool real, plain; /* has it scales, of narrow sums; is nothing but saturation asked for */
     const struct ledge_epilogue_i8 *epilogue;
     ivec held[3][TAPS_VECTORS]; /* weights, of one part */
 };
@@ -155,39 +158,37 @@ INLINE ivec slice_bytes(const struct block *block, const ivec *sums, const bool 
     if (!plain) {
         AS_IT_IS(e);
     }
-    const vec none = v_set1(0), high = v_set1((float)(e->high - e->zero));
     ivec whole[TAPS_VECTORS];
     UNROLL
     for (int v = 0; v < TAPS_VECTORS; v++) {
-        vec x = v_mul(iv_to_float(sums[v]), block->scale[v]);
-        whole[v] = iv_round(plain ? x : v_limit(x, none, high));
+        whole[v] = iv_round(v_mul(iv_to_float(sums[v]), block->scale[v]));
     }
     return pack_rows(whole, TAPS_VECTORS, plain, e);
 }
 
 /* One slice from the first row to the last one. to: where its bytes go, or its sums, where there
- * are no scales. */
+ * are no scales. within: there are, and the slice is. */
 INLINE void run_slice(const struct slice *s, struct block *block, struct ledge_finish_i8 *to,
-                      const int stride, const int parts)
+                      const int stride, const int parts, const bool within)
 {
     const __mmask64 mask = bits_of(0, to->n);
     const uint8_t *const *x = s->t->x;
     uint8_t *y = to->y;
     int32_t *sums = to->sums;
     ivec q[TAPS_VECTORS], first[TAPS_VECTORS], second[TAPS_VECTORS];
-    slice_quads(s, *x++, stride, q);
+    slice_quads(s, *x++, stride, within, q);
     start_row(first, q, block, parts);
     if (stride == 1) {
-        slice_quads(s, *x++, stride, q);
+        slice_quads(s, *x++, stride, within, q);
         add_row(first, first, q, block, 1, parts);
         start_row(second, q, block, parts);
     }
     for (int32_t r = to->rows; r > 0; r--) {
         if (stride > 1) {
-            slice_quads(s, *x++, stride, q);
+            slice_quads(s, *x++, stride, within, q);
             add_row(first, first, q, block, 1, parts);
         }
-        slice_quads(s, *x++, stride, q);
+        slice_quads(s, *x++, stride, within, q);
         AS_IT_IS(block->w); /* or gcc keeps the address of each in memory */
         ivec whole[TAPS_VECTORS];
         add_row(whole, first, q, block, 2, parts);
@@ -197,7 +198,7 @@ INLINE void run_slice(const struct slice *s, struct block *block, struct ledge_f
             add_row(first, second, q, block, 1, parts);
             start_row(second, q, block, parts);
         }
-        if (block->real) {
+        if (parts == 1 && (within || block->real)) {
             ivec bytes =
                 block->plain ? slice_bytes(block, whole, true) : slice_bytes(block, whole, false);
             _mm512_mask_storeu_epi8(y, mask, bytes);
@@ -209,7 +210,7 @@ INLINE void run_slice(const struct slice *s, struct block *block, struct ledge_f
             iv_store(sums, whole[v]);
         }
     }
-    if (!block->real) {
+    if (parts > 1 || (!within && !block->real)) {
         FINISH(to);
     }
 }
@@ -237,7 +238,7 @@ INLINE void slices_of(const struct ledge_slices_i8 *t, const int stride, const i
     _Alignas(64) int32_t sums[LEDGE_I8_SLICE_ROWS * TAPS_VECTORS * LANES];
     const int64_t row = t->width * t->channels, group = t->merged * t->channels;
     struct slice slice;
-    struct block block = {.real = t->epilogue->scale != NULL,
+    struct block block = {.real = t->epilogue->scale != NULL && t->epilogue->narrow,
                           .plain = ledge_epilogue_is_plain(t->epilogue),
                           .epilogue = t->epilogue};
     struct ledge_finish_i8 to = {.epilogue = t->epilogue,
@@ -258,7 +259,11 @@ INLINE void slices_of(const struct ledge_slices_i8 *t, const int stride, const i
             to.n = (int32_t)(end - place < SLICE_BYTES ? end - place : SLICE_BYTES);
             to.y = t->y + place;
             place_slice(&slice, place, to.n, stride);
-            run_slice(&slice, &block, &to, stride, parts);
+            if (parts == 1 && block.real && slice.within) {
+                run_slice(&slice, &block, &to, stride, 1, true);
+            } else {
+                run_slice(&slice, &block, &to, stride, parts, false);
+            }
         }
         if (t->merged > 1 && ++b == t->blocks[1]) {
             b = t->blocks[0];
