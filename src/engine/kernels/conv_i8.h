@@ -192,6 +192,9 @@ struct ledge_depthwise_i8 {
     bool columns, wide, zipped; /* likewise */
     bool slices;                /* ledge_slices_i8 is the way */
     int64_t merged; /* neighbouring pixels in one block, of slices in all blocks together */
+    /* Not of slices: outputs of a row from `first` to before `stop` have all their columns on the
+     * picture; so many at most go together, times `merged`. */
+    int64_t first, stop, most;
 };
 
 bool ledge_depthwise_i8_is_fast(const struct ledge_geometry *g);

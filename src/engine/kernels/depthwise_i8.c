@@ -78,6 +78,20 @@ LEDGE_COLD static void plan_slices(struct ledge_depthwise_i8 *dw)
     dw->blocks = ceil_div(channels * dw->merged, block_channels(dw));
 }
 
+LEDGE_COLD static void plan_pieces(struct ledge_depthwise_i8 *dw)
+{
+    const struct ledge_geometry *g = &dw->g;
+    int64_t reach = (g->kernel[W] - 1) * g->dilation[W];
+    int64_t room = g->in[W] + g->pad[W] - reach; /* starts below this are inside */
+    dw->first = ceil_div(g->pad[W], g->stride[W]);
+    dw->stop = smaller(room > 0 ? ceil_div(room, g->stride[W]) : 0, g->out[W]);
+    dw->most = dw->wide ? LEDGE_I8_WIDE_PIXELS : PIXELS;
+    if (dw->zipped) {
+        int64_t most = (LEDGE_I8_ZIPPED - g->kernel[W]) / (dw->merged * g->stride[W]) + 1;
+        dw->most = smaller(most, LONGEST);
+    }
+}
+
 LEDGE_COLD void ledge_depthwise_i8_plan(struct ledge_depthwise_i8 *dw,
                                         const struct ledge_weights_i8 *weights,
                                         enum ledge_rung rung, int32_t threads)
@@ -116,6 +130,7 @@ LEDGE_COLD void ledge_depthwise_i8_plan(struct ledge_depthwise_i8 *dw,
                : dw->columns ? column_places(dw) * g->kernel[W]
                              : ceil_div(ledge_volume(g->kernel), dw->isa->group) * dw->isa->group;
     dw->blocks = ceil_div(g->in_channels, block_channels(dw));
+    plan_pieces(dw);
 }
 
 int64_t ledge_depthwise_i8_positions(const struct ledge_depthwise_i8 *dw)
@@ -367,30 +382,21 @@ static void run_columns(const struct job *job, const struct target *to)
 }
 
 /* How many outputs from column ox on go together. Merged ones, and taps by pointers, need all their
- * columns on the picture. */
+ * columns on the picture. No division where one piece is enough: small rows feel it. */
 static void choose(const struct ledge_depthwise_i8 *dw, int64_t ox, struct target *to)
 {
-    const struct ledge_geometry *g = &dw->g;
-    int64_t reach = (g->kernel[W] - 1) * g->dilation[W];
-    int64_t first = ceil_div(g->pad[W], g->stride[W]);
-    int64_t room = g->in[W] + g->pad[W] - reach; /* starts below this are inside */
-    int64_t end = room > 0 ? ceil_div(room, g->stride[W]) : 0;
-    int64_t stop = end < g->out[W] ? end : g->out[W];
-    bool inside = ox >= first && ox < stop;
-    to->merged = inside && stop - ox >= dw->merged ? dw->merged : 1;
-    int64_t n = inside ? (stop - ox) / to->merged : 1;
-    if (to->merged < dw->merged) {
-        n = 1;
-    } else if (dw->columns && dw->merged == 1) {
-        n = g->out[W] - ox;
+    bool inside = ox >= dw->first && ox < dw->stop;
+    int64_t n = 1;
+    to->merged = inside && dw->stop - ox >= dw->merged ? dw->merged : 1;
+    if (dw->merged == 1 && (inside || dw->columns)) {
+        n = (dw->columns ? dw->g.out[W] : dw->stop) - ox;
+    } else if (to->merged > 1) {
+        n = (dw->stop - ox) / to->merged;
     }
-    int64_t most = dw->wide ? LEDGE_I8_WIDE_PIXELS : PIXELS;
-    if (dw->zipped) {
-        most = (LEDGE_I8_ZIPPED - g->kernel[W]) / (to->merged * g->stride[W]) + 1;
-        most = most < LONGEST ? most : LONGEST;
-        n = ceil_div(n, ceil_div(n, most)); /* pieces of like size */
+    if (dw->zipped && n > dw->most) {
+        n = ceil_div(n, ceil_div(n, dw->most)); /* pieces of like size */
     }
-    to->n = (int32_t)(n < most ? n : most);
+    to->n = (int32_t)smaller(n, dw->most);
 }
 
 /* Blocks b0 .. b1 - 1 of a row of outputs. */
