@@ -5,7 +5,8 @@
 #include "engine/kernels/winograd_i8.h"
 
 enum {
-    CHUNK = 252,
+    CHUNK = 336,
+    BYTES_CHUNK = 252,
     TABLE = 4096,
     MAX_GROUPS = 4096,
 };
@@ -128,7 +129,9 @@ static void divide_blocks(struct ledge_conv_i8 *conv)
     conv->parts = ceil_div(units, LEDGE_PART_UNITS);
     conv->part_units = ceil_div(units, conv->parts);
     const int64_t pixels = block_pixels(conv);
-    int64_t most = conv->chunk / pixels * pixels, chunk = TURNED / units / pixels * pixels;
+    int64_t most = conv->chunk < BYTES_CHUNK ? conv->chunk : BYTES_CHUNK;
+    int64_t chunk = TURNED / units / pixels * pixels;
+    most = most / pixels * pixels;
     chunk = chunk < most ? chunk : most;
     conv->chunk = chunk > pixels ? chunk : pixels;
 }
