@@ -70,7 +70,10 @@ static enum ledge_status parse(struct cli_tensors *set, const void *bytes, size_
     if (size >= 6 && memcmp(bytes, "\x93NUMPY", 6) == 0) {
         LEDGE_TRY(data_npy_read(bytes, size, &set->arena, &view, err));
     } else {
-        LEDGE_TRY(ledge_import_tensor_proto(bytes, size, &set->arena, &view, &name, err));
+        struct ledge_error why;
+        if (ledge_import_tensor_proto(bytes, size, &set->arena, &view, &name, &why) != LEDGE_OK) {
+            return ledge_fail(err, why.status, "%s (is this a .npy, .npz or .pb file?)", why.text);
+        }
     }
     return cli_tensors_add(set, name, &view, err);
 }

@@ -133,6 +133,10 @@ class ModelVerbs(unittest.TestCase):
         self.assertIn("input x is missing", ledge("run", relu, code=1).stderr)
         wrong = self.write("w.pb", tensor_proto([3], [1, 2, 3]))
         self.assertIn("input x", ledge("run", relu, "-i", wrong, code=1).stderr)
+        for junk in (b"no tensor\n", b"\x08", self.path.joinpath("w.pb").read_bytes()[:-1]):
+            path = self.write("junk.csv", junk)
+            done = ledge("run", relu, "-i", path, code=1).stderr
+            self.assertTrue(done.startswith(f"ledge: {path}: tensor") and done.endswith("(is this a .npy, .npz or .pb file?)\n"), done)
         self.assertIn("no input z", ledge("run", relu, "-i", f"z={data}", code=1).stderr)
         self.assertEqual(ledge("run", relu, "-i", self.path / "absent.npy", code=4).stdout, "")
 
