@@ -4,11 +4,13 @@
 Usage: worker.py ENGINE BASE KIND THREADS CPUS LIBLEDGE
   {"open": FILE}     map the engine, open the model, run once on the input in FILE.npy, keep the answers in FILE.ENGINE.npz
   {"run": N}         two runs, then N timed ones: milliseconds of each, by the clock and of processor time
+  {"sample": S}      runs for so many seconds, and shares of the instructions seen there (held processes only)
   end of input       the end
 """
 import ctypes
 import json
 import os
+import pathlib
 import sys
 import time
 
@@ -17,7 +19,10 @@ os.sched_setaffinity(0, cpus)  # before an engine counts its processors
 
 import numpy as np  # noqa: E402
 
+import hold  # noqa: E402
 from engines import ENGINES, Ledge, Unavailable  # noqa: E402
+
+SAMPLE_US = 200
 
 
 def resident_kb():
@@ -44,13 +49,29 @@ def open_model(engine, name, path):
 
 
 def held(name):
-    """Did --rung take effect? Ledge obeys LEDGE_CPU; the others see the processor through hold_cpu.c."""
+    """How the rung took effect, or None. Ledge obeys LEDGE_CPU; for the others hold_cpu.c answers for the processor."""
+    if "HOLD_CPU" not in os.environ:
+        return None
     if name == "ledge":
-        return os.environ.get("LEDGE_CPU", "") != ""
-    try:
-        return ctypes.c_int.in_dll(ctypes.CDLL(None), "hold_cpu_active").value == 1
-    except ValueError:
-        return False
+        return "told"
+    process = ctypes.CDLL(None)
+    value = lambda what: ctypes.c_int.in_dll(process, what).value  # noqa: E731
+    return "faulting" if value("hold_cpu_faulting") else "patched" if value("hold_cpu_asked") else None
+
+
+def sampled(engine, seconds):
+    """Shares of the instructions that runs execute."""
+    process, end = ctypes.CDLL(None), time.monotonic() + seconds
+    if process.hold_cpu_sample(SAMPLE_US) != 0:
+        raise OSError("no timer to sample with")
+    while time.monotonic() < end:
+        engine.run()
+    process.hold_cpu_sample(0)
+    count = ctypes.c_int.in_dll(process, "hold_cpu_samples")
+    most = ctypes.c_ubyte * (hold.SLOT * min(count.value, hold.MOST_SAMPLES))
+    found = hold.decode(bytes(most.in_dll(process, "hold_cpu_bytes")), pathlib.Path(f"{engine.base}.{os.getpid()}.bytes"))
+    count.value = 0
+    return hold.kinds(found, os.environ["HOLD_CPU"])
 
 
 def timed_runs(engine, n):
@@ -78,6 +99,8 @@ def main():
             if "open" in request:
                 engine = ENGINES[name](base, kind, int(threads))
                 reply = open_model(engine, name, request["open"])
+            elif "sample" in request:
+                reply = sampled(engine, request["sample"])
             else:
                 reply["ms"], reply["cpu_ms"] = timed_runs(engine, request["run"])
         except Exception as why:  # whatever an engine throws, the table says it
