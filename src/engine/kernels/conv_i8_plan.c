@@ -136,13 +136,21 @@ static void divide_blocks(struct ledge_conv_i8 *conv)
     conv->chunk = chunk > pixels ? chunk : pixels;
 }
 
+/* Vectors of a panel read so: four, if they are all such; else two, and one that is left. */
+static bool has_strips(int64_t vectors)
+{
+    return vectors % 4 == 0 ? LEDGE_HAS(LEDGE_KERNEL_strips_4)
+                            : vectors % 2 == 0 || LEDGE_HAS(LEDGE_KERNEL_strips_1);
+}
+
 /* A network's first layer: may its windows be read from rows of planes? */
 static bool takes_strips(const struct ledge_conv_i8 *conv)
 {
     const struct ledge_geometry *g = &conv->g;
     return LEDGE_STRIPS && conv->isa->strips != NULL && (conv->planes || g->in_channels == 1) &&
-           g->in_channels <= 4 && g->groups == 1 && g->dilation[H] == 1 && g->dilation[W] == 1 &&
-           g->kernel[W] > 1 && g->kernel[W] <= 8 && g->out[W] >= LEDGE_STRIP_PIXELS;
+           has_strips(ceil_div(g->out_channels, conv->isa->lanes)) && g->in_channels <= 4 &&
+           g->groups == 1 && g->dilation[H] == 1 && g->dilation[W] == 1 && g->kernel[W] > 1 &&
+           g->kernel[W] <= 8 && g->out[W] >= LEDGE_STRIP_PIXELS;
 }
 
 /* What differs then: four columns of a channel's row are a unit, and chunks are rows of outputs. */

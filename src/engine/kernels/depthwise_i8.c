@@ -15,6 +15,13 @@ enum { LEAST_APART = 8, MOST_BLOCKS = 16, PIECES_OF_A_THREAD = 4 };
 #else
 #define HAS_SLICES false
 #endif
+/* A build for models whose windows all go in slices (LEDGE_OPS) has nothing else: AVX-VNNI's
+ * columns of 3 x 3 go without a word. */
+#if HAS_SLICES && defined(LEDGE_WITHOUT_AVXVNNI)
+#define HAS_TAPS (LEDGE_HAS(LEDGE_KERNEL_taps_any) || LEDGE_HAS(LEDGE_KERNEL_taps_5))
+#else
+#define HAS_TAPS true
+#endif
 
 static int64_t ceil_div(int64_t a, int64_t b)
 {
@@ -516,7 +523,7 @@ void ledge_depthwise_i8_rows(const struct ledge_kernel_call *call, const uint8_t
     const struct ledge_depthwise_i8 *dw = call->params;
     const struct job job = {
         .dw = dw, .call = call, .x = x, .y = y, .ring = ring, .first = r0, .parts = 1};
-    if (HAS_SLICES && dw->slices) {
+    if (HAS_SLICES && (dw->slices || !HAS_TAPS)) {
         run_piece(&job, (struct piece){.r0 = r0,
                                        .r1 = r1,
                                        .groups = {0, groups_of_row(dw)},
@@ -537,7 +544,7 @@ enum ledge_status ledge_depthwise_i8(const struct ledge_kernel_call *call)
                       .y = call->out[0]->data,
                       .ring = dw->g.batch * dw->g.in[H],
                       .parts = 1};
-    if (HAS_SLICES && dw->slices) {
+    if (HAS_SLICES && (dw->slices || !HAS_TAPS)) {
         run_pieces(call->pool, &job);
         return LEDGE_OK;
     }

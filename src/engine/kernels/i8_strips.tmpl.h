@@ -74,12 +74,12 @@ INLINE void strip_row(const struct ledge_strips_i8 *s, const int vectors, const 
 
 static void run_strips(const struct ledge_strips_i8 *s)
 {
-    if (s->vectors == 1) {
+    if (LEDGE_HAS(LEDGE_KERNEL_strips_1) && s->vectors == 1) {
         strip_row(s, 1, LEDGE_STRIP_PIXELS);
-    } else if (s->vectors == 2) {
-        strip_row(s, 2, LEDGE_STRIP_PIXELS);
-    } else {
+    } else if (LEDGE_HAS(LEDGE_KERNEL_strips_4) && s->vectors == 4) {
         strip_row(s, 4, LEDGE_STRIP_PIXELS / 2);
+    } else {
+        strip_row(s, 2, LEDGE_STRIP_PIXELS);
     }
     v_done();
 }
