@@ -286,6 +286,15 @@ static void random_winograd(void **state)
     assert_true(seen > 30);
 }
 
+static const struct conv square_32 = {.out = 32,
+                                      .groups = 1,
+                                      .kernel_h = 3,
+                                      .kernel_w = 3,
+                                      .stride = 1,
+                                      .dilation = 1,
+                                      .pad = 1,
+                                      .bias = true};
+
 /* Threads share the units of a layer that has more weights than pixels. Of its bands the last one
  * is lower: e.g. 3 rows of tiles in bands of 2, 5 in bands of 3. */
 static void winograd_in_bands_that_overlap(void **state)
@@ -293,15 +302,9 @@ static void winograd_in_bands_that_overlap(void **state)
     (void)state;
     static const int64_t heights[] = {12, 10, 18};
     for (int i = 0; i < 3; i++) {
-        struct conv c = {.out = i == 2 ? 160 : 64,
-                         .groups = 1,
-                         .kernel_h = 3,
-                         .kernel_w = 3,
-                         .stride = 1,
-                         .dilation = 1,
-                         .pad = 1,
-                         .bias = true,
-                         .relu = true};
+        struct conv c = square_32;
+        c.out = i == 2 ? 160 : 64;
+        c.relu = true;
         int64_t dims[4] = {1 + i % 2, i == 2 ? 256 : 512, heights[i], i == 2 ? 20 : 16};
         one_conv(dims, &c, "bands that overlap");
     }
@@ -310,14 +313,9 @@ static void winograd_in_bands_that_overlap(void **state)
 static void groups_of_whole_blocks(void **state)
 {
     (void)state;
-    struct conv c = {.out = 96,
-                     .groups = 3,
-                     .kernel_h = 3,
-                     .kernel_w = 3,
-                     .stride = 1,
-                     .dilation = 1,
-                     .pad = 1,
-                     .bias = true};
+    struct conv c = square_32;
+    c.out = 96;
+    c.groups = 3;
     one_conv(TEST_DIMS(2, 48, 9, 11), &c, "groups");
     c.stride = 2;
     c.nhwc = true;
@@ -366,14 +364,6 @@ static void random_pools(void **state)
 
 static const struct conv pointwise_32 = {
     .out = 32, .groups = 1, .kernel_h = 1, .kernel_w = 1, .stride = 1, .dilation = 1, .bias = true};
-static const struct conv square_32 = {.out = 32,
-                                      .groups = 1,
-                                      .kernel_h = 3,
-                                      .kernel_w = 3,
-                                      .stride = 1,
-                                      .dilation = 1,
-                                      .pad = 1,
-                                      .bias = true};
 
 static int32_t two(struct test_net *net, const char *op, int32_t a, int32_t b)
 {
