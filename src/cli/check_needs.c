@@ -232,10 +232,8 @@ static void add_conv(struct words *words, const struct ledge_conv_i8 *conv)
     }
     if (conv->strips) {
         add_choice(words, "strips_i8");
-        if (conv->vectors % 4 == 0) {
-            add_choice(words, "strips_4");
-        } else if (conv->vectors % 2 != 0) {
-            add_choice(words, "strips_1");
+        if (conv->least_vectors != 2) {
+            add_choice(words, conv->least_vectors == 4 ? "strips_4" : "strips_1");
         }
     }
     if (conv->addend > 0) {

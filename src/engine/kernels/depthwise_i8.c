@@ -9,15 +9,9 @@ enum { H = 1, W = 2, MAX_TAPS = 128, PIXELS = 16, LONGEST = 32, ROWS_OF_A_THREAD
 /* Of slices whose blocks several pixels share. */
 enum { LEAST_APART = 8, MOST_BLOCKS = 16, PIECES_OF_A_THREAD = 4 };
 
-/* Only one instruction set has them. */
-#if defined(__x86_64__) && !defined(LEDGE_WITHOUT_AVX512VNNI)
-#define HAS_SLICES true
-#else
-#define HAS_SLICES false
-#endif
 /* A build for models whose windows all go in slices (LEDGE_OPS) has nothing else: AVX-VNNI's
  * columns of 3 x 3 go without a word. */
-#if HAS_SLICES && defined(LEDGE_WITHOUT_AVXVNNI)
+#if LEDGE_SLICES && defined(LEDGE_WITHOUT_AVXVNNI)
 #define HAS_TAPS (LEDGE_HAS(LEDGE_KERNEL_taps_any) || LEDGE_HAS(LEDGE_KERNEL_taps_5))
 #else
 #define HAS_TAPS true
@@ -122,7 +116,7 @@ LEDGE_COLD void ledge_depthwise_i8_plan(struct ledge_depthwise_i8 *dw,
         dw->merged = block_channels(dw) / g->in_channels;
     }
     bool square = g->kernel[H] == g->kernel[W] && g->dilation[W] == 1;
-    if (HAS_SLICES && dw->isa->slices != NULL && square && g->kernel[W] == 3 &&
+    if (LEDGE_SLICES && dw->isa->slices != NULL && square && g->kernel[W] == 3 &&
         g->dilation[H] == 1 && g->stride[H] == g->stride[W] && g->stride[W] < 3 && dw->parts < 3) {
         plan_slices(dw);
         return;
@@ -523,7 +517,7 @@ void ledge_depthwise_i8_rows(const struct ledge_kernel_call *call, const uint8_t
     const struct ledge_depthwise_i8 *dw = call->params;
     const struct job job = {
         .dw = dw, .call = call, .x = x, .y = y, .ring = ring, .first = r0, .parts = 1};
-    if (HAS_SLICES && (dw->slices || !HAS_TAPS)) {
+    if (LEDGE_SLICES && (dw->slices || !HAS_TAPS)) {
         run_piece(&job, (struct piece){.r0 = r0,
                                        .r1 = r1,
                                        .groups = {0, groups_of_row(dw)},
@@ -544,7 +538,7 @@ enum ledge_status ledge_depthwise_i8(const struct ledge_kernel_call *call)
                       .y = call->out[0]->data,
                       .ring = dw->g.batch * dw->g.in[H],
                       .parts = 1};
-    if (HAS_SLICES && (dw->slices || !HAS_TAPS)) {
+    if (LEDGE_SLICES && (dw->slices || !HAS_TAPS)) {
         run_pieces(call->pool, &job);
         return LEDGE_OK;
     }

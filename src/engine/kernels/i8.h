@@ -84,16 +84,19 @@ struct ledge_rows_i8 {
 
 struct ledge_sum_i8;
 
-/* Likewise of windows over rows of planes that lie in u8, unit after unit `pitch` bytes apart:
- * pixels begin `step` bytes apart, each unit is four bytes side by side. */
-#if defined(__x86_64__) && !defined(LEDGE_WITHOUT_AVX512VNNI) /* who has that loop */
+/* Loops that one instruction set has only. */
+#if defined(__x86_64__) && !defined(LEDGE_WITHOUT_AVX512VNNI)
+#define LEDGE_SLICES 1
 #define LEDGE_STRIPS LEDGE_HAS(LEDGE_KERNEL_strips_i8)
 #else
+#define LEDGE_SLICES 0
 #define LEDGE_STRIPS 0
 #endif
 
 enum { LEDGE_STRIP_PIXELS = 12, LEDGE_STRIP_VECTORS = 4 };
 
+/* As ledge_rows_i8, of windows over rows of planes that lie in u8, unit after unit `pitch` bytes
+ * apart: pixels begin `step` bytes apart, each unit is four bytes side by side. */
 struct ledge_strips_i8 {
     const uint8_t *x;
     int64_t pitch, step, units;
