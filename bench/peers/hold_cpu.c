@@ -8,11 +8,18 @@
  *   CPUID faulting, which are Intel's. Threads inherit the setting.
  * - patched: hold.py writes UD2 over every CPUID in copies of the engines' libraries; both have two
  *   bytes.
+ *
  * The handler executes CPUID, strikes out what is above the rung, and goes on behind the
- * instruction. HOLD_CPU=avx2      strikes out AVX-512, AVX-VNNI, AVX-IFMA and AMX HOLD_CPU=avxvnni
- * keeps AVX-VNNI hold_cpu_faulting and hold_cpu_asked say what took effect. hold_cpu_sample() is
- * the proof: between two calls a clock stops the process at random instructions and copies their
- * bytes, generated code's too. Source: Intel SDM volume 2, CPUID; arch_prctl(2); timer_create(2).
+ * instruction. The variable HOLD_CPU names the rung:
+ *
+ *   avx2      AVX-512, AVX-VNNI, AVX-IFMA and AMX are struck out
+ *   avxvnni   likewise, but AVX-VNNI stays
+ *
+ * hold_cpu_faulting and hold_cpu_asked say what took effect. hold_cpu_sample() is the proof:
+ * between two calls a clock stops the process at random instructions and copies their bytes,
+ * generated code's too.
+ *
+ * Source: Intel SDM volume 2, CPUID; arch_prctl(2); timer_create(2).
  */
 #define _GNU_SOURCE
 #include <signal.h>
