@@ -44,6 +44,7 @@ int bench_trace_write(const struct bench *c)
     }
     int failed = json_dump_file(events, c->trace, JSON_REAL_PRECISION(12));
     json_decref(events);
-    return failed == 0 ? CLI_OK
-                       : cli_failf(CLI_FAILED, "cannot write %s: %s", c->trace, strerror(errno));
+    return failed == 0
+               ? SYS_EXIT_OK
+               : cli_failf(SYS_EXIT_FAILED, "cannot write %s: %s", c->trace, strerror(errno));
 }

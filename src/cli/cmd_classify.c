@@ -259,8 +259,8 @@ static int run_all(const struct command *command, struct classifier *c, char **p
     struct sys_table *table = sys_table_create(heads, CLI_COUNT(heads));
     json_t *results = json_array();
     struct ledge_error err = {0};
-    int code = CLI_OK;
-    for (int i = 0; i < n && code == CLI_OK; i++) {
+    int code = SYS_EXIT_OK;
+    for (int i = 0; i < n && code == SYS_EXIT_OK; i++) {
         if (classify(c, pictures[i], command->softmax, &err) != LEDGE_OK) {
             code = cli_fail(&err);
             break;
@@ -269,11 +269,11 @@ static int run_all(const struct command *command, struct classifier *c, char **p
         add_rows(c, pictures[i], top, table);
         (void)json_array_append_new(results, to_json(c, pictures[i], top));
     }
-    if (code == CLI_OK && command->json) {
+    if (code == SYS_EXIT_OK && command->json) {
         code = cli_print_json(results);
         results = NULL;
-    } else if (code == CLI_OK && sys_table_print(table, stdout) != 0) {
-        code = cli_failf(CLI_FAILED, "cannot print the table");
+    } else if (code == SYS_EXIT_OK && sys_table_print(table, stdout) != 0) {
+        code = cli_failf(SYS_EXIT_FAILED, "cannot print the table");
     }
     json_decref(results);
     sys_table_free(table);
@@ -317,7 +317,7 @@ int cli_cmd_classify(int argc, char **argv)
     }
     if (!cli_in_range("--top", command.top, 1, TOP_MAX) ||
         !cli_in_range("--threads", command.threads, 0, 4096)) {
-        return CLI_USAGE;
+        return SYS_EXIT_USAGE;
     }
     LEDGE_CLEANUP(classifier_done) struct classifier c = {.label_file = LEDGE_BUF_INIT(LABELS_MAX)};
     struct ledge_error err = {0};

@@ -230,7 +230,7 @@ static int report_text(const struct job *job)
     int failed = table == NULL ? -1 : sys_table_print(table, stdout);
     sys_table_free(table);
     if (failed != 0) {
-        return cli_failf(CLI_FAILED, "cannot print the report");
+        return cli_failf(SYS_EXIT_FAILED, "cannot print the report");
     }
     char before[CLI_TEXT_BYTES];
     char after[CLI_TEXT_BYTES];
@@ -240,7 +240,7 @@ static int report_text(const struct job *job)
            (long long)data_set_count(job->set));
     printf("next: ledge evaluate %s --data %s --champion %s\n", job->out, job->split.data,
            job->model);
-    return CLI_OK;
+    return SYS_EXIT_OK;
 }
 
 int cli_cmd_quantize(int argc, char **argv)
@@ -280,11 +280,11 @@ int cli_cmd_quantize(int argc, char **argv)
         return code;
     }
     if (job.out == NULL) {
-        return cli_failf(CLI_USAGE, "-o OUT.onnx is needed");
+        return cli_failf(SYS_EXIT_USAGE, "-o OUT.onnx is needed");
     }
     job.model = args.items[0];
     if (quantise(&job, &err) != LEDGE_OK) {
-        return err.status == LEDGE_ERR_ARG ? cli_failf(CLI_USAGE, "%s", err.text) : cli_fail(&err);
+        return cli_fail(&err);
     }
     return job.json ? cli_print_json(report_json(&job)) : report_text(&job);
 }

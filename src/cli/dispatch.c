@@ -94,7 +94,7 @@ static void print_help(const char *program, const struct cli_verb *verbs, size_t
         }
         printf("  %-10s  %s\n", verbs[i].name, verbs[i].summary);
     }
-    printf("\n" CLI_EXIT_HELP);
+    printf("\n" SYS_EXIT_HELP);
 }
 
 /* ledge-<name> beside this executable, else on PATH. Returns only on failure. */
@@ -115,7 +115,7 @@ static int run_program(const char *name, char **argv)
     (void)snprintf(base, sizeof base, "ledge-%s", name);
     argv[0] = base;
     (void)execvp(base, argv);
-    return cli_failf(CLI_FAILED, "%s: cannot run: %s", base, strerror(errno));
+    return cli_failf(SYS_EXIT_FAILED, "%s: cannot run: %s", base, strerror(errno));
 }
 
 static int unknown(const char *program, const struct cli_verb *verbs, size_t n, const char *typed)
@@ -134,7 +134,7 @@ static int unknown(const char *program, const struct cli_verb *verbs, size_t n, 
         fprintf(stderr, "%s: unknown verb '%s'; see %s --help\n", program, typed, program);
     }
     free(names);
-    return CLI_USAGE;
+    return SYS_EXIT_USAGE;
 }
 
 int cli_dispatch(const char *program, const struct cli_verb *verbs, size_t n, int argc, char **argv)
@@ -143,11 +143,11 @@ int cli_dispatch(const char *program, const struct cli_verb *verbs, size_t n, in
     if (typed == NULL || strcmp(typed, "--help") == 0 || strcmp(typed, "-h") == 0 ||
         strcmp(typed, "help") == 0) {
         print_help(program, verbs, n);
-        return typed == NULL ? CLI_USAGE : CLI_OK;
+        return typed == NULL ? SYS_EXIT_USAGE : SYS_EXIT_OK;
     }
     if (strcmp(typed, "--version") == 0) {
         printf("ledge %s\n", LEDGE_VERSION_STRING);
-        return CLI_OK;
+        return SYS_EXIT_OK;
     }
     for (size_t i = 0; i < n; i++) {
         if (strcmp(verbs[i].name, typed) == 0) {

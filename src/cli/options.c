@@ -38,7 +38,7 @@ static void print_help(const struct cli_command *command)
     if (command->examples != NULL) {
         printf("\nexamples:\n%s\n", command->examples);
     }
-    printf("\n" CLI_EXIT_HELP);
+    printf("\n" SYS_EXIT_HELP);
 }
 
 static bool add_item(struct cli_list *list, const char *text)
@@ -83,7 +83,7 @@ static bool set_option(const struct cli_option *option, const char *text)
 static int usage_error(const struct cli_command *command)
 {
     fprintf(stderr, "usage: %s\n", command->usage);
-    return CLI_USAGE;
+    return SYS_EXIT_USAGE;
 }
 
 static int unknown_option(const struct cli_command *command, const char *typed)
@@ -141,8 +141,8 @@ static const struct cli_option *option_of(const struct cli_command *command, int
 bool cli_in_range(const char *option, int64_t value, int64_t low, int64_t high)
 {
     if (value < low || value > high) {
-        (void)cli_failf(CLI_USAGE, "%s: '%lld' is not a whole number from %lld to %lld", option,
-                        (long long)value, (long long)low, (long long)high);
+        (void)cli_failf(SYS_EXIT_USAGE, "%s: '%lld' is not a whole number from %lld to %lld",
+                        option, (long long)value, (long long)low, (long long)high);
         return false;
     }
     return true;
@@ -172,7 +172,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, struct c
     struct option table[MAX_OPTIONS + 2];
     char letters[2 * MAX_OPTIONS + 2];
     if (command->n_options > MAX_OPTIONS) {
-        return cli_failf(CLI_FAILED, "%s: more than %d options", command->usage, MAX_OPTIONS);
+        return cli_failf(SYS_EXIT_FAILED, "%s: more than %d options", command->usage, MAX_OPTIONS);
     }
     make_tables(command, table, letters);
     opterr = 0;
@@ -185,7 +185,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, struct c
         }
         if (code == HELP_CODE) {
             print_help(command);
-            return CLI_OK;
+            return SYS_EXIT_OK;
         }
         if (code == ':') {
             fprintf(stderr, "ledge: option '%s' needs a value\n", argv[optind - 1]);
