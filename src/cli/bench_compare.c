@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/bench.h"
+#include "sys/file.h"
 #include "sys/table.h"
 
 static const char *text_of(const json_t *object, const char *key)
@@ -94,6 +95,9 @@ int bench_compare(const struct bench *c, json_t *root)
 {
     json_error_t why;
     json_t *old = json_load_file(c->compare, 0, &why);
+    if (old == NULL && !sys_file_exists(c->compare)) {
+        return cli_failf(SYS_EXIT_NOT_FOUND, "--compare %s: no such file", c->compare);
+    }
     if (!json_is_number(json_object_get(json_object_get(old, "ms"), "p50"))) {
         bool parsed = old != NULL;
         json_decref(old);

@@ -20,7 +20,7 @@
 /* -- verbs -- */
 
 struct cli_verb {
-    const char *group;   /* heading in --help: "model", "learn", "fleet", "programs" */
+    const char *group;   /* heading in --help: "model", "learn", "fleet", "programs"; NULL: none */
     const char *name;    /* what the user types */
     const char *summary; /* one line */
     int (*run)(int argc, char **argv); /* NULL: a program of its own, ledge-<name>, is executed */
@@ -48,9 +48,9 @@ void cli_list_done(struct cli_list *list);
 enum cli_option_kind {
     CLI_FLAG,   /* target bool * */
     CLI_INT,    /* target int64_t * */
-    CLI_NUMBER, /* target double * */
-    CLI_TEXT,   /* target const char ** */
-    CLI_LIST,   /* target struct cli_list *; may be given several times */
+    CLI_NUMBER, /* target double *; finite */
+    CLI_TEXT,   /* target const char **; not empty */
+    CLI_LIST,   /* target struct cli_list *; may be given several times, not empty */
 };
 
 struct cli_option {

@@ -151,9 +151,9 @@ static int dataset_pull(int argc, char **argv)
 int cli_cmd_dataset(int argc, char **argv)
 {
     static const struct cli_verb verbs[] = {
-        {"dataset", "list", "every version of every data set", dataset_list},
-        {"dataset", "freeze", "make labelled samples a version", dataset_freeze},
-        {"dataset", "pull", "fetch a version as class folders", dataset_pull},
+        {NULL, "list", "every version of every data set", dataset_list},
+        {NULL, "freeze", "make labelled samples a version", dataset_freeze},
+        {NULL, "pull", "fetch a version as class folders", dataset_pull},
     };
     return cli_dispatch("ledge dataset", verbs, CLI_COUNT(verbs), argc, argv);
 }

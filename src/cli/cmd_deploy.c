@@ -363,11 +363,11 @@ static int deploy_wait(int argc, char **argv)
 int cli_cmd_deploy(int argc, char **argv)
 {
     static const struct cli_verb verbs[] = {
-        {"deploy", "create", "put models and functions on devices", deploy_create},
-        {"deploy", "list", "every deployment", deploy_list},
-        {"deploy", "show", "how far each device is", deploy_show},
-        {"deploy", "wait", "wait until every device has settled", deploy_wait},
-        {"deploy", "undo", "put back what was there before", deploy_undo},
+        {NULL, "create", "put models and functions on devices", deploy_create},
+        {NULL, "list", "every deployment", deploy_list},
+        {NULL, "show", "how far each device is", deploy_show},
+        {NULL, "wait", "wait until every device has settled", deploy_wait},
+        {NULL, "undo", "put back what was there before", deploy_undo},
     };
     return cli_dispatch("ledge deploy", verbs, CLI_COUNT(verbs), argc, argv);
 }

@@ -313,12 +313,12 @@ static int device_token(int argc, char **argv)
 int cli_cmd_device(int argc, char **argv)
 {
     static const struct cli_verb verbs[] = {
-        {"device", "list", "what each device runs and saw last", device_list},
-        {"device", "show", "one device, as JSON", device_show},
-        {"device", "token", "make a one-time claim token", device_token},
-        {"device", "rotate", "have devices make a new key and certificate", device_rotate},
-        {"device", "certificates", "a device's certificates; revoke one", device_certificates},
-        {"device", "remove", "revoke a device", device_remove},
+        {NULL, "list", "what each device runs and saw last", device_list},
+        {NULL, "show", "one device, as JSON", device_show},
+        {NULL, "token", "make a one-time claim token", device_token},
+        {NULL, "rotate", "have devices make a new key and certificate", device_rotate},
+        {NULL, "certificates", "a device's certificates; revoke one", device_certificates},
+        {NULL, "remove", "revoke a device", device_remove},
     };
     return cli_dispatch("ledge device", verbs, CLI_COUNT(verbs), argc, argv);
 }

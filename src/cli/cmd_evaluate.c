@@ -95,6 +95,9 @@ static int evaluate(struct command *c, const char *model)
     struct ledge_error err;
     struct cli_evaluate_options of_champion = c->run;
     of_champion.inputs = NULL;
+    if (c->gate != NULL && !sys_file_exists(c->gate)) { /* said now, not after all samples */
+        return cli_failf(SYS_EXIT_NOT_FOUND, "--gate %s: no such file", c->gate);
+    }
     if (cli_answers_make(model, &c->run, &answers, &err) != LEDGE_OK ||
         (c->champion != NULL &&
          cli_answers_make(c->champion, &of_champion, &champion, &err) != LEDGE_OK) ||

@@ -235,9 +235,9 @@ static int model_show(int argc, char **argv)
 int cli_cmd_model(int argc, char **argv)
 {
     static const struct cli_verb verbs[] = {
-        {"model", "push", "store a file as the next version", model_push},
-        {"model", "list", "every version of every model", model_list},
-        {"model", "show", "one model, as JSON", model_show},
+        {NULL, "push", "store a file as the next version", model_push},
+        {NULL, "list", "every version of every model", model_list},
+        {NULL, "show", "one model, as JSON", model_show},
     };
     return cli_dispatch("ledge model", verbs, CLI_COUNT(verbs), argc, argv);
 }

@@ -105,8 +105,8 @@ static int sample_get(int argc, char **argv)
 int cli_cmd_sample(int argc, char **argv)
 {
     static const struct cli_verb verbs[] = {
-        {"sample", "list", "what the devices were unsure about", sample_list},
-        {"sample", "get", "fetch a picture", sample_get},
+        {NULL, "list", "what the devices were unsure about", sample_list},
+        {NULL, "get", "fetch a picture", sample_get},
     };
     return cli_dispatch("ledge sample", verbs, CLI_COUNT(verbs), argc, argv);
 }
@@ -180,8 +180,8 @@ static int label_undo(int argc, char **argv)
 int cli_cmd_label(int argc, char **argv)
 {
     static const struct cli_verb verbs[] = {
-        {"label", "set", "say what a sample shows", label_set},
-        {"label", "undo", "take a label back", label_undo},
+        {NULL, "set", "say what a sample shows", label_set},
+        {NULL, "undo", "take a label back", label_undo},
     };
     return cli_dispatch("ledge label", verbs, CLI_COUNT(verbs), argc, argv);
 }

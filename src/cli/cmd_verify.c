@@ -155,6 +155,10 @@ int cli_cmd_verify(int argc, char **argv)
     };
     struct cli_args args;
     int code = cli_parse(&command, argc, argv, &args);
+    if (code < 0 && (w.options.rtol < 0 || w.options.atol < 0)) {
+        code = cli_failf(SYS_EXIT_USAGE, "--%s: a tolerance is not negative",
+                         w.options.rtol < 0 ? "rtol" : "atol");
+    }
     code = code < 0 ? cli_ops_load(&libraries) : code;
     if (code >= 0) {
         return code;

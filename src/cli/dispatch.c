@@ -63,8 +63,7 @@ const char *cli_nearest(const char *typed, const char *const *names, size_t n)
     return best;
 }
 
-/* The sub-verbs of a verb have no groups; those of `ledge` are listed by the step of the flow they
- * belong to. */
+/* The verbs of `ledge` are listed by the step of the flow they belong to. */
 static const char *group_title(const char *group)
 {
     static const char *const titles[][2] = {
@@ -84,15 +83,22 @@ static const char *group_title(const char *group)
 static void print_help(const char *program, const struct cli_verb *verbs, size_t n)
 {
     const char *group = "";
+    int width = 0;
+    for (size_t i = 0; i < n; i++) {
+        int length = (int)strlen(verbs[i].name);
+        width = length > width ? length : width;
+    }
     printf("usage: %s VERB [arguments]        (%s VERB --help for its options and examples)\n",
            program, program);
     for (size_t i = 0; i < n; i++) {
-        if (verbs[i].group != NULL && strcmp(verbs[i].group, group) != 0) {
+        if (verbs[i].group == NULL && i == 0) {
+            printf("\n");
+        } else if (verbs[i].group != NULL && strcmp(verbs[i].group, group) != 0) {
             const char *title = group_title(verbs[i].group);
             group = verbs[i].group;
             printf("\n%s%s%s\n", group, title != NULL ? ": " : "", title != NULL ? title : "");
         }
-        printf("  %-10s  %s\n", verbs[i].name, verbs[i].summary);
+        printf("  %-*s  %s\n", width, verbs[i].name, verbs[i].summary);
     }
     printf("\n" SYS_EXIT_HELP);
 }

@@ -7,14 +7,23 @@ Usage: command_line_test.py BIN SOURCE
 import pathlib
 import re
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import unittest
 
 BIN, SOURCE = (pathlib.Path(a).resolve() for a in sys.argv[1:3])
-MODEL = SOURCE / "fuzz/seeds/onnx/conv.onnx"
+MODEL = SOURCE / "fuzz/seeds/onnx/conv.onnx"  # 1x4x4 pictures, three scores
 PROGRAMS = ("ledge", "ledge-hub", "ledge-agent", "ledge-serve")
+HUB = ["--hub", "http://127.0.0.1:1", "--token", "t"]  # nobody listens
+# What may be negative, is judged with the model at hand (test_values), or by a hub (cli/fleet_verbs).
+SIGNED = {("run", "seed"), ("classify", "crop"), ("logs", "limit"), ("gc", "grace"), ("deploy create", "trial")}
+
+
+def bmp(value):
+    """4x4 pixels of one grey."""
+    return b"BM" + struct.pack("<IIIIiiHHIIIIII", 102, 0, 54, 40, 4, 4, 1, 24, 0, 48, 0, 0, 0, 0) + bytes([value]) * 48
 
 
 class CommandLine(unittest.TestCase):
@@ -36,6 +45,20 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(done.returncode, code, (arguments, done))
         self.assertTrue(lines and words in lines[0], (arguments, lines))
         self.assertTrue(all(re.match("usage: |Try ", line) for line in lines[1:]), (arguments, lines))
+
+    def verbs(self, start=""):
+        """Every verb as typed, with its --help: "inspect", "device list", ...; not the programs."""
+        text = self.run_it("ledge", *start.split(), "--help").stdout
+        if " VERB " not in text.splitlines()[0]:
+            return [(start, text)]
+        names = re.findall(r"^  ([a-z]+) ", text.split("\nprograms:")[0], re.M) + (["demo"] if not start else [])
+        return [found for name in names for found in self.verbs(f"{start} {name}".strip())]
+
+    @staticmethod
+    def arguments(text):
+        """What must stand behind the verb, out of its usage: each word as its own value."""
+        usage = re.sub(r"\[[^][]*\[[^][]*\][^][]*\]|\[.*?\]|-\S+ \S+", "", text.splitlines()[0])
+        return [word.strip(".") for word in re.findall(r" ([A-Z][A-Za-z.]*)", usage)]
 
     def test_table(self):
         """docs/exit-codes.md, every --help and sys/exit.h hold the same codes."""
@@ -92,6 +115,112 @@ class CommandLine(unittest.TestCase):
         done = subprocess.run(["sh", "-c", closed], stderr=subprocess.PIPE, text=True, cwd=self.path, timeout=60, check=False)
         self.assertEqual((done.returncode, done.stderr), (1, "ledge: cannot write standard output: Bad file descriptor\n"))
         self.assertEqual(self.run_it("ledge", "inspect", "out.ledge").returncode, 0)
+
+    def test_every_option(self):
+        """Every option of every verb, found in its --help: an empty value, and numbers that are none, are refused by name."""
+        n = 0
+        for verb, text in self.verbs():
+            words = self.arguments(text)
+            for option, word in re.findall(r"^  (?:-\w,|   ) --([\w-]+) (\S+)  ", text, re.M):
+                whole = word in ("N", "SECONDS") or option in ("wait", "timeout", "trial")
+                number = whole or option in ("seconds", "crop", "val-fraction", "percentile", "rtol", "atol")
+                values = ["", "x", "1x", " 1", "0x10", "+1", "1e999", "nan", "inf", "9" * 400] if number else [""]
+                for value in [*values, *(["1.5", "9" * 20] if whole else [])]:
+                    self.refused(2, f"--{option}: '{value}' is not a" if number else f"--{option}: the value is empty", "ledge", *verb.split(),
+                                 *words, f"--{option}={value}")
+                if number and (verb, option) not in SIGNED:
+                    needed = {"quantize": ["-o", "o.onnx", "--data", "d"], "evaluate": ["--data", "d"]}.get(verb, [])
+                    self.refused(2, "-1" if "tol" not in option else "not negative", "ledge", *verb.split(), *words, *needed, f"--{option}=-1")
+                n += 1
+        self.assertGreater(n, 150)
+
+    def test_every_argument(self):
+        """Too few, too many, empty: the argument is named."""
+        for verb, text in self.verbs():
+            words = self.arguments(text)
+            for i, word in enumerate(words):
+                self.refused(2, "name devices" if verb == "device rotate" else word, "ledge", *verb.split(), *words[:i])
+                self.refused(2, f"{word}", "ledge", *verb.split(), *words[:i], "", *words[i + 1:])
+            if "..." not in text.splitlines()[0]:
+                self.refused(2, "unexpected argument", "ledge", *verb.split(), *words, *["NAME"] * ("[NAME]" in text.splitlines()[0]), "more")
+            self.refused(2, "unknown option '--nothing'", "ledge", *verb.split(), "--nothing")
+
+    def test_values(self):
+        """Values in the form that is asked for, but of no use."""
+        for words, *line in (
+                ("--crop: '-1'", "classify", MODEL, "p", "--crop=-1"), ("--crop: '0'", "classify", MODEL, "p", "--crop=0"),
+                ("--crop: '2'", "classify", MODEL, "p", "--crop=2"), ("--fit: stretch or crop", "classify", MODEL, "p", "--fit=wide"),
+                ("--mean: '0.5,'", "classify", MODEL, "p", "--mean=0.5,"), ("--std: 'x'", "classify", MODEL, "p", "--std=x"),
+                ("--mean: '1],\"raw\":[true'", "classify", MODEL, "p", '--mean=1],"raw":[true'),
+                ("--pin 9999", "bench", MODEL, "--pin=9999"), ("--precision f16", "run", MODEL, "--precision=f16"),
+                ("--target abacus", "convert", MODEL, "-o", "o.ledge", "--target=abacus"), ("write to .ledge", "convert", MODEL, "-o", "o.txt"),
+                ("write to .npy", "run", MODEL, "--random", "-o", "o.txt"), ("not like 1x3x224x224", "run", MODEL, "--random", "--shape=1x-3"),
+                ("name one of the model's inputs", "bench", MODEL, "--shape=z:1"), ("the model has no input z", "run", MODEL, "-i", f"z={self.npy()}"),
+                ("input x is missing", "run", MODEL), ("--method: minmax", "quantize", "m", "--data=d", "-o", "o.onnx", "--method=best"),
+                ("--split: val", "evaluate", MODEL, "--data=d", "--split=test"), ("--data PATH", "evaluate", MODEL),
+                ("--preprocess: ", "evaluate", MODEL, f"--data={self.pictures()}", "--preprocess={"),
+                ("--preprocess: ", "quantize", MODEL, f"--data={self.pictures()}", "--preprocess={", "-o", "o.onnx"),
+                ("must read key.path=value", "train", self.file("r.yaml", b"name: a\n"), "--set=x"),
+                ("unknown key 'nmae'", "train", self.file("bad.yaml", b"nmae: a\n")), ("nothing to deploy", "deploy", "create", *HUB),
+                ("--config: JSON", "deploy", "create", "-m", "m", "--config={", *HUB), ("NAME@VERSION", "deploy", "create", "-m", "m@x", *HUB)):
+            self.refused(2, words, "ledge", *line)
+
+    def file(self, name, data):
+        (self.path / name).write_bytes(data)
+        return name
+
+    def npy(self):
+        return self.file("x.npy", b"\x93NUMPY\1\0\x76\0" + b"{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }".ljust(117)
+                         + b"\n" + bytes(4))
+
+    def pictures(self):
+        for i, name in enumerate("abc"):
+            for k in range(4):
+                path = self.path / "pictures" / name / f"{k}.bmp"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(bmp(60 * i + k))
+        return "pictures"
+
+    def test_files(self):
+        """Each file that a verb reads: absent, a folder, empty, noise. Each that it writes: a folder, in no folder, on a full disk. Nothing is left."""
+        data = self.pictures()
+        self.file("p.bmp", bmp(1))
+        self.file("empty", b"")
+        self.file("noise", bytes(range(256)) * 8)
+        self.file("good.yaml", b"data: {path: pictures}\ntrain: {epochs: 1}\n")
+        (self.path / "folder").mkdir()
+        judge = ["evaluate", MODEL, "--data", data, "--split=all"]
+        reads = (["inspect", "@"], ["check", "@"], ["run", "@", "--random"], ["run", MODEL, "-i", "@"], ["classify", "@", "p.bmp"], ["classify", MODEL, "@"],
+                 ["classify", MODEL, "p.bmp", "--labels=@"], ["bench", "@"], ["bench", MODEL, "--runs=2", "--compare=@"], ["convert", "@", "-o", "o.ledge"],
+                 ["inspect", MODEL, "--ops-library=./@"], ["train", "@"], ["quantize", "@", "--data", data, "-o", "o.onnx"],
+                 ["quantize", MODEL, "--data=@", "-o", "o.onnx"], ["evaluate", "@", "--data", data], ["evaluate", MODEL, "--data=@"],
+                 [*judge, "--gate=@"], [*judge, "--champion=@"], ["model", "push", "m", "@", "--no-probe", *HUB],
+                 ["model", "push", "m", MODEL, "--gate-report=@", *HUB], ["login", "--hub", "https://127.0.0.1:1", "--token=t", "--ca=@"])
+        writes = (["convert", MODEL, "-o", "@.ledge"], ["convert", MODEL, "-o", "@.onnx"], ["run", MODEL, "--random", "-o", "@.npy"],
+                  ["bench", MODEL, "--runs=2", "--trace=@"], ["quantize", MODEL, "--data", data, "-o", "@.onnx"], [*judge, "--html=@"],
+                  [*judge, "--answers=@"], [*judge, "--inputs=@"])
+        for ending in ("", ".ledge", ".onnx", ".npy"):
+            (self.path / f"full{ending}").symlink_to("/dev/full")
+            (self.path / f"taken{ending}").mkdir()
+        before = self.listing()
+        for line in reads:
+            for name in ("absent", "folder", "empty", "noise"):
+                code = 4 if name == "absent" else {1, 2} if "push" not in line else {1, 2, 7}  # any bytes can be pushed
+                self.fails(code, [str(word).replace("@", name) for word in line])
+        for line in writes:
+            for name in ("taken", "absent/x", "full"):
+                self.fails(4 if name == "absent/x" else {1}, [str(word).replace("@", name) for word in line])
+        self.fails({1}, ["train", "good.yaml", "--out", "empty"])
+        self.assertEqual(self.listing(), before)
+
+    def listing(self):
+        return sorted((str(p.relative_to(self.path)), p.is_file() and not p.is_symlink() and p.read_bytes()) for p in self.path.rglob("*"))
+
+    def fails(self, codes, line):
+        done = self.run_it("ledge", *line)
+        self.assertIn(done.returncode, codes if isinstance(codes, set) else {codes}, (line, done))
+        self.assertEqual(len(done.stderr.splitlines()), 1, (line, done.stderr))
+        self.assertTrue(done.stderr.startswith("ledge: "), (line, done.stderr))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def test_next_steps(fleet, where):
         assert done.returncode == code and lines and words in lines[0], (args, done)
         assert all(line.startswith("usage: ") for line in lines[1:]), (args, lines)
 
-    fleet_verbs = ("label", "sample", "device", "model", "deploy", "dataset", "logs")
+    fleet_verbs = ("label", "sample", "device", "model", "deploy", "dataset", "logs", "gc")
     plain = {k: v for k, v in os.environ.items() if k != "USER" and not k.startswith("LEDGE_")}
     plain["XDG_CONFIG_HOME"] = str(fleet.root / "no-config")
     missing, empty, clutter = str(fleet.root / "absent"), fleet.root / "empty", fleet.root / "clutter"
@@ -40,9 +40,13 @@ def test_next_steps(fleet, where):
     for sample in "7", "x":
         says(4, "; see `ledge sample list`", "label", "set", sample, "a", "--by", "ada")
     says(2, "give --by NAME, or set USER", "label", "set", "1", "a")
-    says(2, "give --by NAME, or set USER", "label", "set", "1", "a", "--by", "")
+    says(2, "--by: the value is empty", "label", "set", "1", "a", "--by", "")
     says(2, 'label "a/b": give 1 to 64 bytes, no slash', "label", "set", "1", "a/b", "--by", "ada")
     says(2, 'by ".": give 1 to 64 bytes', "label", "set", "1", "a", environment={"USER": "."})
+    says(2, "limit", "logs", "cam-1", "watch", "--limit=-1")
+    says(2, "'grace_s' is 1, not in", "gc", "--grace=1")
+    says(2, "'trial_s' is -1, not in", "deploy", "create", "-m", "signs", "--trial=-1")
+    says(2, "state", "sample", "list", "--state=lost")
     says(2, "LABEL is missing", "label", "set", "1")
     says(2, "ID is missing", "label", "set")
     says(2, "-o FILE", "sample", "get", "1")
