@@ -12,6 +12,5 @@ static const struct cli_verb verbs[] = {
 
 int main(int argc, char **argv)
 {
-    sys_exit_begin();
-    return sys_exit_end("ledge", cli_dispatch("ledge", verbs, CLI_COUNT(verbs), argc, argv));
+    return cli_dispatch("ledge", verbs, CLI_COUNT(verbs), argc, argv);
 }

@@ -14,7 +14,6 @@
 #include "hub/api.h"
 #include "hub_sql.h"
 #include "ledge/version.h"
-#include "sys/exit.h"
 #include "sys/file.h"
 #include "sys/log.h"
 #include "sys/mqtt.h"
@@ -82,8 +81,7 @@ static void print_help(void)
            "  ledge-hub                                    first start: prints the admin token\n"
            "  ledge-hub --state /srv/ledge --host hub.example.org\n"
            "  ledge-hub --listen 127.0.0.1:8080 --plain    try it without certificates\n"
-           "  ledge-hub --new-token                        the old token is lost\n"
-           "\n" SYS_EXIT_HELP);
+           "  ledge-hub --new-token                        the old token is lost\n");
 }
 
 /* Errors: ERR_ARG, err names the option and its value. */
@@ -141,7 +139,7 @@ LEDGE_PRINTF(1, 2) static int usage(const char *format, ...)
     vfprintf(stderr, format, args);
     fprintf(stderr, "; see ledge-hub --help\n");
     va_end(args);
-    return SYS_EXIT_USAGE;
+    return 2;
 }
 
 /* -1: go on; else the exit code. */
@@ -158,11 +156,11 @@ static int parse(int argc, char **argv, struct hub_options *options)
     while ((at = optind, code = getopt_long(argc, argv, ":", list, NULL)) != -1) {
         if (code == OPTION_HELP) {
             print_help();
-            return SYS_EXIT_OK;
+            return 0;
         }
         if (code == OPTION_VERSION) {
             printf("ledge-hub %s\n", LEDGE_VERSION_STRING);
-            return SYS_EXIT_OK;
+            return 0;
         }
         if (code == '?' || code == ':') {
             return usage(code == ':' ? "option '%s' requires an argument"
@@ -215,10 +213,10 @@ static enum ledge_status open_state(struct hub *hub, struct ledge_error *err)
         return ledge_fail(err, LEDGE_ERR_RANGE, "--state %s: the path is too long", hub->state);
     }
     (void)snprintf(hub->state, sizeof hub->state, "%.700s", absolute);
-    enum ledge_status status = sys_file_lock(hub_path(hub, path, "lock"), err);
-    return status == LEDGE_ERR_STATE
-               ? ledge_fail(err, status, "%s: another ledge-hub runs on it", hub->state)
-               : status;
+    if (sys_file_lock(hub_path(hub, path, "lock"), err) != LEDGE_OK) {
+        return ledge_fail(err, LEDGE_ERR_STATE, "%s: another ledge-hub runs on it", hub->state);
+    }
+    return LEDGE_OK;
 }
 
 static enum ledge_status start_http(struct hub *hub, struct ledge_error *err)
@@ -330,10 +328,9 @@ int main(int argc, char **argv)
                                          .certificate_days = CERTIFICATE_DAYS}};
     struct ledge_error err;
     struct rlimit files;
-    sys_exit_begin();
     int code = parse(argc, argv, &hub.options);
     if (code >= 0) {
-        return sys_exit_end("ledge-hub", code);
+        return code;
     }
     sys_log_init("ledge-hub", SYS_LOG_INFO);
     /* One descriptor a device: what the system allows, here and in the broker. */
@@ -344,9 +341,9 @@ int main(int argc, char **argv)
     if (start(&hub, &err) != LEDGE_OK) {
         sys_log(SYS_LOG_ERROR, "%s", err.text);
         done(&hub);
-        return (int)sys_exit_of(err.status);
+        return err.status == LEDGE_ERR_ARG ? 2 : 1;
     }
     sys_loop_run(hub.loop);
     done(&hub);
-    return SYS_EXIT_OK;
+    return 0;
 }

@@ -55,14 +55,14 @@ static int64_t row_behind(const struct ledge_bands_i8 *bands)
     return bands->project != NULL ? g->out[W] * g->in_channels : 0;
 }
 
-static int64_t band_bytes(const struct ledge_bands_i8 *bands, int64_t rows)
+LEDGE_COLD static int64_t band_bytes(const struct ledge_bands_i8 *bands, int64_t rows)
 {
     return reach(&bands->depth->g, rows) * row_before(bands) + rows * row_behind(bands);
 }
 
 /* Where weights are more than the picture, threads had better share them than rows; where bands are
  * low, the rows computed twice are too many: one of eight. */
-static bool pays(const struct ledge_bands_i8 *bands)
+LEDGE_COLD static bool pays(const struct ledge_bands_i8 *bands)
 {
     const struct ledge_geometry *g = &bands->depth->g;
     int64_t twice = (g->kernel[H] - 1) * g->dilation[H] + 1 - g->stride[H], weights = 0;
@@ -79,7 +79,7 @@ static bool pays(const struct ledge_bands_i8 *bands)
 
 /* Rows of a grain. Slices begin each piece with two rows that give no output yet, so theirs are
  * longer, where the threads then have as many. */
-static int64_t grain_of(const struct ledge_bands_i8 *bands, int64_t threads)
+LEDGE_COLD static int64_t grain_of(const struct ledge_bands_i8 *bands, int64_t threads)
 {
     const struct ledge_geometry *g = &bands->depth->g;
     threads = larger(threads, 1);
@@ -90,12 +90,45 @@ static int64_t grain_of(const struct ledge_bands_i8 *bands, int64_t threads)
     return rows < g->out[H] ? rows : smaller((GRAIN_PIXELS + g->out[W] - 1) / g->out[W], g->out[H]);
 }
 
-bool ledge_bands_i8_plan(struct ledge_bands_i8 *bands, int32_t threads, bool force)
+/* Are panels of the expansion's channels blocks of the depthwise convolution's slices, and is all
+ * that lies between no more than a band? */
+LEDGE_COLD static bool goes_by_channel(const struct ledge_bands_i8 *bands)
+{
+    const struct ledge_conv_i8 *e = bands->expand;
+    const struct ledge_depthwise_i8 *dw = bands->depth;
+    const int64_t block = (int64_t)dw->isa->taps_vectors * dw->isa->lanes;
+    return LEDGE_SLICES && dw->slices && dw->merged == 1 && dw->table == 0 && e != NULL &&
+           bands->project == NULL && ledge_conv_i8_is_flat(e) && !e->copy && !e->strips &&
+           dw->g.in_channels % block == 0 && e->least_vectors * e->isa->lanes == block &&
+           e->vectors == e->panels * e->least_vectors &&
+           ledge_volume(dw->g.in) * dw->g.in_channels <= SLICE_BAND_BYTES;
+}
+
+LEDGE_COLD static void plan_by_channel(struct ledge_bands_i8 *bands)
+{
+    const struct ledge_geometry *g = &bands->depth->g;
+    bands->by_channel = true;
+    bands->rows = g->out[H];
+    bands->ring = g->in[H];
+    bands->half = bands->expand->panels % 2 == 1 ? g->out[H] / 2 : 0;
+    bands->before_bytes = align(bands->ring * row_before(bands));
+    bands->worker_bytes =
+        bands->before_bytes + ledge_conv_i8_part_scratch(bands->expand, bands->ring, g->in[W]);
+}
+
+LEDGE_COLD bool ledge_bands_i8_plan(struct ledge_bands_i8 *bands, int32_t threads, bool force)
 {
     const struct ledge_geometry *g = &bands->depth->g;
     if (g->in[H] * g->in[W] >= COUNT_LIMIT / g->in_channels ||
         g->out[H] * g->out[W] >= COUNT_LIMIT / g->in_channels ||
-        g->batch >= COUNT_LIMIT / g->out[H] || (!force && !pays(bands))) {
+        g->batch >= COUNT_LIMIT / g->out[H]) {
+        return false;
+    }
+    if (goes_by_channel(bands)) {
+        plan_by_channel(bands);
+        return true;
+    }
+    if (!force && !pays(bands)) {
         return false;
     }
     int64_t shares = g->batch < threads ? threads : 1;
@@ -160,8 +193,10 @@ static void rows_of_picture(const struct job *job, int64_t picture, int64_t at, 
     const struct ledge_geometry *g = &bands->depth->g;
     uint8_t *behind = before + bands->before_bytes, *scratch = behind + bands->behind_bytes;
     int64_t out = bands->project != NULL ? bands->project->ldy : g->in_channels;
+    const int64_t times = (last - at + bands->rows - 1) / bands->rows;
+    const int64_t rows = (last - at + times - 1) / times; /* parts of like size */
     for (int64_t end; at < last; at = end) {
-        end = smaller(last, at + bands->rows);
+        end = smaller(last, at + rows);
         uint8_t *y = job->y + (picture * g->out[H] + at) * g->out[W] * out;
         const uint8_t *in = before;
         if (bands->expand != NULL) {
@@ -203,6 +238,44 @@ static void rows_span(void *arg, int32_t first, int32_t last, int32_t worker)
     }
 }
 
+/* The channels of panels[0] .. panels[1] - 1 of rows r0 .. r1 - 1. */
+static void run_panels(const struct job *job, int64_t picture, const int64_t panels[2], int64_t r0,
+                       int64_t r1, uint8_t *before)
+{
+    const struct ledge_bands_i8 *bands = job->bands;
+    const struct ledge_geometry *g = &bands->depth->g;
+    const int64_t width = g->in[W], end = reached(g, r1);
+    const int64_t from = larger(smaller(r0 * g->stride[H] - g->pad[H], end), 0);
+    const int64_t at = (picture * g->in[H] + from) * width;
+    ledge_conv_i8_part(&job->part[EXPAND], job->x + at * bands->expand->g.in_channels, at,
+                       (end - from) * width, panels[0], panels[1],
+                       before + from * width * g->in_channels, before + bands->before_bytes);
+    ledge_depthwise_i8_blocks(&job->part[DEPTH], before, r0, r1, panels[0], panels[1],
+                              job->y + (picture * g->out[H] + r0) * g->out[W] * g->in_channels);
+}
+
+/* Grains first .. last - 1: panels of the pictures, one behind the other. */
+static void panels_span(void *arg, int32_t first, int32_t last, int32_t worker)
+{
+    const struct job *job = arg;
+    const struct ledge_bands_i8 *bands = job->bands;
+    const int64_t rows = bands->depth->g.out[H], half = bands->half;
+    const int64_t middle = half > 0 ? bands->expand->panels / 2 : job->grains;
+    uint8_t *before = job->scratch + (size_t)worker * bands->worker_bytes;
+    for (int64_t i = first, n; i < last; i += n) {
+        const int64_t picture = i / job->grains, k = i % job->grains;
+        n = smaller(last - i, job->grains - k);
+        if (k == middle + 1) {
+            n = 1;
+        } else if (k < middle && k + n == middle + 1) {
+            n--;
+        }
+        bool above = k == middle && n == 1, below = k == middle + 1;
+        const int64_t panels[] = {k - (k > middle), k + n - (k + n > middle + 1)};
+        run_panels(job, picture, panels, below ? half : 0, above ? half : rows, before);
+    }
+}
+
 enum ledge_status ledge_bands_i8_run(const struct ledge_kernel_call *call)
 {
     const struct ledge_bands_i8 *bands = call->params;
@@ -226,7 +299,10 @@ enum ledge_status ledge_bands_i8_run(const struct ledge_kernel_call *call)
     }
     job.x = bands->expand != NULL ? job.part[EXPAND].in[bands->expand->input]->data
                                   : job.part[DEPTH].in[bands->depth->input]->data;
-    job.grains = (g->out[H] + bands->grain - 1) / bands->grain;
-    ledge_pool_spans(call->pool, (int32_t)(g->batch * job.grains), rows_span, &job);
+    const bool by_channel = LEDGE_SLICES && bands->by_channel;
+    job.grains = by_channel ? bands->expand->panels + (bands->half > 0)
+                            : (g->out[H] + bands->grain - 1) / bands->grain;
+    ledge_pool_spans(call->pool, (int32_t)(g->batch * job.grains),
+                     by_channel ? panels_span : rows_span, &job);
     return LEDGE_OK;
 }

@@ -6,9 +6,11 @@
  * Design:  From top to bottom, a few rows of outputs at a time, all channels: what lies between is
  * made and read in the first and second cache, and one parallel step does the work of three. Rows
  * that the depthwise convolution reads stand in a ring, those it needs again are kept. Threads
- * share grains of rows; one that does not go on where it was computes the rows around anew. The
+ * share grains of rows; one that does not go on where it was computes the rows around anew. Small
+ * pictures go by channels, without project: the depthwise convolution of a channel needs those of
+ * expand's outputs only, so no row is computed twice and each weight is read by one thread. The
  * loops are those of the single convolutions: the same bytes.
- * Memory: scratch as planned. Threads: parts are disjoint rows of outputs.
+ * Memory: scratch as planned. Threads: parts are disjoint rows of outputs, or channels of them.
  */
 #ifndef LEDGE_ENGINE_KERNELS_BANDS_I8_H
 #define LEDGE_ENGINE_KERNELS_BANDS_I8_H
@@ -27,6 +29,12 @@ struct ledge_bands_i8 {
     int64_t rows;  /* of the depthwise convolution's output, done together */
     int64_t ring;  /* rows of its input that are kept */
     int64_t grain; /* rows of outputs that threads share */
+    /* Threads share panels of the expansion instead, and make their channels of all rows; the
+     * middle one of an odd number is two grains, rows of outputs before `half` and behind (0:
+     * none).
+     */
+    bool by_channel;
+    int64_t half;
     size_t before_bytes, behind_bytes, worker_bytes; /* scratch of a thread: ring, rows, all */
 };
 

@@ -701,8 +701,8 @@ size_t ledge_conv_i8_part_scratch(const struct ledge_conv_i8 *conv, int64_t rows
     return conv->worker_bytes + (conv->copy ? align((size_t)(pixels * conv->pixel_bytes)) : 0);
 }
 
-void ledge_conv_i8_pixels(const struct ledge_kernel_call *call, const uint8_t *x, int64_t at,
-                          int64_t n, uint8_t *y, uint8_t *scratch)
+void ledge_conv_i8_part(const struct ledge_kernel_call *call, const uint8_t *x, int64_t at,
+                        int64_t n, int64_t p0, int64_t p1, uint8_t *y, uint8_t *scratch)
 {
     const struct ledge_conv_i8 *conv = call->params;
     const struct ledge_geometry *g = &conv->g;
@@ -725,7 +725,7 @@ void ledge_conv_i8_pixels(const struct ledge_kernel_call *call, const uint8_t *x
             }
         }
     }
-    run_chunks(&job, at, at + n, 0, 0, conv->panels, scratch);
+    run_chunks(&job, at, at + n, 0, p0, p1, scratch);
 }
 
 /* A fully connected layer's only row, read where it lies: there is nothing to divide. */

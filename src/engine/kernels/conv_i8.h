@@ -169,10 +169,17 @@ static inline enum ledge_status ledge_conv_i8_check(const struct ledge_conv_i8 *
 bool ledge_conv_i8_is_flat(const struct ledge_conv_i8 *conv); /* pixel by pixel */
 /* Bytes of scratch for `rows` rows of outputs of that width. */
 size_t ledge_conv_i8_part_scratch(const struct ledge_conv_i8 *conv, int64_t rows, int64_t width);
-/* n pixels of outputs, from number at on, whose first one goes to y. x: the picture; of a flat one
- * pixel number `at`, counted over all pictures. */
-void ledge_conv_i8_pixels(const struct ledge_kernel_call *call, const uint8_t *x, int64_t at,
-                          int64_t n, uint8_t *y, uint8_t *scratch);
+/* n pixels of outputs, from number at on, whose first one goes to y; their channels of panels
+ * p0 .. p1 - 1. x: the picture; of a flat one pixel number `at`, counted over all pictures. */
+void ledge_conv_i8_part(const struct ledge_kernel_call *call, const uint8_t *x, int64_t at,
+                        int64_t n, int64_t p0, int64_t p1, uint8_t *y, uint8_t *scratch);
+/* All channels. */
+static inline void ledge_conv_i8_pixels(const struct ledge_kernel_call *call, const uint8_t *x,
+                                        int64_t at, int64_t n, uint8_t *y, uint8_t *scratch)
+{
+    const struct ledge_conv_i8 *conv = call->params;
+    ledge_conv_i8_part(call, x, at, n, 0, conv->panels, y, scratch);
+}
 
 /* -- depthwise: as many outputs as inputs, each channel for itself -- */
 
@@ -222,6 +229,9 @@ static inline uint32_t ledge_depthwise_i8_loops(const struct ledge_depthwise_i8 
  * inputs stands at row r % ring of x. call: params, packed and the list of inputs are read. */
 void ledge_depthwise_i8_rows(const struct ledge_kernel_call *call, const uint8_t *x, int64_t ring,
                              int64_t r0, int64_t r1, uint8_t *y);
+/* Their channels of blocks b0 .. b1 - 1, of whole pictures; slices without a table only. */
+void ledge_depthwise_i8_blocks(const struct ledge_kernel_call *call, const uint8_t *x, int64_t r0,
+                               int64_t r1, int64_t b0, int64_t b1, uint8_t *y);
 
 /* Weight without its zero point, -255 .. 255. */
 static inline int32_t ledge_weight_i8(const struct ledge_weights_i8 *w, int64_t channel,

@@ -154,7 +154,7 @@ static bool takes_strips(const struct ledge_conv_i8 *conv)
 }
 
 /* What differs then: four columns of a channel's row are a unit, and chunks are rows of outputs. */
-static void lay_out_strips(struct ledge_conv_i8 *conv)
+LEDGE_COLD static void lay_out_strips(struct ledge_conv_i8 *conv)
 {
     const struct ledge_geometry *g = &conv->g;
     conv->columns = (g->out[W] - 1) * g->stride[W] + 4;
@@ -170,7 +170,7 @@ static void lay_out_strips(struct ledge_conv_i8 *conv)
 }
 
 /* Everything that follows from conv->group and conv->bytes. */
-static void lay_out(struct ledge_conv_i8 *conv)
+LEDGE_COLD static void lay_out(struct ledge_conv_i8 *conv)
 {
     struct ledge_geometry *g = &conv->g;
     const struct ledge_i8_kernels *isa = conv->isa;
@@ -240,7 +240,7 @@ static bool may_be_bytes(const struct ledge_conv_i8 *conv)
            g->kernel[H] * g->kernel[W] <= 64 && ledge_volume(g->out) >= 16;
 }
 
-void ledge_conv_i8_use_bytes(struct ledge_conv_i8 *conv)
+LEDGE_COLD void ledge_conv_i8_use_bytes(struct ledge_conv_i8 *conv)
 {
     size_t worker = conv->worker_bytes;
     conv->group = 4;
@@ -297,7 +297,7 @@ int64_t ledge_conv_i8_positions(const struct ledge_conv_i8 *conv)
     return conv->position * conv->g.groups;
 }
 
-size_t ledge_conv_i8_scratch(const struct ledge_conv_i8 *conv)
+LEDGE_COLD size_t ledge_conv_i8_scratch(const struct ledge_conv_i8 *conv)
 {
     size_t bytes = conv->copy_bytes + (size_t)conv->threads * conv->worker_bytes;
     size_t winograd = LEDGE_HAS(LEDGE_KERNEL_winograd_i8) && conv->may_be_winograd

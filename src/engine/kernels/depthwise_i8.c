@@ -529,6 +529,16 @@ void ledge_depthwise_i8_rows(const struct ledge_kernel_call *call, const uint8_t
     }
 }
 
+void ledge_depthwise_i8_blocks(const struct ledge_kernel_call *call, const uint8_t *x, int64_t r0,
+                               int64_t r1, int64_t b0, int64_t b1, uint8_t *y)
+{
+    const struct ledge_depthwise_i8 *dw = call->params;
+    const struct job job = {
+        .dw = dw, .call = call, .x = x, .y = y, .ring = dw->g.in[H], .first = r0, .parts = 1};
+    run_piece(&job, (struct piece){
+                        .r0 = r0, .r1 = r1, .groups = {0, groups_of_row(dw)}, .blocks = {b0, b1}});
+}
+
 enum ledge_status ledge_depthwise_i8(const struct ledge_kernel_call *call)
 {
     const struct ledge_depthwise_i8 *dw = call->params;

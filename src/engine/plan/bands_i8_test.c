@@ -91,22 +91,29 @@ static void build(struct test_net *net, const struct chain *c, const uint8_t *x,
     test_output(net, y);
 }
 
-/* The last output. */
+/* The last output; by_channel: of some joined steps. */
 static uint8_t *answer(struct test_net *net, enum ledge_rung rung, int32_t threads, size_t *bytes,
-                       int32_t *joined)
+                       int32_t *joined, bool *by_channel)
 {
     test_run(net, rung, threads);
     uint8_t *copy = test_last_output(net, bytes);
     *joined = 0;
+    *by_channel = false;
     for (int32_t i = 0; i < net->plan->n_steps; i++) {
-        *joined += net->plan->steps[i].ready.run == ledge_bands_i8_run;
+        if (net->plan->steps[i].ready.run == ledge_bands_i8_run) {
+            const struct ledge_bands_i8 *bands = net->plan->steps[i].ready.params;
+            *by_channel = *by_channel || bands->by_channel;
+            (*joined)++;
+        }
     }
     test_stop(net);
     return copy;
 }
 
-static void same_bytes(const struct chain *c, uint32_t seed)
+/* Did a rung go by channels? */
+static bool same_bytes(const struct chain *c, uint32_t seed)
 {
+    bool by_channel, some_by_channel = false;
     struct test_net joined, alone;
     int64_t n = c->batch * c->channels * c->height * c->width;
     uint8_t *x = malloc((size_t)n);
@@ -126,11 +133,12 @@ static void same_bytes(const struct chain *c, uint32_t seed)
         }
         size_t bytes, want_bytes;
         int32_t count;
-        uint8_t *want = answer(&alone, rungs[r], 1, &want_bytes, &count);
+        uint8_t *want = answer(&alone, rungs[r], 1, &want_bytes, &count, &by_channel);
         assert_int_equal(count, 0);
         for (int32_t threads = 1; threads <= 3; threads++) {
-            uint8_t *got = answer(&joined, rungs[r], threads, &bytes, &count);
+            uint8_t *got = answer(&joined, rungs[r], threads, &bytes, &count, &by_channel);
             assert_true(count == some || !units);
+            some_by_channel = some_by_channel || by_channel;
             assert_int_equal(bytes, want_bytes);
             assert_memory_equal(got, want, bytes);
             free(got);
@@ -140,6 +148,7 @@ static void same_bytes(const struct chain *c, uint32_t seed)
     test_done(&joined);
     test_done(&alone);
     free(x);
+    return some_by_channel;
 }
 
 static int64_t at_random(uint32_t *seed, int64_t from, int64_t to)
@@ -173,7 +182,7 @@ static void random_chains(void **state)
         }
         c.dilation = c.kernel == 3 && c.expand_stride == 1 && i % 7 == 0 ? 2 : 1;
         c.pad = at_random(&seed, 0, c.kernel / 2 * c.dilation);
-        same_bytes(&c, test_random(&seed));
+        (void)same_bytes(&c, test_random(&seed));
     }
 }
 
@@ -192,7 +201,28 @@ static void many_bands(void **state)
         {1, 24, 61, 40, 144, 1, 1, 2, 4, 1, 0, 24, false, false, false, false},
     };
     for (size_t i = 0; i < sizeof chains / sizeof chains[0]; i++) {
-        same_bytes(&chains[i], 5 + (uint32_t)i);
+        (void)same_bytes(&chains[i], 5 + (uint32_t)i);
+    }
+}
+
+/* Panels of 64 channels, their number even and odd, where depthwise windows go in slices. */
+static void small_pictures(void **state)
+{
+    (void)state;
+    static const struct chain chains[] = {
+        {1, 64, 14, 14, 384, 1, 1, 3, 1, 1, 1, 0, false, false, false, false},
+        {2, 96, 14, 14, 576, 1, 1, 3, 2, 1, 1, 0, false, false, false, false},
+        {3, 16, 7, 7, 192, 1, 1, 3, 1, 1, 1, 0, false, false, false, false},
+        {1, 24, 1, 5, 320, 1, 1, 3, 1, 1, 1, 0, false, false, false, false},
+        {1, 8, 2, 3, 192, 1, 1, 3, 2, 1, 1, 0, false, false, false, false},
+        {1, 8, 5, 4, 64, 1, 1, 3, 1, 1, 0, 0, false, false, false, false},
+    };
+    bool slices = false;
+    for (int32_t r = 0; r < N_RUNGS; r++) {
+        slices = slices || (test_can_run(rungs[r]) && ledge_i8_for(rungs[r])->slices != NULL);
+    }
+    for (size_t i = 0; i < sizeof chains / sizeof chains[0]; i++) {
+        assert_int_equal(same_bytes(&chains[i], 21 + (uint32_t)i), slices);
     }
 }
 
@@ -201,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_chains),
         cmocka_unit_test(many_bands),
+        cmocka_unit_test(small_pictures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
