@@ -104,10 +104,11 @@ struct ledge_blocked_window {
 /* Winograd's F(4 x 4, 3 x 3), a row of n tiles: see blocked_winograd.c. */
 enum { LEDGE_WINOGRAD_OUT = 4, LEDGE_WINOGRAD_IN = 6, LEDGE_WINOGRAD_POINTS = 36 };
 
-/* Tile t's 36 numbers go to to + point * step + t * b from the 6 x 6 inputs at x + 4 t b. */
+/* Tile t's 36 numbers go to to + point * step + t * b from the 6 x 6 inputs of columns from + 4 t
+ * and on: zeros where there are none. */
 struct ledge_blocked_wino_in {
-    const float *x;
-    int64_t pitch; /* floats from one input row to the next */
+    const float *rows[LEDGE_WINOGRAD_IN]; /* column 0; a row of zeros when off the picture */
+    int64_t from, columns;
     float *to;
     int64_t step;
     int64_t n;

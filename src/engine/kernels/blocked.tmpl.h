@@ -507,13 +507,14 @@ INLINE void wino_points(const vec *d, vec *to)
 static void run_wino_in(const struct ledge_blocked_wino_in *in)
 {
     for (int64_t t = 0; t < in->n; t++) {
-        const float *x = in->x + t * LEDGE_WINOGRAD_OUT * LANES;
+        int64_t from = in->from + t * LEDGE_WINOGRAD_OUT;
         float *to = in->to + t * LANES;
         vec half[36], d[6], p[6];
         for (int c = 0; c < 6; c++) {
+            bool on = from + c >= 0 && from + c < in->columns;
             UNROLL
             for (int r = 0; r < 6; r++) {
-                d[r] = v_load(x + r * in->pitch + c * LANES);
+                d[r] = on ? v_load(in->rows[r] + (from + c) * LANES) : v_set1(0);
             }
             wino_points(d, p);
             UNROLL

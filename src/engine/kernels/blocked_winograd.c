@@ -6,10 +6,10 @@
  * (arXiv:1509.09308), sections 4.1 and 4.3. The interpolation points are 0, +-1/sqrt(2), +-sqrt(2)
  * and infinity: their powers are smaller than those of 0, +-1, +-2, and so is the rounding error.
  *
- * A band of rows of tiles at a time: every input block's rows are copied with their zeros and
- * transformed to V [36][input block][tile][b]; then for each unit of output blocks 36 products M =
- * V * U by the tile of the pointwise convolution, and back. V and M stay in the L2 cache. Packed
- * weights: U [unit][36][channel][blocks][b].
+ * A band of rows of tiles at a time: every input block is transformed to V [36][input
+ * block][tile][b]; then for each unit of output blocks 36 products M = V * U by the tile of the
+ * pointwise convolution, and back. V and M stay in the L2 cache. Packed weights: U
+ * [unit][36][channel][blocks][b].
  */
 #include <math.h>
 #include <string.h>
@@ -67,7 +67,6 @@ LEDGE_COLD void ledge_blocked_winograd_plan(struct ledge_blocked_conv *conv, int
     int64_t block = conv->isa->block;
     conv->tiles[0] = ceil_div(g->out[H], OUT);
     conv->tiles[1] = ceil_div(g->out[W], OUT);
-    conv->pitch = (conv->tiles[1] * OUT + 2) * block;
     int64_t widest = ceil_div(conv->out_blocks, conv->units);
     int64_t row = POINTS * conv->tiles[1] * (conv->in_blocks + widest) * block;
     int64_t weights = POINTS * g->in_channels * conv->out_blocks * block;
@@ -81,7 +80,7 @@ LEDGE_COLD void ledge_blocked_winograd_plan(struct ledge_blocked_conv *conv, int
     /* one vector more: planes a power of two apart would share cache sets */
     conv->v_plane = (conv->in_blocks * tiles + 1) * block;
     conv->m_plane = (widest * tiles + 1) * block;
-    int64_t floats = POINTS * (conv->v_plane + conv->m_plane) + IN * conv->pitch;
+    int64_t floats = POINTS * (conv->v_plane + conv->m_plane) + g->in[W] * block;
     conv->worker_floats = (size_t)(ceil_div(floats, 16) * 16);
 }
 
@@ -165,44 +164,28 @@ LEDGE_COLD float *ledge_blocked_winograd_pack(const struct ledge_blocked_conv *c
 /* -- one band -------------------------------------------------------------------------------------
  */
 
-/* The six input rows of a row of tiles, with zeros around. */
-static void copy_rows(const struct ledge_blocked_conv *conv, const float *x, int64_t first,
-                      float *to)
-{
-    const struct ledge_geometry *g = &conv->g;
-    int64_t block = conv->isa->block, width = conv->pitch / block;
-    int64_t left = g->pad[W] < width ? g->pad[W] : width;
-    int64_t inside = g->in[W] < width - left ? g->in[W] : width - left;
-    for (int64_t r = 0; r < IN; r++, to += conv->pitch) {
-        int64_t y = first + r;
-        if (y < 0 || y >= g->in[H]) {
-            memset(to, 0, (size_t)conv->pitch * sizeof *to);
-            continue;
-        }
-        memset(to, 0, (size_t)(left * block) * sizeof *to);
-        memcpy(to + left * block, x + y * g->in[W] * block, (size_t)(inside * block) * sizeof *to);
-        memset(to + (left + inside) * block, 0,
-               (size_t)((width - left - inside) * block) * sizeof *to);
-    }
-}
-
+/* Rows of tiles t0 .. t1 - 1 to v. zeros: room for a row of the input. */
 static void transform_band(const struct ledge_blocked_job *job, int64_t picture, int64_t t0,
-                           int64_t t1, float *v, float *rows)
+                           int64_t t1, float *v, float *zeros)
 {
     const struct ledge_blocked_conv *conv = job->conv;
     const struct ledge_geometry *g = &conv->g;
-    int64_t block = conv->isa->block, tiles = (t1 - t0) * conv->tiles[1];
+    int64_t block = conv->isa->block, tiles = (t1 - t0) * conv->tiles[1], row = g->in[W] * block;
+    memset(zeros, 0, (size_t)row * sizeof *zeros);
     for (int64_t i = 0; i < conv->in_blocks; i++) {
-        const float *x = job->x + (picture * conv->in_blocks + i) * ledge_volume(g->in) * block;
+        const float *x = job->x + (picture * conv->in_blocks + i) * g->in[H] * row;
         for (int64_t t = t0; t < t1; t++) {
-            copy_rows(conv, x, t * OUT - g->pad[H], rows);
             struct ledge_blocked_wino_in in = {
-                .x = rows,
-                .pitch = conv->pitch,
+                .from = -g->pad[W],
+                .columns = g->in[W],
                 .to = v + (i * tiles + (t - t0) * conv->tiles[1]) * block,
                 .step = conv->v_plane,
                 .n = conv->tiles[1],
             };
+            for (int64_t r = 0; r < IN; r++) {
+                int64_t y = t * OUT - g->pad[H] + r;
+                in.rows[r] = y >= 0 && y < g->in[H] ? x + y * row : zeros;
+            }
             conv->isa->wino_in(&in);
         }
     }
