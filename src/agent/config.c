@@ -19,7 +19,8 @@ static enum ledge_status make_absolute(const char *path, char out[SYS_PATH],
 {
     char *real = realpath(path, NULL);
     if (real == NULL) {
-        return ledge_fail(err, LEDGE_ERR_IO, "%.200s: %s", path, strerror(errno));
+        return ledge_fail(err, errno == ENOENT ? LEDGE_ERR_NOT_FOUND : LEDGE_ERR_IO, "%.200s: %s",
+                          path, strerror(errno));
     }
     enum ledge_status status = sys_path(out, err, "%s", real);
     free(real);
@@ -30,7 +31,6 @@ enum ledge_status agent_config_paths(const char *state, struct agent_config *con
                                      struct ledge_error *err)
 {
     struct agent_config c = {.broker_port = 0};
-    LEDGE_TRY(sys_dir_make(state, err));
     LEDGE_TRY(make_absolute(state, c.state, err));
     LEDGE_TRY(sys_path(c.key, err, "%s/device.key", c.state));
     LEDGE_TRY(sys_path(c.certificate, err, "%s/device.crt", c.state));
@@ -80,13 +80,15 @@ enum ledge_status agent_config_load(const char *state, struct agent_config *conf
     LEDGE_CLEANUP(sys_json_free) json_t *object = NULL;
     struct agent_config c;
     char path[SYS_PATH];
-    LEDGE_TRY(agent_config_paths(state, &c, err));
-    LEDGE_TRY(sys_path(path, err, "%s/agent.json", c.state));
-    enum ledge_status status = sys_file_read(path, &text, err);
+    enum ledge_status status = agent_config_paths(state, &c, err);
+    if (status == LEDGE_OK) {
+        LEDGE_TRY(sys_path(path, err, "%s/agent.json", c.state));
+        status = sys_file_read(path, &text, err);
+    }
     if (status == LEDGE_ERR_NOT_FOUND) {
         return ledge_fail(err, status,
                           "%.120s: not enrolled yet; run ledge-agent enroll --hub URL --token T",
-                          c.state);
+                          state);
     }
     LEDGE_TRY(status);
     LEDGE_TRY(sys_json_parse(text.data != NULL ? text.data : "", text.len, &object, err));

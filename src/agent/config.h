@@ -26,12 +26,12 @@ struct agent_config {
     char agent_socket[SYS_PATH], serve_socket[SYS_PATH];
 };
 
-/* Only the paths, for a state folder (made if absent, mode 0700). Errors: ERR_IO, ERR_RANGE (a
- * socket's path would be over 107 bytes). */
+/* Only the paths, for a state folder. Errors: ERR_NOT_FOUND, ERR_IO, ERR_RANGE (a socket's path
+ * would be over 107 bytes). */
 LEDGE_NODISCARD enum ledge_status agent_config_paths(const char *state, struct agent_config *config,
                                                      struct ledge_error *err);
 
-/* All of it. Errors: ERR_NOT_FOUND (not enrolled), ERR_FORMAT. */
+/* All of it; makes nothing. Errors: ERR_NOT_FOUND (not enrolled), ERR_FORMAT. */
 LEDGE_NODISCARD enum ledge_status agent_config_load(const char *state, struct agent_config *config,
                                                     struct ledge_error *err);
 

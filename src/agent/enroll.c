@@ -131,8 +131,8 @@ static enum ledge_status refused(const struct sys_http_reply *reply, struct ledg
         const char *text = json_string_value(json_object_get(problem, "detail"));
         detail = text != NULL ? text : "";
     }
-    return ledge_fail(err, LEDGE_ERR_AUTH, "the hub refuses (%d)%s%.150s", reply->status,
-                      *detail != '\0' ? ": " : "", detail);
+    return ledge_fail(err, sys_http_status_of(reply->status), "the hub refuses (%d)%s%.150s",
+                      reply->status, *detail != '\0' ? ": " : "", detail);
 }
 
 static enum ledge_status write_pem(const char *path, const char *text, struct ledge_error *err)
@@ -218,6 +218,13 @@ static enum ledge_status have_signed(const struct agent_config *config,
     return read_answer(*json, config, answer, err);
 }
 
+static enum ledge_status lock_state(const struct agent_config *config, struct ledge_error *err)
+{
+    char lock[SYS_PATH];
+    LEDGE_TRY(sys_path(lock, err, "%s/lock", config->state));
+    return sys_file_lock(lock, err);
+}
+
 /* Another key and certificate for the device that this folder is. */
 static enum ledge_status replace(const struct agent_enroll_options *options,
                                  const struct fleet_token *token, struct agent_config *config,
@@ -257,6 +264,16 @@ static enum ledge_status replace(const struct agent_enroll_options *options,
     return agent_rotate_replace(config, answer.certificate, err);
 }
 
+static enum ledge_status enroll_again(const struct agent_enroll_options *options,
+                                      const struct fleet_token *token, struct agent_config *config,
+                                      struct ledge_error *err)
+{
+    LEDGE_TRY(agent_config_load(options->state, config, err)); /* is there one to lock? */
+    LEDGE_TRY(lock_state(config, err));
+    LEDGE_TRY(agent_config_load(options->state, config, err)); /* as it is now */
+    return replace(options, token, config, err);
+}
+
 enum ledge_status agent_enroll(const struct agent_enroll_options *options,
                                struct agent_config *config, struct ledge_error *err)
 {
@@ -264,15 +281,18 @@ enum ledge_status agent_enroll(const struct agent_enroll_options *options,
     LEDGE_CLEANUP(sys_json_free) json_t *json = NULL;
     struct fleet_token token;
     struct answer answer;
-    char lock[SYS_PATH];
+    char hub[SYS_PATH];
+    char name[FLEET_NAME_SIZE];
     LEDGE_TRY(fleet_token_parse(options->token, &token, err));
-    LEDGE_TRY(agent_config_paths(options->state, config, err));
-    LEDGE_TRY(sys_path(lock, err, "%s/lock", config->state));
-    LEDGE_TRY(sys_file_lock(lock, err));
     if (options->again) {
-        LEDGE_TRY(agent_config_load(options->state, config, err));
-        return replace(options, &token, config, err);
+        return enroll_again(options, &token, config, err);
     }
+    LEDGE_TRY(check_url(options->hub, hub, err));
+    LEDGE_TRY(choose_name(options->name, name, err));
+    LEDGE_TRY(
+        sys_dir_make(options->state, err)); /* the command line is right: now something is made */
+    LEDGE_TRY(agent_config_paths(options->state, config, err));
+    LEDGE_TRY(lock_state(config, err));
     if (agent_config_load(options->state, config, err) == LEDGE_OK) {
         return ledge_fail(
             err, LEDGE_ERR_EXISTS,
@@ -280,8 +300,8 @@ enum ledge_status agent_enroll(const struct agent_enroll_options *options,
             "certificate)",
             config->state, config->device, config->hub);
     }
-    LEDGE_TRY(check_url(options->hub, config->hub, err));
-    LEDGE_TRY(choose_name(options->name, config->device, err));
+    memcpy(config->hub, hub, sizeof hub);
+    memcpy(config->device, name, sizeof name);
     LEDGE_TRY(prepare(config, &csr, err));
     LEDGE_TRY(have_signed(config, &token, options->token, &csr, &json, &answer, err));
     return store(&answer, &token, config, err);

@@ -23,9 +23,9 @@ struct agent_enroll_options {
     bool again;       /* it is enrolled already */
 };
 
-/* Blocks. config FILLED. Errors: ERR_FORMAT (token, answer), ERR_AUTH (wrong CA, token refused),
- * ERR_NETWORK, ERR_EXISTS (enrolled already: config is FILLED then too), ERR_NOT_FOUND (again, and
- * it is not). */
+/* Blocks. config FILLED. Errors: ERR_ARG (token, hub or name; nothing is made then), ERR_FORMAT
+ * (answer), ERR_AUTH (wrong CA, token refused), ERR_NETWORK, ERR_EXISTS (enrolled already: config
+ * is FILLED then too), ERR_NOT_FOUND (again, and it is not), ERR_STATE (an agent runs on it). */
 LEDGE_NODISCARD enum ledge_status agent_enroll(const struct agent_enroll_options *options,
                                                struct agent_config *config,
                                                struct ledge_error *err);

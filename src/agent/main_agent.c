@@ -12,11 +12,12 @@
 #include "base/status.h"
 #include "base/whole.h"
 #include "ledge/version.h"
+#include "sys/exit.h"
 #include "sys/http.h"
 #include "sys/json.h"
 #include "sys/log.h"
 
-enum { EXIT_USAGE = 2, EXIT_AUTH = 6, EXIT_UNREACHABLE = 7, SPREAD_MS = 1000, OUTBOX_MB = 256 };
+enum { SPREAD_MS = 1000, OUTBOX_MB = 256 };
 
 static const char help[] =
     "usage: ledge-agent enroll --hub URL --token T [--state DIR] [--name NAME]\n"
@@ -54,7 +55,8 @@ static const char help[] =
     "  ledge-agent enroll --hub https://hub.example:8443 --token lt1.3f... --name cam-1\n"
     "  ledge-agent run\n"
     "  ledge-agent status --json\n"
-    "  curl --unix-socket /var/lib/ledge-agent/agent.sock http://agent/v1/status\n";
+    "  curl --unix-socket /var/lib/ledge-agent/agent.sock http://agent/v1/status\n"
+    "\n" SYS_EXIT_HELP;
 
 struct arguments {
     const char *hub, *token, *name, *state, *serve;
@@ -70,7 +72,7 @@ LEDGE_PRINTF(1, 2) static int usage(const char *format, ...)
     vfprintf(stderr, format, args);
     fprintf(stderr, "; see ledge-agent --help\n");
     va_end(args);
-    return EXIT_USAGE;
+    return SYS_EXIT_USAGE;
 }
 
 /* -1: go on; else the exit status. */
@@ -118,10 +120,10 @@ static int parse(int argc, char **argv, struct arguments *args)
             break;
         case 'V':
             printf("ledge-agent %s\n", LEDGE_VERSION_STRING);
-            return 0;
+            return SYS_EXIT_OK;
         case '?' + 256:
             fputs(help, stdout);
-            return 0;
+            return SYS_EXIT_OK;
         default:
             return usage(c == ':' ? "option '%s' requires an argument" : "unrecognized option '%s'",
                          argv[optind > at ? optind - 1 : at]);
@@ -131,13 +133,6 @@ static int parse(int argc, char **argv, struct arguments *args)
         }
     }
     return optind < argc ? usage("unexpected argument '%s'", argv[optind]) : -1;
-}
-
-static int exit_of(enum ledge_status status)
-{
-    return status == LEDGE_ERR_AUTH                                     ? EXIT_AUTH
-           : status == LEDGE_ERR_NETWORK || status == LEDGE_ERR_TIMEOUT ? EXIT_UNREACHABLE
-                                                                        : EXIT_FAILURE;
 }
 
 static int cmd_enroll(const struct arguments *args)
@@ -155,15 +150,15 @@ static int cmd_enroll(const struct arguments *args)
     enum ledge_status status = agent_enroll(&options, &config, &err);
     if (status == LEDGE_ERR_EXISTS) {
         printf("%s\n", err.text);
-        return EXIT_SUCCESS;
+        return SYS_EXIT_OK;
     }
     if (status != LEDGE_OK) {
         fprintf(stderr, "ledge-agent: %s\n", err.text);
-        return exit_of(status);
+        return (int)sys_exit_of(status);
     }
     printf("enrolled as %s at %s; start it with: ledge-agent run --state %s\n", config.device,
            config.hub, config.state);
-    return EXIT_SUCCESS;
+    return SYS_EXIT_OK;
 }
 
 static int cmd_run(const struct arguments *args)
@@ -177,9 +172,9 @@ static int cmd_run(const struct arguments *args)
     enum ledge_status status = agent_run(&options, &err);
     if (status != LEDGE_OK) {
         sys_log(SYS_LOG_ERROR, "%s", err.text);
-        return exit_of(status);
+        return (int)sys_exit_of(status);
     }
-    return EXIT_SUCCESS;
+    return SYS_EXIT_OK;
 }
 
 static const char *text_at(const json_t *object, const char *key)
@@ -230,9 +225,10 @@ static int cmd_status(const struct arguments *args)
     struct agent_config config;
     struct ledge_error err;
     char url[SYS_PATH + 32];
-    if (agent_config_load(args->state, &config, &err) != LEDGE_OK) {
+    enum ledge_status loaded = agent_config_load(args->state, &config, &err);
+    if (loaded != LEDGE_OK) {
         fprintf(stderr, "ledge-agent: %s\n", err.text);
-        return EXIT_FAILURE;
+        return (int)sys_exit_of(loaded);
     }
     (void)snprintf(url, sizeof url, "unix:%s:/v1/status", config.agent_socket);
     struct sys_http_call call = {.method = "GET", .url = url, .timeout_s = 5};
@@ -240,17 +236,17 @@ static int cmd_status(const struct arguments *args)
         sys_json_parse(reply.body.data, reply.body.len, &status, &err) != LEDGE_OK) {
         fprintf(stderr, "ledge-agent: the agent of %s does not answer; is it running?\n",
                 config.state);
-        return EXIT_UNREACHABLE;
+        return SYS_EXIT_UNREACHABLE;
     }
     if (args->json) {
         printf("%s\n", reply.body.data);
     } else {
         print_status(status);
     }
-    return EXIT_SUCCESS;
+    return SYS_EXIT_OK;
 }
 
-int main(int argc, char **argv)
+static int agent_main(int argc, char **argv)
 {
     static const struct {
         const char *name;
@@ -263,11 +259,11 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         fputs(help, stdout);
-        return EXIT_SUCCESS;
+        return SYS_EXIT_OK;
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("ledge-agent %s\n", LEDGE_VERSION_STRING);
-        return EXIT_SUCCESS;
+        return SYS_EXIT_OK;
     }
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
         if (strcmp(argv[1], verbs[i].name) == 0) {
@@ -276,4 +272,10 @@ int main(int argc, char **argv)
         }
     }
     return usage("'%s': enroll, run or status?", argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    sys_exit_begin();
+    return sys_exit_end("ledge-agent", agent_main(argc, argv));
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/bench.h"
+#include "sys/file.h"
 #include "sys/table.h"
 
 static const char *text_of(const json_t *object, const char *key)
@@ -65,7 +66,7 @@ static int print_steps(const struct bench *c, const json_t *old)
     struct sys_table *table = sys_table_create(heads, CLI_COUNT(heads));
     struct bench_step s;
     if (table == NULL) {
-        return cli_failf(CLI_FAILED, "no memory for a table");
+        return cli_failf(SYS_EXIT_FAILED, "no memory for a table");
     }
     for (int32_t i = 0; bench_step_at(c, i, &s); i++) {
         const json_t *was = earlier(old, &s, (size_t)i);
@@ -81,7 +82,7 @@ static int print_steps(const struct bench *c, const json_t *old)
     }
     int failed = sys_table_print(table, stdout);
     sys_table_free(table);
-    return failed == 0 ? CLI_OK : CLI_FAILED;
+    return failed == 0 ? SYS_EXIT_OK : SYS_EXIT_FAILED;
 }
 
 /* Totals by one statistic of the runs. */
@@ -94,24 +95,27 @@ int bench_compare(const struct bench *c, json_t *root)
 {
     json_error_t why;
     json_t *old = json_load_file(c->compare, 0, &why);
+    if (old == NULL && !sys_file_exists(c->compare)) {
+        return cli_failf(SYS_EXIT_NOT_FOUND, "--compare %s: no such file", c->compare);
+    }
     if (!json_is_number(json_object_get(json_object_get(old, "ms"), "p50"))) {
         bool parsed = old != NULL;
         json_decref(old);
-        return cli_failf(CLI_FAILED, "--compare %s: not what `ledge bench --json` writes%s%s",
+        return cli_failf(SYS_EXIT_FAILED, "--compare %s: not what `ledge bench --json` writes%s%s",
                          c->compare, parsed ? "" : ": ", parsed ? "" : why.text);
     }
     const json_t *old_steps = json_object_get(old, "steps");
     bool steps = c->steps != NULL && json_is_array(old_steps);
     double least = total_ratio(old, "min", c->times[0] * 1e3);
     double p50 = total_ratio(old, "p50", bench_percentile(c, 0.5) * 1e3);
-    int code = CLI_OK;
+    int code = SYS_EXIT_OK;
     if (root != NULL) {
         json_object_set_new(root, "compare",
                             json_pack("{s:s, s:s, s:f, s:f, s:o}", "file", c->compare, "model",
                                       text_of(old, "model"), "min_ratio", least, "p50_ratio", p50,
                                       "steps", steps ? steps_json(c, old_steps) : json_array()));
     } else {
-        code = steps ? print_steps(c, old_steps) : CLI_OK;
+        code = steps ? print_steps(c, old_steps) : SYS_EXIT_OK;
         printf("against %s (%s, %s): p50 %.2fx, min %.2fx as fast\n", c->compare,
                text_of(old, "model"), text_of(old, "rung"), p50, least);
     }

@@ -41,8 +41,8 @@ int bench_report_json(const struct bench *c)
     if (c->steps != NULL) {
         json_object_set_new(root, "steps", steps_json(c));
     }
-    int code = c->compare != NULL ? bench_compare(c, root) : CLI_OK;
-    if (code != CLI_OK) {
+    int code = c->compare != NULL ? bench_compare(c, root) : SYS_EXIT_OK;
+    if (code != SYS_EXIT_OK) {
         json_decref(root);
         return code;
     }
@@ -57,7 +57,7 @@ static int print_steps(const struct bench *c)
     struct bench_step s;
     double total = 0;
     if (table == NULL) {
-        return cli_failf(CLI_FAILED, "no memory for a table");
+        return cli_failf(SYS_EXIT_FAILED, "no memory for a table");
     }
     for (int32_t i = 0; bench_step_at(c, i, &s); i++) {
         total += s.seconds;
@@ -72,7 +72,7 @@ static int print_steps(const struct bench *c)
     }
     int failed = sys_table_print(table, stdout);
     sys_table_free(table);
-    return failed == 0 ? CLI_OK : CLI_FAILED;
+    return failed == 0 ? SYS_EXIT_OK : SYS_EXIT_FAILED;
 }
 
 static void print_memory(const struct bench_memory *m)
@@ -89,7 +89,7 @@ int bench_report_text(const struct bench *c)
 {
     char a[CLI_TEXT_BYTES], b[CLI_TEXT_BYTES];
     double p50 = bench_percentile(c, 0.5);
-    int code = c->steps != NULL ? print_steps(c) : CLI_OK;
+    int code = c->steps != NULL ? print_steps(c) : SYS_EXIT_OK;
     printf(
         "%s: min %.3f  p50 %.3f  p90 %.3f  p99 %.3f  max %.3f ms  (%zu runs, %lld thread%s, %s)\n",
         c->path, c->times[0] * 1e3, p50 * 1e3, bench_percentile(c, 0.9) * 1e3,
@@ -105,5 +105,5 @@ int bench_report_text(const struct bench *c)
     if (c->peak_mem) {
         print_memory(&c->memory);
     }
-    return code == CLI_OK && c->compare != NULL ? bench_compare(c, NULL) : code;
+    return code == SYS_EXIT_OK && c->compare != NULL ? bench_compare(c, NULL) : code;
 }

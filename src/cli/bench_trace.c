@@ -2,11 +2,11 @@
 /* bench_trace.c -- the last runs as a timeline: one complete event for opening, one for each run,
  * one inside it for each step. Format: "Trace Event Format", complete events, times in
  * microseconds. */
-#include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/bench.h"
+#include "sys/file.h"
 
 static json_t *event(const char *name, const char *kind, double from, double seconds, json_t *args)
 {
@@ -36,14 +36,19 @@ static void add_run(const struct bench *c, const double *run, json_t *events)
 int bench_trace_write(const struct bench *c)
 {
     json_t *events = json_array();
+    struct ledge_error err;
     size_t stride = (size_t)ledge_session_n_steps(c->opened) + 2;
     size_t kept = c->n_times < BENCH_TRACED_RUNS ? c->n_times : BENCH_TRACED_RUNS;
     json_array_append_new(events, event("open", "open", 0, c->open_seconds, json_object()));
     for (size_t i = c->n_times - kept; i < c->n_times; i++) {
         add_run(c, c->traced + i % BENCH_TRACED_RUNS * stride, events);
     }
-    int failed = json_dump_file(events, c->trace, JSON_REAL_PRECISION(12));
+    char *text = json_dumps(events, JSON_REAL_PRECISION(12));
     json_decref(events);
-    return failed == 0 ? CLI_OK
-                       : cli_failf(CLI_FAILED, "cannot write %s: %s", c->trace, strerror(errno));
+    if (text == NULL) {
+        return cli_failf(SYS_EXIT_FAILED, "no memory for the timeline");
+    }
+    enum ledge_status status = sys_file_write(c->trace, text, strlen(text), 0644, &err);
+    free(text);
+    return status == LEDGE_OK ? SYS_EXIT_OK : cli_fail(&err);
 }

@@ -36,7 +36,7 @@ int check_print_operators(bool json);
 
 /* What a build of the library needs for this model, one word a line, as -DLEDGE_OPS takes them
  * (cmake/LedgeSelect.cmake); an exit code. targets: the library's instruction sets, with commas;
- * NULL: all that this build plans for; an unknown one is refused (CLI_USAGE). */
+ * NULL: all that this build plans for; an unknown one is refused (SYS_EXIT_USAGE). */
 int check_print_needs(const char *path, const char *targets);
 
 #endif

@@ -384,12 +384,12 @@ static int find_targets(const char *list, struct targets *targets)
         enum ledge_rung rung;
         (void)snprintf(name, sizeof name, "%.*s", (int)n, at);
         if (n >= sizeof name || !ledge_rung_find(name, &rung)) {
-            return cli_failf(CLI_USAGE, "--target %.*s: this program has no such kernels", (int)n,
-                             at);
+            return cli_failf(SYS_EXIT_USAGE, "--target %.*s: this program has no such kernels",
+                             (int)n, at);
         }
         targets->has[rung] = true;
     }
-    return CLI_OK;
+    return SYS_EXIT_OK;
 }
 
 static void add_choices(const struct ledge_graph *graph, const struct targets *targets,
@@ -452,7 +452,7 @@ static int print(struct words *words)
         }
         printf("%s\n", text);
     }
-    return CLI_OK;
+    return SYS_EXIT_OK;
 }
 
 static int find_out(const char *path, struct ledge_graph *graph, const struct targets *targets,
@@ -461,7 +461,7 @@ static int find_out(const char *path, struct ledge_graph *graph, const struct ta
     struct words *in_file = calloc(1, sizeof *in_file);
     struct ledge_error err;
     if (in_file == NULL) {
-        return cli_failf(CLI_FAILED, "no memory for the operators");
+        return cli_failf(SYS_EXIT_FAILED, "no memory for the operators");
     }
     add_operators(graph, in_file);
     enum ledge_status status = ledge_passes_run(graph, &err);
@@ -477,7 +477,7 @@ static int find_out(const char *path, struct ledge_graph *graph, const struct ta
     bool full = in_file->full || words->full;
     free(in_file);
     return status != LEDGE_OK ? cli_fail(&err)
-           : full             ? cli_failf(CLI_FAILED, "%s: too many operators", path)
+           : full             ? cli_failf(SYS_EXIT_FAILED, "%s: too many operators", path)
                               : print(words);
 }
 
@@ -507,7 +507,7 @@ int check_print_needs(const char *path, const char *list)
     struct cli_file file;
     struct ledge_error err;
     int code = find_targets(list, &targets);
-    if (code != CLI_OK) {
+    if (code != SYS_EXIT_OK) {
         return code;
     }
     if (cli_file_open(path, &file, &err) != LEDGE_OK) {
@@ -519,7 +519,7 @@ int check_print_needs(const char *path, const char *list)
         add_translations(&file, words);
     }
     code = words != NULL ? find_out(path, &file.graph, &targets, words)
-                         : cli_failf(CLI_FAILED, "no memory for the operators");
+                         : cli_failf(SYS_EXIT_FAILED, "no memory for the operators");
     free(words);
     cli_file_close(&file);
     return code;

@@ -47,7 +47,7 @@ int check_print_operators(bool json)
     json_t *list = json_array();
     if (table == NULL) {
         json_decref(list);
-        return cli_failf(CLI_FAILED, "no memory for a table");
+        return cli_failf(SYS_EXIT_FAILED, "no memory for a table");
     }
     for (size_t t = 0; t < CLI_COUNT(tables); t++) {
         for (const struct ledge_op_table *at = tables[t]; at != NULL; at = at->next) {
@@ -62,12 +62,12 @@ int check_print_operators(bool json)
             }
         }
     }
-    int code = CLI_OK;
+    int code = SYS_EXIT_OK;
     if (json) {
         code = cli_print_json(json_pack("{s:o, s:O, s:o}", "kernels", rungs_json(), "operators",
                                         list, "tflite", tflite_json()));
     } else {
-        code = sys_table_print(table, stdout) == 0 ? CLI_OK : CLI_FAILED;
+        code = sys_table_print(table, stdout) == 0 ? SYS_EXIT_OK : SYS_EXIT_FAILED;
     }
     sys_table_free(table);
     json_decref(list);

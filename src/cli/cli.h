@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli.h -- the frame every verb of `ledge` stands in: options as tables, exit codes, errors, JSON.
+/* cli.h -- the frame every verb of `ledge` stands in: options as tables, errors, JSON.
  *
  * A verb is one file cmd_<verb>.c with `int cli_cmd_<verb>(int argc, char **argv)` (argv[0] is the
  * verb) and one line in verbs.inc. It describes itself by a struct cli_command; parsing, --help and
@@ -15,35 +15,19 @@
 #include <jansson.h>
 
 #include "ledge/error.h"
-
-enum cli_exit {
-    CLI_OK = 0,
-    CLI_FAILED = 1,
-    CLI_USAGE = 2,
-    CLI_GATE = 3,
-    CLI_NOT_FOUND = 4,
-    CLI_CONFLICT = 5,
-    CLI_AUTH = 6,
-    CLI_UNREACHABLE = 7,
-    CLI_TIMED_OUT = 124,
-};
-
-/* The lines of --help that say so. */
-#define CLI_EXIT_HELP                                                                              \
-    "exit codes: 0 ok, 1 failed, 2 usage, 3 gate refused, 4 not found, 5 conflict,\n"              \
-    "            6 not authorised, 7 unreachable, 124 timed out\n"
+#include "sys/exit.h"
 
 /* -- verbs -- */
 
 struct cli_verb {
-    const char *group;   /* heading in --help: "model", "learn", "fleet", "programs" */
+    const char *group;   /* heading in --help: "model", "learn", "fleet", "programs"; NULL: none */
     const char *name;    /* what the user types */
     const char *summary; /* one line */
     int (*run)(int argc, char **argv); /* NULL: a program of its own, ledge-<name>, is executed */
 };
 
 /* Run the verb named by argv[1] out of a table; `program` is what stands before it ("ledge", "ledge
- * device"). Unknown: prints the nearest name, returns CLI_USAGE. No verb or --help: prints the
+ * device"). Unknown: prints the nearest name, returns SYS_EXIT_USAGE. No verb or --help: prints the
  * list. */
 int cli_dispatch(const char *program, const struct cli_verb *verbs, size_t n, int argc,
                  char **argv);
@@ -64,9 +48,9 @@ void cli_list_done(struct cli_list *list);
 enum cli_option_kind {
     CLI_FLAG,   /* target bool * */
     CLI_INT,    /* target int64_t * */
-    CLI_NUMBER, /* target double * */
-    CLI_TEXT,   /* target const char ** */
-    CLI_LIST,   /* target struct cli_list *; may be given several times */
+    CLI_NUMBER, /* target double *; finite */
+    CLI_TEXT,   /* target const char **; not empty */
+    CLI_LIST,   /* target struct cli_list *; may be given several times, not empty */
 };
 
 struct cli_option {
@@ -109,13 +93,10 @@ bool cli_in_range(const char *option, int64_t value, int64_t low, int64_t high);
 int cli_fail(const struct ledge_error *err);
 
 /* The same with a format of one's own. */
-int cli_failf(enum cli_exit code, const char *format, ...) LEDGE_PRINTF(2, 3);
+int cli_failf(enum sys_exit code, const char *format, ...) LEDGE_PRINTF(2, 3);
 
-/* The exit code that stands for a status. */
-enum cli_exit cli_exit_of(enum ledge_status status);
-
-/* Print value (reference stolen) as indented JSON and a newline on stdout. Returns CLI_OK,
- * CLI_FAILED when it cannot. */
+/* Print value (reference stolen) as indented JSON and a newline on stdout. Returns SYS_EXIT_OK, or
+ * SYS_EXIT_FAILED; that standard output failed, sys_exit_end() says. */
 int cli_print_json(json_t *value);
 
 /* Bytes as "1.2 MB" (powers of 1000), counts as "41.7 M"; text is FILLED and returned. */

@@ -81,14 +81,14 @@ static void test_bad_options(void **state)
     const char *stray[] = {"test", "m", "n", "o", NULL};
     const char *missing[] = {"test", NULL};
     const char *help[] = {"test", "--help", NULL};
-    assert_int_equal(parse(&p, &args, 3, (char **)unknown), CLI_USAGE);
-    assert_int_equal(parse(&p, &args, 3, (char **)no_value), CLI_USAGE);
-    assert_int_equal(parse(&p, &args, 4, (char **)not_number), CLI_USAGE);
-    assert_int_equal(parse(&p, &args, 4, (char **)blank), CLI_USAGE);
+    assert_int_equal(parse(&p, &args, 3, (char **)unknown), SYS_EXIT_USAGE);
+    assert_int_equal(parse(&p, &args, 3, (char **)no_value), SYS_EXIT_USAGE);
+    assert_int_equal(parse(&p, &args, 4, (char **)not_number), SYS_EXIT_USAGE);
+    assert_int_equal(parse(&p, &args, 4, (char **)blank), SYS_EXIT_USAGE);
     assert_int_equal(p.threads, 0);
-    assert_int_equal(parse(&p, &args, 4, (char **)stray), CLI_USAGE);
-    assert_int_equal(parse(&p, &args, 1, (char **)missing), CLI_USAGE);
-    assert_int_equal(parse(&p, &args, 2, (char **)help), CLI_OK);
+    assert_int_equal(parse(&p, &args, 4, (char **)stray), SYS_EXIT_USAGE);
+    assert_int_equal(parse(&p, &args, 1, (char **)missing), SYS_EXIT_USAGE);
+    assert_int_equal(parse(&p, &args, 2, (char **)help), SYS_EXIT_OK);
 }
 
 static void test_rest_path(void **state)
@@ -125,8 +125,8 @@ static void test_dispatch(void **state)
     const char *bad[] = {"ledge", "sevn", NULL};
     const char *none[] = {"ledge", NULL};
     assert_int_equal(cli_dispatch("ledge", verbs, 1, 3, (char **)good), 7);
-    assert_int_equal(cli_dispatch("ledge", verbs, 1, 2, (char **)bad), CLI_USAGE);
-    assert_int_equal(cli_dispatch("ledge", verbs, 1, 1, (char **)none), CLI_USAGE);
+    assert_int_equal(cli_dispatch("ledge", verbs, 1, 2, (char **)bad), SYS_EXIT_USAGE);
+    assert_int_equal(cli_dispatch("ledge", verbs, 1, 1, (char **)none), SYS_EXIT_USAGE);
 }
 
 static void test_texts(void **state)
@@ -136,9 +136,9 @@ static void test_texts(void **state)
     assert_string_equal(cli_text_bytes(999, text), "999 B");
     assert_string_equal(cli_text_bytes(1234567, text), "1.23 MB");
     assert_string_equal(cli_text_count(41700, text), "41.70 k");
-    assert_int_equal(cli_exit_of(LEDGE_ERR_GATE), CLI_GATE);
-    assert_int_equal(cli_exit_of(LEDGE_ERR_FORMAT), CLI_FAILED);
-    assert_int_equal(cli_exit_of(LEDGE_ERR_TIMEOUT), CLI_TIMED_OUT);
+    assert_int_equal(sys_exit_of(LEDGE_ERR_GATE), SYS_EXIT_GATE);
+    assert_int_equal(sys_exit_of(LEDGE_ERR_FORMAT), SYS_EXIT_FAILED);
+    assert_int_equal(sys_exit_of(LEDGE_ERR_TIMEOUT), SYS_EXIT_TIMED_OUT);
 }
 
 int main(void)

@@ -217,17 +217,17 @@ static int bench_model(struct bench *c)
     int code;
     if (!cli_in_range("--runs", c->runs, 1, MAX_RUNS) ||
         !cli_in_range("--warmup", c->warmup, 0, MAX_RUNS)) {
-        return CLI_USAGE;
+        return SYS_EXIT_USAGE;
     }
     if (c->seconds < 0) {
-        return cli_failf(CLI_USAGE, "--seconds: '%g' is negative", c->seconds);
+        return cli_failf(SYS_EXIT_USAGE, "--seconds: '%g' is negative", c->seconds);
     }
     c->session.profile = c->session.profile || c->trace != NULL;
     if (execute(c, &err) != LEDGE_OK) {
         code = cli_fail(&err);
     } else {
         code = c->json ? bench_report_json(c) : bench_report_text(c);
-        if (code == CLI_OK && c->trace != NULL) {
+        if (code == SYS_EXIT_OK && c->trace != NULL) {
             code = bench_trace_write(c);
         }
     }

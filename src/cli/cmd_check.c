@@ -74,7 +74,7 @@ static int print_nodes(const struct check_node *nodes, int32_t n)
                            "types", "layout",   ">MACs",  ">moved", "remark"};
     struct sys_table *table = sys_table_create(heads, CLI_COUNT(heads));
     if (table == NULL) {
-        return cli_failf(CLI_FAILED, "no memory for a table");
+        return cli_failf(SYS_EXIT_FAILED, "no memory for a table");
     }
     for (int32_t i = 0; i < n; i++) {
         const struct check_node *one = &nodes[i];
@@ -94,7 +94,7 @@ static int print_nodes(const struct check_node *nodes, int32_t n)
     }
     int failed = sys_table_print(table, stdout);
     sys_table_free(table);
-    return failed == 0 ? CLI_OK : CLI_FAILED;
+    return failed == 0 ? SYS_EXIT_OK : SYS_EXIT_FAILED;
 }
 
 static int report_json(const struct check *c, const struct ledge_graph *graph,
@@ -138,6 +138,7 @@ static int check_model(struct check *c)
     struct ledge_model *model = NULL;
     struct ledge_session *session = NULL;
     struct ledge_error err;
+    enum ledge_status status = LEDGE_OK;
     if (cli_file_open(c->path, &file, &err) != LEDGE_OK) {
         return cli_fail(&err);
     }
@@ -148,10 +149,15 @@ static int check_model(struct check *c)
     if (c->n_missing > 0) {
         (void)ledge_fail(&c->why, LEDGE_ERR_UNSUPPORTED, "%zu operators are missing", c->n_missing);
     } else {
-        (void)!cli_session_open(c->path, &c->session, NULL, &model, &session, &c->why);
+        status = cli_session_open(c->path, &c->session, NULL, &model, &session, &c->why);
+    }
+    if (status == LEDGE_ERR_ARG) { /* not the model is at fault, but a --shape */
+        close_all(model, session);
+        cli_file_close(&file);
+        return cli_fail(&c->why);
     }
     struct check_node *nodes = calloc((size_t)file.graph.n_nodes + 1, sizeof *nodes);
-    int code = nodes != NULL ? CLI_OK : cli_failf(CLI_FAILED, "no memory for the nodes");
+    int code = nodes != NULL ? SYS_EXIT_OK : cli_failf(SYS_EXIT_FAILED, "no memory for the nodes");
     if (nodes != NULL) {
         check_nodes(&file.graph, session, nodes);
     }
@@ -173,7 +179,7 @@ static int check_model(struct check *c)
     free(nodes);
     close_all(model, session);
     cli_file_close(&file);
-    return code != CLI_OK ? code : c->why.text[0] != '\0' ? CLI_FAILED : CLI_OK;
+    return code != SYS_EXIT_OK ? code : c->why.text[0] != '\0' ? SYS_EXIT_FAILED : SYS_EXIT_OK;
 }
 
 /* Plan for a lower rung than this machine's. The rung is worked out once, at its first use. */
@@ -182,8 +188,8 @@ static int aim(const char *target)
     bool set = setenv("LEDGE_CPU", target, 1) == 0;
     return set && strcmp(ledge_cpu_rung(), target) == 0
                ? -1
-               : cli_failf(CLI_USAGE, "--target %s: this machine can plan for %s and below", target,
-                           ledge_cpu_rung());
+               : cli_failf(SYS_EXIT_USAGE, "--target %s: this machine can plan for %s and below",
+                           target, ledge_cpu_rung());
 }
 
 int cli_cmd_check(int argc, char **argv)
@@ -219,17 +225,20 @@ int cli_cmd_check(int argc, char **argv)
     if (code < 0 && c.operators) {
         code = check_print_operators(c.json);
     } else if (code < 0 && args.n == 0) {
-        code = cli_failf(CLI_USAGE, "MODEL is missing; see ledge check --help");
+        code = cli_failf(SYS_EXIT_USAGE, "MODEL is missing; see ledge check --help");
     } else if (code < 0 && c.target != NULL && !c.needs) {
         code = aim(c.target);
     }
+    int worst = SYS_EXIT_OK; /* what those that fail share, else SYS_EXIT_FAILED */
     for (int i = 0; code < 0 && i < args.n; i++) {
         struct check one = c;
         one.path = args.items[i];
         int done = c.needs ? check_print_needs(one.path, one.target) : check_model(&one);
-        code = done == CLI_USAGE ? done : code;
-        c.n_missing += done != CLI_OK;
+        code = done == SYS_EXIT_USAGE ? done : code;
+        if (done != SYS_EXIT_OK) {
+            worst = worst == SYS_EXIT_OK || worst == done ? done : SYS_EXIT_FAILED;
+        }
     }
     cli_list_done(&c.session.shapes);
-    return code >= 0 ? code : c.n_missing > 0 ? CLI_FAILED : CLI_OK;
+    return code >= 0 ? code : worst;
 }

@@ -24,7 +24,7 @@ struct command {
     const char *mean;
     const char *std;
     const char *fit;
-    double crop;
+    double crop; /* NaN: not given */
     int64_t top;
     int64_t threads;
     bool raw;
@@ -66,9 +66,32 @@ static enum ledge_status override_list(struct data_preprocess *p, const char *ke
 {
     char json[256];
     int n = snprintf(json, sizeof json, "{\"%s\":[%s]}", key, text);
-    if (n < 0 || (size_t)n >= sizeof json) {
-        return ledge_fail(err, LEDGE_ERR_ARG, "--%s is too long", key);
+    if (n < 0 || (size_t)n >= sizeof json || strspn(text, "0123456789.,-eE") != strlen(text) ||
+        data_preprocess_parse(json, p, err) != LEDGE_OK) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "--%s: '%.100s' is not like 0.5 or 0.485,0.456,0.406",
+                          key, text);
     }
+    return LEDGE_OK;
+}
+
+static enum ledge_status override_fit(struct data_preprocess *p, const char *fit,
+                                      struct ledge_error *err)
+{
+    if (strcmp(fit, "stretch") != 0 && strcmp(fit, "crop") != 0) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "--fit: stretch or crop, not '%.100s'", fit);
+    }
+    return data_preprocess_parse(fit[0] == 's' ? "{\"fit\":\"stretch\"}" : "{\"fit\":\"crop\"}", p,
+                                 err);
+}
+
+static enum ledge_status override_crop(struct data_preprocess *p, double crop,
+                                       struct ledge_error *err)
+{
+    char json[64];
+    if (!(crop > 0 && crop <= 1)) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "--crop: '%g' is not more than 0, at most 1", crop);
+    }
+    (void)snprintf(json, sizeof json, "{\"crop\":%.9f}", crop);
     return data_preprocess_parse(json, p, err);
 }
 
@@ -76,15 +99,12 @@ static enum ledge_status set_preprocess(const struct command *command, struct cl
                                         struct ledge_error *err)
 {
     struct data_preprocess *p = &c->preprocess;
-    char json[64];
     LEDGE_TRY(data_preprocess_of_model(c->model, p, err));
     if (command->fit != NULL) {
-        int n = snprintf(json, sizeof json, "{\"fit\":\"%.20s\"}", command->fit);
-        LEDGE_TRY(n > 0 ? data_preprocess_parse(json, p, err) : LEDGE_ERR_ARG);
+        LEDGE_TRY(override_fit(p, command->fit, err));
     }
-    if (command->crop > 0) {
-        (void)snprintf(json, sizeof json, "{\"crop\":%.9f}", command->crop);
-        LEDGE_TRY(data_preprocess_parse(json, p, err));
+    if (!isnan(command->crop)) {
+        LEDGE_TRY(override_crop(p, command->crop, err));
     }
     if (command->mean != NULL) {
         LEDGE_TRY(override_list(p, "mean", command->mean, err));
@@ -103,6 +123,10 @@ static enum ledge_status set_labels(const struct command *command, struct classi
     if (command->labels != NULL) {
         LEDGE_TRY(sys_file_read(command->labels, &c->label_file, err));
         c->labels = c->label_file.data;
+        if (c->labels == NULL || strlen(c->labels) != c->label_file.len) {
+            return ledge_fail(err, LEDGE_ERR_FORMAT, "--labels %.200s: no text with a name a line",
+                              command->labels);
+        }
     }
     return LEDGE_OK;
 }
@@ -259,8 +283,8 @@ static int run_all(const struct command *command, struct classifier *c, char **p
     struct sys_table *table = sys_table_create(heads, CLI_COUNT(heads));
     json_t *results = json_array();
     struct ledge_error err = {0};
-    int code = CLI_OK;
-    for (int i = 0; i < n && code == CLI_OK; i++) {
+    int code = SYS_EXIT_OK;
+    for (int i = 0; i < n && code == SYS_EXIT_OK; i++) {
         if (classify(c, pictures[i], command->softmax, &err) != LEDGE_OK) {
             code = cli_fail(&err);
             break;
@@ -269,11 +293,11 @@ static int run_all(const struct command *command, struct classifier *c, char **p
         add_rows(c, pictures[i], top, table);
         (void)json_array_append_new(results, to_json(c, pictures[i], top));
     }
-    if (code == CLI_OK && command->json) {
+    if (code == SYS_EXIT_OK && command->json) {
         code = cli_print_json(results);
         results = NULL;
-    } else if (code == CLI_OK && sys_table_print(table, stdout) != 0) {
-        code = cli_failf(CLI_FAILED, "cannot print the table");
+    } else if (code == SYS_EXIT_OK && sys_table_print(table, stdout) != 0) {
+        code = cli_failf(SYS_EXIT_FAILED, "cannot print the table");
     }
     json_decref(results);
     sys_table_free(table);
@@ -282,7 +306,7 @@ static int run_all(const struct command *command, struct classifier *c, char **p
 
 int cli_cmd_classify(int argc, char **argv)
 {
-    struct command command = {.top = 5, .threads = 1};
+    struct command command = {.crop = NAN, .top = 5, .threads = 1};
     const struct cli_option options[] = {
         {"top", 0, CLI_INT, &command.top, "N", "best classes to show (5)"},
         {"labels", 0, CLI_TEXT, &command.labels, "FILE",
@@ -317,7 +341,7 @@ int cli_cmd_classify(int argc, char **argv)
     }
     if (!cli_in_range("--top", command.top, 1, TOP_MAX) ||
         !cli_in_range("--threads", command.threads, 0, 4096)) {
-        return CLI_USAGE;
+        return SYS_EXIT_USAGE;
     }
     LEDGE_CLEANUP(classifier_done) struct classifier c = {.label_file = LEDGE_BUF_INIT(LABELS_MAX)};
     struct ledge_error err = {0};

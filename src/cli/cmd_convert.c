@@ -34,12 +34,12 @@ static int read_targets(const struct cli_list *names, struct targets *targets)
         }
         if (targets->n == MAX_TARGETS ||
             !ledge_rung_find(names->items[i], &targets->rungs[targets->n])) {
-            return cli_failf(CLI_USAGE, "--target %s: this program has no such kernels",
+            return cli_failf(SYS_EXIT_USAGE, "--target %s: this program has no such kernels",
                              names->items[i]);
         }
         targets->n++;
     }
-    return CLI_OK;
+    return SYS_EXIT_OK;
 }
 
 static enum ledge_status write_ledge(const struct ledge_graph *graph, const struct targets *targets,
@@ -71,10 +71,10 @@ static int convert(const char *from, const char *to, const struct cli_list *name
     bool ledge = n > 6 && strcmp(to + n - 6, ".ledge") == 0;
     bool onnx = n > 5 && strcmp(to + n - 5, ".onnx") == 0;
     if (!ledge && !onnx) {
-        return cli_failf(CLI_USAGE, "%s: write to .ledge or .onnx", to);
+        return cli_failf(SYS_EXIT_USAGE, "%s: write to .ledge or .onnx", to);
     }
     int code = read_targets(names, &targets);
-    if (code != CLI_OK) {
+    if (code != SYS_EXIT_OK) {
         return code;
     }
     if (cli_file_open(from, &file, &err) != LEDGE_OK) {
@@ -95,7 +95,7 @@ static int convert(const char *from, const char *to, const struct cli_list *name
                cli_text_bytes((double)size, b), note);
     }
     cli_file_close(&file);
-    return status == LEDGE_OK ? CLI_OK : cli_fail(&err);
+    return status == LEDGE_OK ? SYS_EXIT_OK : cli_fail(&err);
 }
 
 int cli_cmd_convert(int argc, char **argv)
@@ -131,7 +131,7 @@ int cli_cmd_convert(int argc, char **argv)
         return code;
     }
     code = output != NULL ? convert(args.items[0], output, &names)
-                          : cli_failf(CLI_USAGE, "give the file to write: -o OUT.ledge");
+                          : cli_failf(SYS_EXIT_USAGE, "give the file to write: -o OUT.ledge");
     cli_list_done(&names);
     return code;
 }

@@ -63,7 +63,7 @@ static int dataset_list(int argc, char **argv)
     }
     int failed = sys_table_print(table, stdout);
     sys_table_free(table);
-    return failed != 0 ? CLI_FAILED : CLI_OK;
+    return failed != 0 ? SYS_EXIT_FAILED : SYS_EXIT_OK;
 }
 
 static int dataset_freeze(int argc, char **argv)
@@ -102,7 +102,7 @@ static int dataset_freeze(int argc, char **argv)
            (long long)json_integer_value(json_object_get(answer, "samples")));
     fprintf(stderr, "fetch it with: ledge dataset pull %s %lld FOLDER\n", args.items[0],
             (long long)version);
-    return CLI_OK;
+    return SYS_EXIT_OK;
 }
 
 static enum ledge_status pull(struct cli_rest *rest, char **items, int *files,
@@ -145,15 +145,15 @@ static int dataset_pull(int argc, char **argv)
         return cli_print_json(json_pack("{s:s, s:i}", "folder", args.items[2], "files", files));
     }
     printf("%d pictures in %s\n", files, args.items[2]);
-    return CLI_OK;
+    return SYS_EXIT_OK;
 }
 
 int cli_cmd_dataset(int argc, char **argv)
 {
     static const struct cli_verb verbs[] = {
-        {"dataset", "list", "every version of every data set", dataset_list},
-        {"dataset", "freeze", "make labelled samples a version", dataset_freeze},
-        {"dataset", "pull", "fetch a version as class folders", dataset_pull},
+        {NULL, "list", "every version of every data set", dataset_list},
+        {NULL, "freeze", "make labelled samples a version", dataset_freeze},
+        {NULL, "pull", "fetch a version as class folders", dataset_pull},
     };
     return cli_dispatch("ledge dataset", verbs, CLI_COUNT(verbs), argc, argv);
 }

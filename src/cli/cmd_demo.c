@@ -45,7 +45,7 @@ int cli_cmd_demo(int argc, char **argv)
     }
     if (!cli_in_range("--fps", demo.fps, 1, 100) ||
         !cli_in_range("--threads", demo.threads, 0, 256)) {
-        return CLI_USAGE;
+        return SYS_EXIT_USAGE;
     }
     return demo_tell(&demo);
 }

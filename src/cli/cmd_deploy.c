@@ -97,7 +97,7 @@ static int print_deployment(const json_t *deployment, bool json)
     }
     int failed = sys_table_print(table, stdout);
     sys_table_free(table);
-    return failed != 0 ? CLI_FAILED : CLI_OK;
+    return failed != 0 ? SYS_EXIT_FAILED : SYS_EXIT_OK;
 }
 
 /* Until every device has settled, or seconds are over. */
@@ -122,11 +122,11 @@ static int wait_for(struct cli_rest *rest, const char *id, int64_t seconds, bool
         }
         if (all_settled(deployment, &good)) {
             int code = print_deployment(deployment, json);
-            return good ? code : CLI_FAILED;
+            return good ? code : SYS_EXIT_FAILED;
         }
         if (sys_monotonic_ms() > end) {
             (void)print_deployment(deployment, json);
-            return cli_failf(CLI_TIMED_OUT, "not every device has settled within %lld s",
+            return cli_failf(SYS_EXIT_TIMED_OUT, "not every device has settled within %lld s",
                              (long long)seconds);
         }
         (void)poll(NULL, 0, WAIT_STEP_MS);
@@ -179,11 +179,11 @@ static int run_create(const struct create *create)
                              versions_of(&create->functions, &bad), "policy", "trial_s",
                              (json_int_t)create->trial_s);
     if (bad != NULL) {
-        return cli_failf(CLI_USAGE, "%s: expected NAME or NAME@VERSION", bad);
+        return cli_failf(SYS_EXIT_USAGE, "%s: expected NAME or NAME@VERSION", bad);
     }
     if (create->config != NULL &&
         sys_json_parse(create->config, strlen(create->config), &config, &err) != LEDGE_OK) {
-        return cli_failf(CLI_USAGE, "--config: %s", err.text);
+        return cli_failf(SYS_EXIT_USAGE, "--config: %s", err.text);
     }
     size_t i;
     json_t *function;
@@ -207,7 +207,7 @@ static int run_create(const struct create *create)
     }
     const char *id = cli_rest_text(made, "id");
     printf("deployment %s; follow it with: ledge deploy wait %s\n", id, id);
-    return CLI_OK;
+    return SYS_EXIT_OK;
 }
 
 static int deploy_create(int argc, char **argv)
@@ -234,11 +234,11 @@ static int deploy_create(int argc, char **argv)
     struct cli_args args;
     int code = cli_parse(&command, argc, argv, &args);
     if (code < 0 && !cli_in_range("--wait", create.wait_s, 0, WAIT_MOST_S)) {
-        code = CLI_USAGE;
+        code = SYS_EXIT_USAGE;
     } else if (code < 0) {
         code = create.models.n + create.functions.n > 0
                    ? run_create(&create)
-                   : cli_failf(CLI_USAGE, "nothing to deploy: give --model or --function");
+                   : cli_failf(SYS_EXIT_USAGE, "nothing to deploy: give --model or --function");
     }
     cli_list_done(&create.devices);
     cli_list_done(&create.models);
@@ -285,7 +285,7 @@ static int deploy_list(int argc, char **argv)
     }
     int failed = sys_table_print(table, stdout);
     sys_table_free(table);
-    return failed != 0 ? CLI_FAILED : CLI_OK;
+    return failed != 0 ? SYS_EXIT_FAILED : SYS_EXIT_OK;
 }
 
 enum follow { FOLLOW_SHOW, FOLLOW_UNDO, FOLLOW_WAIT };
@@ -318,7 +318,7 @@ static int one_deployment(int argc, char **argv, enum follow follow, const char 
         return code;
     }
     if (!cli_in_range("--timeout", seconds, 0, WAIT_MOST_S)) {
-        return CLI_USAGE;
+        return SYS_EXIT_USAGE;
     }
     if (cli_rest_open(&rest_options, &rest, &err) != LEDGE_OK ||
         cli_rest_path(path, &err,
@@ -335,7 +335,7 @@ static int one_deployment(int argc, char **argv, enum follow follow, const char 
     }
     if (follow == FOLLOW_UNDO && !rest_options.json) {
         printf("deployment %s puts back what was there before\n", cli_rest_text(answer, "id"));
-        return CLI_OK;
+        return SYS_EXIT_OK;
     }
     return print_deployment(answer, rest_options.json);
 }
@@ -363,11 +363,11 @@ static int deploy_wait(int argc, char **argv)
 int cli_cmd_deploy(int argc, char **argv)
 {
     static const struct cli_verb verbs[] = {
-        {"deploy", "create", "put models and functions on devices", deploy_create},
-        {"deploy", "list", "every deployment", deploy_list},
-        {"deploy", "show", "how far each device is", deploy_show},
-        {"deploy", "wait", "wait until every device has settled", deploy_wait},
-        {"deploy", "undo", "put back what was there before", deploy_undo},
+        {NULL, "create", "put models and functions on devices", deploy_create},
+        {NULL, "list", "every deployment", deploy_list},
+        {NULL, "show", "how far each device is", deploy_show},
+        {NULL, "wait", "wait until every device has settled", deploy_wait},
+        {NULL, "undo", "put back what was there before", deploy_undo},
     };
     return cli_dispatch("ledge deploy", verbs, CLI_COUNT(verbs), argc, argv);
 }

@@ -49,7 +49,7 @@ static int print_devices(json_t *items, bool json)
     }
     struct sys_table *table = sys_table_create(heads, CLI_COUNT(heads));
     if (table == NULL) {
-        return cli_failf(CLI_FAILED, "no memory");
+        return cli_failf(SYS_EXIT_FAILED, "no memory");
     }
     json_array_foreach(items, i, device)
     {
@@ -57,7 +57,7 @@ static int print_devices(json_t *items, bool json)
     }
     int failed = sys_table_print(table, stdout);
     sys_table_free(table);
-    return failed != 0 ? CLI_FAILED : CLI_OK;
+    return failed != 0 ? SYS_EXIT_FAILED : SYS_EXIT_OK;
 }
 
 static int device_list(int argc, char **argv)
@@ -108,7 +108,7 @@ static int one_device(int argc, char **argv, const struct cli_command *command,
     }
     if (answer == NULL) {
         fprintf(stderr, "removed %s: its certificate is refused from now on\n", args.items[0]);
-        return CLI_OK;
+        return SYS_EXIT_OK;
     }
     return cli_print_json(json_incref(answer));
 }
@@ -167,7 +167,7 @@ static int rotate_all(struct cli_rest *rest, json_t *devices, bool json, struct 
                        : "is away: it will be asked when it is back");
         }
     }
-    return json ? cli_print_json(json_incref(answers)) : CLI_OK;
+    return json ? cli_print_json(json_incref(answers)) : SYS_EXIT_OK;
 }
 
 static int device_rotate(int argc, char **argv)
@@ -196,7 +196,7 @@ static int device_rotate(int argc, char **argv)
         return code;
     }
     if (all == (args.n > 0)) {
-        return cli_failf(CLI_USAGE, "rotate: name devices, or say --all");
+        return cli_failf(SYS_EXIT_USAGE, "rotate: name devices, or say --all");
     }
     if (cli_rest_open(&rest_options, &rest, &err) != LEDGE_OK) {
         return cli_fail(&err);
@@ -221,7 +221,7 @@ static int print_certificates(json_t *items, bool json)
     }
     struct sys_table *table = sys_table_create(heads, CLI_COUNT(heads));
     if (table == NULL) {
-        return cli_failf(CLI_FAILED, "no memory");
+        return cli_failf(SYS_EXIT_FAILED, "no memory");
     }
     json_array_foreach(items, i, item)
     {
@@ -231,7 +231,7 @@ static int print_certificates(json_t *items, bool json)
     }
     int failed = sys_table_print(table, stdout);
     sys_table_free(table);
-    return failed != 0 ? CLI_FAILED : CLI_OK;
+    return failed != 0 ? SYS_EXIT_FAILED : SYS_EXIT_OK;
 }
 
 static int device_certificates(int argc, char **argv)
@@ -307,18 +307,18 @@ static int device_token(int argc, char **argv)
     }
     printf("%s\n", cli_rest_text(answer, "token"));
     fprintf(stderr, "valid once, until %s\n", cli_rest_text(answer, "expires"));
-    return CLI_OK;
+    return SYS_EXIT_OK;
 }
 
 int cli_cmd_device(int argc, char **argv)
 {
     static const struct cli_verb verbs[] = {
-        {"device", "list", "what each device runs and saw last", device_list},
-        {"device", "show", "one device, as JSON", device_show},
-        {"device", "token", "make a one-time claim token", device_token},
-        {"device", "rotate", "have devices make a new key and certificate", device_rotate},
-        {"device", "certificates", "a device's certificates; revoke one", device_certificates},
-        {"device", "remove", "revoke a device", device_remove},
+        {NULL, "list", "what each device runs and saw last", device_list},
+        {NULL, "show", "one device, as JSON", device_show},
+        {NULL, "token", "make a one-time claim token", device_token},
+        {NULL, "rotate", "have devices make a new key and certificate", device_rotate},
+        {NULL, "certificates", "a device's certificates; revoke one", device_certificates},
+        {NULL, "remove", "revoke a device", device_remove},
     };
     return cli_dispatch("ledge device", verbs, CLI_COUNT(verbs), argc, argv);
 }

@@ -39,7 +39,7 @@ static int write_html(const char *path, const struct cli_evaluation *evaluation,
         sys_file_write(path, page.data, page.len, 0644, &err) != LEDGE_OK) {
         return cli_fail(&err);
     }
-    return CLI_OK;
+    return SYS_EXIT_OK;
 }
 
 static int write_answers(const char *path, const struct cli_answers *answers)
@@ -50,7 +50,7 @@ static int write_answers(const char *path, const struct cli_answers *answers)
         sys_file_write(path, lines.data, lines.len, 0644, &err) != LEDGE_OK) {
         return cli_fail(&err);
     }
-    return CLI_OK;
+    return SYS_EXIT_OK;
 }
 
 static int report(const struct command *c, const struct cli_evaluation *evaluation)
@@ -61,19 +61,19 @@ static int report(const struct command *c, const struct cli_evaluation *evaluati
     if (gate != NULL && cli_gate_make(c->gate, evaluation, &made, &err) != LEDGE_OK) {
         return cli_fail(&err);
     }
-    int code = CLI_OK;
+    int code = SYS_EXIT_OK;
     if (c->json) {
         code = cli_print_json(cli_evaluate_json(evaluation, gate));
     } else if (cli_evaluate_text(evaluation, gate, &err) != LEDGE_OK) {
         code = cli_fail(&err);
     }
-    if (code == CLI_OK && c->html != NULL) {
+    if (code == SYS_EXIT_OK && c->html != NULL) {
         code = write_html(c->html, evaluation, gate);
     }
-    if (code == CLI_OK && c->answers != NULL) {
+    if (code == SYS_EXIT_OK && c->answers != NULL) {
         code = write_answers(c->answers, evaluation->answers);
     }
-    for (size_t i = 0; code == CLI_OK && gate != NULL && i < gate->n; i++) {
+    for (size_t i = 0; code == SYS_EXIT_OK && gate != NULL && i < gate->n; i++) {
         const struct cli_gate_row *row = &gate->rows[i];
         char text[CLI_GATE_TEXT];
         if (!row->passed) {
@@ -84,7 +84,7 @@ static int report(const struct command *c, const struct cli_evaluation *evaluati
                     cli_value_text(row->missing, missing));
         }
     }
-    return code == CLI_OK && gate != NULL && !gate->passed ? CLI_GATE : code;
+    return code == SYS_EXIT_OK && gate != NULL && !gate->passed ? SYS_EXIT_GATE : code;
 }
 
 static int evaluate(struct command *c, const char *model)
@@ -95,6 +95,9 @@ static int evaluate(struct command *c, const char *model)
     struct ledge_error err;
     struct cli_evaluate_options of_champion = c->run;
     of_champion.inputs = NULL;
+    if (c->gate != NULL && !sys_file_exists(c->gate)) { /* said now, not after all samples */
+        return cli_failf(SYS_EXIT_NOT_FOUND, "--gate %s: no such file", c->gate);
+    }
     if (cli_answers_make(model, &c->run, &answers, &err) != LEDGE_OK ||
         (c->champion != NULL &&
          cli_answers_make(c->champion, &of_champion, &champion, &err) != LEDGE_OK) ||
@@ -141,10 +144,10 @@ int cli_cmd_evaluate(int argc, char **argv)
     }
     struct data_set_spec spec;
     if (cli_split_spec(&c.split, &spec, &err) != LEDGE_OK) {
-        return cli_failf(CLI_USAGE, "%s", err.text);
+        return cli_failf(SYS_EXIT_USAGE, "%s", err.text);
     }
     if (!cli_in_range("--threads", c.threads, 1, 256)) {
-        return CLI_USAGE;
+        return SYS_EXIT_USAGE;
     }
     c.run = (struct cli_evaluate_options){.spec = spec,
                                           .preprocess = c.split.preprocess,

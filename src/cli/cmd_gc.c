@@ -31,7 +31,7 @@ static int print_answer(const json_t *answer)
     json_t *item;
     struct sys_table *table = sys_table_create(heads, CLI_COUNT(heads));
     if (table == NULL) {
-        return cli_failf(CLI_FAILED, "no memory");
+        return cli_failf(SYS_EXIT_FAILED, "no memory");
     }
     json_array_foreach(items, i, item)
     {
@@ -51,10 +51,10 @@ static int print_answer(const json_t *answer)
            bytes_of(answer, "files", text[1]), count_of(answer, "kept"),
            bytes_of(answer, "kept", text[2]));
     if (failed > 0) {
-        return cli_failf(CLI_FAILED, "%lld files could not be removed; the hub's log says why",
+        return cli_failf(SYS_EXIT_FAILED, "%lld files could not be removed; the hub's log says why",
                          failed);
     }
-    return bad != 0 ? CLI_FAILED : CLI_OK;
+    return bad != 0 ? SYS_EXIT_FAILED : SYS_EXIT_OK;
 }
 
 int cli_cmd_gc(int argc, char **argv)

@@ -198,7 +198,7 @@ static int print_plan(const struct ledge_session *session)
                            ">weights", ">offset",  ">bytes", "node"};
     struct sys_table *table = sys_table_create(heads, CLI_COUNT(heads));
     if (table == NULL) {
-        return cli_failf(CLI_FAILED, "no memory for a table");
+        return cli_failf(SYS_EXIT_FAILED, "no memory for a table");
     }
     for (int32_t i = 0; i < ledge_session_n_steps(session); i++) {
         struct ledge_step_info s;
@@ -217,7 +217,7 @@ static int print_plan(const struct ledge_session *session)
     }
     int failed = sys_table_print(table, stdout);
     sys_table_free(table);
-    return failed == 0 ? CLI_OK : CLI_FAILED;
+    return failed == 0 ? SYS_EXIT_OK : SYS_EXIT_FAILED;
 }
 
 static int report_text(const struct inspect *c)
@@ -240,14 +240,14 @@ static int report_text(const struct inspect *c)
     print_metadata(g);
     if (c->opened == NULL) {
         printf("%-10s no: %s\n", "runs", c->why.text);
-        return CLI_OK;
+        return SYS_EXIT_OK;
     }
     printf("%-10s %s multiply-accumulates, arena %s, memory in all %s, %d steps\n", "a run",
            cli_text_count((double)total_macs(c->opened), a),
            cli_text_bytes((double)ledge_session_arena_bytes(c->opened), b),
            cli_text_bytes((double)ledge_session_memory_bytes(c->opened), text),
            (int)ledge_session_n_steps(c->opened));
-    return c->plan ? print_plan(c->opened) : CLI_OK;
+    return c->plan ? print_plan(c->opened) : SYS_EXIT_OK;
 }
 
 static int inspect_model(struct inspect *c)
@@ -257,10 +257,15 @@ static int inspect_model(struct inspect *c)
         return cli_fail(&err);
     }
     c->n_kinds = cli_count_operators(&c->file.graph, c->kinds, MAX_KINDS);
-    if (cli_session_open(c->path, &c->session, NULL, &c->model, &c->opened, &c->why) != LEDGE_OK) {
+    enum ledge_status status =
+        cli_session_open(c->path, &c->session, NULL, &c->model, &c->opened, &c->why);
+    if (status != LEDGE_OK) {
         c->opened = NULL;
     }
-    int code = c->json ? report_json(c) : report_text(c);
+    /* ERR_ARG: not the model is at fault, but a --shape. */
+    int code = status == LEDGE_ERR_ARG ? cli_fail(&c->why)
+               : c->json               ? report_json(c)
+                                       : report_text(c);
     ledge_session_close(c->opened);
     ledge_model_close(c->model);
     cli_file_close(&c->file);

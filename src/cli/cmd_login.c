@@ -37,5 +37,5 @@ int cli_cmd_login(int argc, char **argv)
         return cli_print_json(json_incref(summary));
     }
     printf("%s\n", cli_rest_text(summary, "sentence"));
-    return CLI_OK;
+    return SYS_EXIT_OK;
 }

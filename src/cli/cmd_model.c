@@ -128,7 +128,7 @@ static int model_push(int argc, char **argv)
            cli_rest_text(answer, "sha256"));
     fprintf(stderr, "deploy it with: ledge deploy create --%s %s@%lld\n",
             push.function ? "function" : "model", args.items[0], (long long)version);
-    return CLI_OK;
+    return SYS_EXIT_OK;
 }
 
 static void add_rows(struct sys_table *table, const json_t *model)
@@ -169,7 +169,7 @@ static int print_models(const json_t *items, bool json)
     }
     int failed = sys_table_print(table, stdout);
     sys_table_free(table);
-    return failed != 0 ? CLI_FAILED : CLI_OK;
+    return failed != 0 ? SYS_EXIT_FAILED : SYS_EXIT_OK;
 }
 
 static int model_list(int argc, char **argv)
@@ -235,9 +235,9 @@ static int model_show(int argc, char **argv)
 int cli_cmd_model(int argc, char **argv)
 {
     static const struct cli_verb verbs[] = {
-        {"model", "push", "store a file as the next version", model_push},
-        {"model", "list", "every version of every model", model_list},
-        {"model", "show", "one model, as JSON", model_show},
+        {NULL, "push", "store a file as the next version", model_push},
+        {NULL, "list", "every version of every model", model_list},
+        {NULL, "show", "one model, as JSON", model_show},
     };
     return cli_dispatch("ledge model", verbs, CLI_COUNT(verbs), argc, argv);
 }

@@ -68,11 +68,11 @@ static enum ledge_status open_graph(struct job *job, struct ledge_error *err)
 }
 
 /* The data's samples as the model's own metadata want them. */
-static enum ledge_status open_data(struct job *job, struct ledge_error *err)
+static enum ledge_status open_data(struct job *job, const struct data_set_spec *wanted,
+                                   struct ledge_error *err)
 {
-    struct data_set_spec spec;
+    struct data_set_spec spec = *wanted;
     struct data_preprocess preprocess;
-    LEDGE_TRY(cli_split_spec(&job->split, &spec, err));
     if (job->graph.n_inputs != 1) {
         return ledge_fail(err, LEDGE_ERR_UNSUPPORTED, "%s: %d inputs, one is needed", job->model,
                           (int)job->graph.n_inputs);
@@ -88,7 +88,7 @@ static enum ledge_status open_data(struct job *job, struct ledge_error *err)
             LEDGE_TRY(data_preprocess_parse(json, &preprocess, err));
         }
         if (job->split.preprocess != NULL) {
-            LEDGE_TRY(data_preprocess_parse(job->split.preprocess, &preprocess, err));
+            LEDGE_TRY(cli_split_preprocess(job->split.preprocess, &preprocess, err));
         }
         spec.preprocess = &preprocess;
     }
@@ -97,22 +97,15 @@ static enum ledge_status open_data(struct job *job, struct ledge_error *err)
 
 static enum ledge_status make_ptq(struct job *job, struct ledge_error *err)
 {
-    int method = compress_method_of(job->method);
     char digest[DATA_DIGEST_HEX];
-    if (method < 0) {
-        return ledge_fail(err, LEDGE_ERR_ARG, "--method: minmax, percentile or mse, not '%s'",
-                          job->method);
-    }
-    if (!(job->percentile > 50 && job->percentile <= 100)) {
-        return ledge_fail(err, LEDGE_ERR_ARG, "--percentile: more than 50, at most 100");
-    }
     data_set_digest(job->set, digest);
     (void)snprintf(job->note, sizeof job->note, "\"data\":\"sha256:%s\"", digest);
-    const struct compress_ptq_options options = {.method = (enum compress_method)method,
-                                                 .percentile = job->percentile,
-                                                 .keep = job->keep.items,
-                                                 .n_keep = (int32_t)job->keep.n,
-                                                 .note = job->note};
+    const struct compress_ptq_options options = {
+        .method = (enum compress_method)compress_method_of(job->method),
+        .percentile = job->percentile,
+        .keep = job->keep.items,
+        .n_keep = (int32_t)job->keep.n,
+        .note = job->note};
     return compress_ptq_create(&job->graph, &options, NULL, &job->ptq, err);
 }
 
@@ -152,12 +145,32 @@ static enum ledge_status calibrate(struct job *job, const struct ledge_graph **q
     return LEDGE_OK;
 }
 
+/* What can be said before a file is opened. spec FILLED. */
+static enum ledge_status check_options(const struct job *job, struct data_set_spec *spec,
+                                       struct ledge_error *err)
+{
+    if (job->out == NULL) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "-o OUT.onnx is needed");
+    }
+    if (compress_method_of(job->method) < 0) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "--method: minmax, percentile or mse, not '%.100s'",
+                          job->method);
+    }
+    if (!(job->percentile > 50 && job->percentile <= 100)) {
+        return ledge_fail(err, LEDGE_ERR_ARG, "--percentile: '%g' is not more than 50, at most 100",
+                          job->percentile);
+    }
+    return cli_split_spec(&job->split, spec, err);
+}
+
 static enum ledge_status quantise(struct job *job, struct ledge_error *err)
 {
+    struct data_set_spec spec;
     LEDGE_CLEANUP(ledge_buf_done) struct ledge_buf bytes = LEDGE_BUF_INIT(OUT_MAX);
     const struct ledge_graph *quantised = NULL;
+    LEDGE_TRY(check_options(job, &spec, err));
     LEDGE_TRY(open_graph(job, err));
-    LEDGE_TRY(open_data(job, err));
+    LEDGE_TRY(open_data(job, &spec, err));
     LEDGE_TRY(make_ptq(job, err));
     LEDGE_TRY(calibrate(job, &quantised, err));
     LEDGE_TRY(ledge_export_onnx(quantised, &bytes, err));
@@ -230,7 +243,7 @@ static int report_text(const struct job *job)
     int failed = table == NULL ? -1 : sys_table_print(table, stdout);
     sys_table_free(table);
     if (failed != 0) {
-        return cli_failf(CLI_FAILED, "cannot print the report");
+        return cli_failf(SYS_EXIT_FAILED, "cannot print the report");
     }
     char before[CLI_TEXT_BYTES];
     char after[CLI_TEXT_BYTES];
@@ -240,7 +253,7 @@ static int report_text(const struct job *job)
            (long long)data_set_count(job->set));
     printf("next: ledge evaluate %s --data %s --champion %s\n", job->out, job->split.data,
            job->model);
-    return CLI_OK;
+    return SYS_EXIT_OK;
 }
 
 int cli_cmd_quantize(int argc, char **argv)
@@ -279,12 +292,9 @@ int cli_cmd_quantize(int argc, char **argv)
     if (code >= 0) {
         return code;
     }
-    if (job.out == NULL) {
-        return cli_failf(CLI_USAGE, "-o OUT.onnx is needed");
-    }
     job.model = args.items[0];
     if (quantise(&job, &err) != LEDGE_OK) {
-        return err.status == LEDGE_ERR_ARG ? cli_failf(CLI_USAGE, "%s", err.text) : cli_fail(&err);
+        return cli_fail(&err);
     }
     return job.json ? cli_print_json(report_json(&job)) : report_text(&job);
 }

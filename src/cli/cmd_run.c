@@ -137,7 +137,7 @@ static int print_outputs(const struct cli_tensors *set)
         }
         printf("%s\n", n > SHOWN ? " ..." : "");
     }
-    return CLI_OK;
+    return SYS_EXIT_OK;
 }
 
 static json_t *dims_json(const struct ledge_view *view)
@@ -205,7 +205,7 @@ static int run_model(struct run *c)
     struct ledge_error err = {.text = ""};
     cli_tensors_init(&c->given);
     cli_tensors_init(&c->results);
-    int code = CLI_OK;
+    int code = SYS_EXIT_OK;
     if (execute(c, &err) != LEDGE_OK) {
         code = cli_fail(&err);
     } else if (c->json) {

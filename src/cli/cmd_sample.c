@@ -29,7 +29,7 @@ static int print_samples(const json_t *items)
     }
     int failed = sys_table_print(table, stdout);
     sys_table_free(table);
-    return failed != 0 ? CLI_FAILED : CLI_OK;
+    return failed != 0 ? SYS_EXIT_FAILED : SYS_EXIT_OK;
 }
 
 static int sample_list(int argc, char **argv)
@@ -91,7 +91,7 @@ static int sample_get(int argc, char **argv)
         return code;
     }
     if (out == NULL) {
-        return cli_failf(CLI_USAGE, "give the file to write: -o FILE");
+        return cli_failf(SYS_EXIT_USAGE, "give the file to write: -o FILE");
     }
     if (cli_rest_open(&rest_options, &rest, &err) != LEDGE_OK ||
         cli_rest_path(path, &err, "/samples/%s/picture", args.items[0]) != LEDGE_OK ||
@@ -99,14 +99,14 @@ static int sample_get(int argc, char **argv)
         sys_file_write(out, picture.data, picture.len, 0644, &err) != LEDGE_OK) {
         return cli_fail(&err);
     }
-    return CLI_OK;
+    return SYS_EXIT_OK;
 }
 
 int cli_cmd_sample(int argc, char **argv)
 {
     static const struct cli_verb verbs[] = {
-        {"sample", "list", "what the devices were unsure about", sample_list},
-        {"sample", "get", "fetch a picture", sample_get},
+        {NULL, "list", "what the devices were unsure about", sample_list},
+        {NULL, "get", "fetch a picture", sample_get},
     };
     return cli_dispatch("ledge sample", verbs, CLI_COUNT(verbs), argc, argv);
 }
@@ -123,7 +123,7 @@ static int change_label(const struct cli_rest_options *rest_options, const char 
         cli_rest_call(&rest, method, path, body, NULL, &err) != LEDGE_OK) {
         return cli_fail(&err);
     }
-    return CLI_OK;
+    return SYS_EXIT_OK;
 }
 
 static int label_set(int argc, char **argv)
@@ -149,12 +149,12 @@ static int label_set(int argc, char **argv)
         return code;
     }
     if (by == NULL || *by == '\0') {
-        return cli_failf(CLI_USAGE, "who says so? give --by NAME, or set USER");
+        return cli_failf(SYS_EXIT_USAGE, "who says so? give --by NAME, or set USER");
     }
     LEDGE_CLEANUP(sys_json_free)
     json_t *body = json_pack("{s:s, s:s}", "label", args.items[1], "by", by);
     if (body == NULL) {
-        return cli_failf(CLI_USAGE, "label set: LABEL and --by are UTF-8");
+        return cli_failf(SYS_EXIT_USAGE, "label set: LABEL and --by are UTF-8");
     }
     return change_label(&rest_options, "POST", args.items[0], body);
 }
@@ -180,8 +180,8 @@ static int label_undo(int argc, char **argv)
 int cli_cmd_label(int argc, char **argv)
 {
     static const struct cli_verb verbs[] = {
-        {"label", "set", "say what a sample shows", label_set},
-        {"label", "undo", "take a label back", label_undo},
+        {NULL, "set", "say what a sample shows", label_set},
+        {NULL, "undo", "take a label back", label_undo},
     };
     return cli_dispatch("ledge label", verbs, CLI_COUNT(verbs), argc, argv);
 }
@@ -228,5 +228,5 @@ int cli_cmd_logs(int argc, char **argv)
     {
         printf("%s\n", cli_rest_text(line, "text"));
     }
-    return CLI_OK;
+    return SYS_EXIT_OK;
 }

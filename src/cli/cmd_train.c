@@ -70,7 +70,7 @@ static int print_help_table(void)
     bool good = train_recipe_help(&text);
     printf("%s", good ? text.data : "");
     ledge_buf_done(&text);
-    return good ? CLI_OK : CLI_FAILED;
+    return good ? SYS_EXIT_OK : SYS_EXIT_FAILED;
 }
 
 static int print_json(const struct train_result *r)
@@ -126,7 +126,7 @@ static int train(const char *path, const struct cli_list *sets, struct train_opt
         return print_json(&result);
     }
     print_result(&result);
-    return CLI_OK;
+    return SYS_EXIT_OK;
 }
 
 int cli_cmd_train(int argc, char **argv)
@@ -161,10 +161,11 @@ int cli_cmd_train(int argc, char **argv)
     if (code < 0 && keys) {
         code = print_help_table();
     } else if (code < 0 && args.n != 1) {
-        code = cli_failf(
-            CLI_USAGE, "RECIPE.yaml is missing; `ledge train --keys` lists what may stand in one");
+        code =
+            cli_failf(SYS_EXIT_USAGE,
+                      "RECIPE.yaml is missing; `ledge train --keys` lists what may stand in one");
     } else if (code < 0 && !cli_in_range("--threads", threads, 1, 256)) {
-        code = CLI_USAGE;
+        code = SYS_EXIT_USAGE;
     } else if (code < 0) {
         options.threads = (int32_t)threads;
         screen.quiet = screen.quiet || json;

@@ -99,7 +99,7 @@ static int report(const struct walk *w, const char *first)
     if (total == 0) {
         json_decref(w->cases);
         return cli_failf(
-            CLI_NOT_FOUND,
+            SYS_EXIT_NOT_FOUND,
             "no model with a known answer in %s; `ledge verify --help` says what one is", first);
     }
     if (w->cases != NULL) {
@@ -110,14 +110,14 @@ static int report(const struct walk *w, const char *first)
             "pass_with_inputs_as_constants", (json_int_t)w->given, "pass_by_shape",
             (json_int_t)w->random, "results", w->cases);
         int code = cli_print_json(root);
-        return code != CLI_OK ? code : failed ? CLI_FAILED : CLI_OK;
+        return code != SYS_EXIT_OK ? code : failed ? SYS_EXIT_FAILED : SYS_EXIT_OK;
     }
     printf("%zu cases: %zu pass (%zu of them with shape inputs given as constants, %zu random ones "
            "by shape), %zu unsupported, "
            "%zu wrong, %zu broken\n",
            total, w->count[CLI_PASS], w->given, w->random, w->count[CLI_UNSUPPORTED],
            w->count[CLI_WRONG], w->count[CLI_BROKEN]);
-    return failed ? CLI_FAILED : CLI_OK;
+    return failed ? SYS_EXIT_FAILED : SYS_EXIT_OK;
 }
 
 int cli_cmd_verify(int argc, char **argv)
@@ -155,6 +155,10 @@ int cli_cmd_verify(int argc, char **argv)
     };
     struct cli_args args;
     int code = cli_parse(&command, argc, argv, &args);
+    if (code < 0 && (w.options.rtol < 0 || w.options.atol < 0)) {
+        code = cli_failf(SYS_EXIT_USAGE, "--%s: a tolerance is not negative",
+                         w.options.rtol < 0 ? "rtol" : "atol");
+    }
     code = code < 0 ? cli_ops_load(&libraries) : code;
     if (code >= 0) {
         return code;

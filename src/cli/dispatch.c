@@ -63,8 +63,7 @@ const char *cli_nearest(const char *typed, const char *const *names, size_t n)
     return best;
 }
 
-/* The sub-verbs of a verb have no groups; those of `ledge` are listed by the step of the flow they
- * belong to. */
+/* The verbs of `ledge` are listed by the step of the flow they belong to. */
 static const char *group_title(const char *group)
 {
     static const char *const titles[][2] = {
@@ -84,17 +83,24 @@ static const char *group_title(const char *group)
 static void print_help(const char *program, const struct cli_verb *verbs, size_t n)
 {
     const char *group = "";
+    int width = 0;
+    for (size_t i = 0; i < n; i++) {
+        int length = (int)strlen(verbs[i].name);
+        width = length > width ? length : width;
+    }
     printf("usage: %s VERB [arguments]        (%s VERB --help for its options and examples)\n",
            program, program);
     for (size_t i = 0; i < n; i++) {
-        if (verbs[i].group != NULL && strcmp(verbs[i].group, group) != 0) {
+        if (verbs[i].group == NULL && i == 0) {
+            printf("\n");
+        } else if (verbs[i].group != NULL && strcmp(verbs[i].group, group) != 0) {
             const char *title = group_title(verbs[i].group);
             group = verbs[i].group;
             printf("\n%s%s%s\n", group, title != NULL ? ": " : "", title != NULL ? title : "");
         }
-        printf("  %-10s  %s\n", verbs[i].name, verbs[i].summary);
+        printf("  %-*s  %s\n", width, verbs[i].name, verbs[i].summary);
     }
-    printf("\n" CLI_EXIT_HELP);
+    printf("\n" SYS_EXIT_HELP);
 }
 
 /* ledge-<name> beside this executable, else on PATH. Returns only on failure. */
@@ -115,7 +121,7 @@ static int run_program(const char *name, char **argv)
     (void)snprintf(base, sizeof base, "ledge-%s", name);
     argv[0] = base;
     (void)execvp(base, argv);
-    return cli_failf(CLI_FAILED, "%s: cannot run: %s", base, strerror(errno));
+    return cli_failf(SYS_EXIT_FAILED, "%s: cannot run: %s", base, strerror(errno));
 }
 
 static int unknown(const char *program, const struct cli_verb *verbs, size_t n, const char *typed)
@@ -134,7 +140,7 @@ static int unknown(const char *program, const struct cli_verb *verbs, size_t n, 
         fprintf(stderr, "%s: unknown verb '%s'; see %s --help\n", program, typed, program);
     }
     free(names);
-    return CLI_USAGE;
+    return SYS_EXIT_USAGE;
 }
 
 int cli_dispatch(const char *program, const struct cli_verb *verbs, size_t n, int argc, char **argv)
@@ -143,11 +149,11 @@ int cli_dispatch(const char *program, const struct cli_verb *verbs, size_t n, in
     if (typed == NULL || strcmp(typed, "--help") == 0 || strcmp(typed, "-h") == 0 ||
         strcmp(typed, "help") == 0) {
         print_help(program, verbs, n);
-        return typed == NULL ? CLI_USAGE : CLI_OK;
+        return typed == NULL ? SYS_EXIT_USAGE : SYS_EXIT_OK;
     }
     if (strcmp(typed, "--version") == 0) {
         printf("ledge %s\n", LEDGE_VERSION_STRING);
-        return CLI_OK;
+        return SYS_EXIT_OK;
     }
     for (size_t i = 0; i < n; i++) {
         if (strcmp(verbs[i].name, typed) == 0) {

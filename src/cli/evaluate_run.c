@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* evaluate_run.c -- run a model over a labelled set and keep what it said. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/status.h"
 #include "cli/evaluate.h"
+#include "cli/split.h"
 #include "ledge/ledge.h"
 #include "sys/file.h"
 
@@ -50,7 +53,7 @@ static enum ledge_status open_data(struct machine *m, const struct cli_evaluate_
     if (m->input.rank >= 3) {
         LEDGE_TRY(data_preprocess_of_model(m->model, &preprocess, err));
         if (options->preprocess != NULL) {
-            LEDGE_TRY(data_preprocess_parse(options->preprocess, &preprocess, err));
+            LEDGE_TRY(cli_split_preprocess(options->preprocess, &preprocess, err));
         }
         spec.preprocess = &preprocess;
     }
@@ -190,7 +193,8 @@ static enum ledge_status open_inputs(struct machine *m, const char *path, size_t
     header[HEADER - 1] = '\n';
     m->inputs = fopen(path, "wbe");
     if (m->inputs == NULL || fwrite(header, HEADER, 1, m->inputs) != 1) {
-        return ledge_fail(err, LEDGE_ERR_IO, "cannot write %s", path);
+        return ledge_fail(err, errno == ENOENT ? LEDGE_ERR_NOT_FOUND : LEDGE_ERR_IO,
+                          "cannot write %s: %s", path, strerror(errno));
     }
     return LEDGE_OK;
 }
@@ -198,10 +202,23 @@ static enum ledge_status open_inputs(struct machine *m, const char *path, size_t
 static enum ledge_status close_inputs(struct machine *m, const char *path, struct ledge_error *err)
 {
     FILE *file = m->inputs;
+    if (file != NULL && fflush(file) != 0) {
+        return ledge_fail(err, LEDGE_ERR_IO, "cannot write %s: %s", path, strerror(errno));
+    }
     m->inputs = NULL;
     return file == NULL || fclose(file) == 0
                ? LEDGE_OK
                : ledge_fail(err, LEDGE_ERR_IO, "cannot write %s", path);
+}
+
+/* What a run that failed has written is no array. */
+static void drop_inputs(struct machine *m, const char *path)
+{
+    struct stat info;
+    bool file = m->inputs != NULL && fstat(fileno(m->inputs), &info) == 0 && S_ISREG(info.st_mode);
+    if (file) {
+        (void)unlink(path);
+    }
 }
 
 /* -- run -- */
@@ -232,7 +249,7 @@ static enum ledge_status run_sample(struct machine *m, int64_t i, struct cli_ans
 {
     LEDGE_TRY(data_set_read(m->set, i, &m->input, m->item, err));
     if (m->inputs != NULL && fwrite(m->item, m->input.bytes, 1, m->inputs) != 1) {
-        return ledge_fail(err, LEDGE_ERR_IO, "cannot write the inputs");
+        return ledge_fail(err, LEDGE_ERR_IO, "cannot write the inputs: %s", strerror(errno));
     }
     struct ledge_tensor input = m->input;
     struct ledge_tensor output;
@@ -356,6 +373,7 @@ enum ledge_status cli_answers_make(const char *model, const struct cli_evaluate_
     struct cli_answers made = {0};
     enum ledge_status status = answer_all(&m, model, options, &made, err);
     if (status != LEDGE_OK) {
+        drop_inputs(&m, options->inputs);
         cli_answers_done(&made);
         return status;
     }

@@ -12,5 +12,6 @@ static const struct cli_verb verbs[] = {
 
 int main(int argc, char **argv)
 {
-    return cli_dispatch("ledge", verbs, CLI_COUNT(verbs), argc, argv);
+    sys_exit_begin();
+    return sys_exit_end("ledge", cli_dispatch("ledge", verbs, CLI_COUNT(verbs), argc, argv));
 }

@@ -2,6 +2,7 @@
 /* model_io.c -- see model_io.h. */
 #include "cli/model_io.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,8 +55,9 @@ static enum ledge_status parse_dims(const char *text, struct ledge_tensor *shape
         char *end;
         errno = 0;
         long long dim = strtoll(at, &end, 10);
-        if (end == at || errno != 0 || dim < 0 || shape->rank == LEDGE_MAX_RANK ||
-            (*end != 'x' && *end != ',' && *end != '\0')) {
+        bool more = *end == 'x' || *end == ',';
+        if (isdigit((unsigned char)*at) == 0 || errno != 0 || shape->rank == LEDGE_MAX_RANK ||
+            (!more && *end != '\0') || (more && end[1] == '\0')) {
             return ledge_fail(err, LEDGE_ERR_ARG, "--shape: '%s' is not like 1x3x224x224", text);
         }
         shape->dims[shape->rank++] = dim;
@@ -112,10 +114,10 @@ int cli_session_check(const struct cli_session_options *options)
     if (!cli_in_range("--threads", options->threads, 0, 4096) ||
         !cli_in_range("--batch", options->batch, 0, INT32_MAX) ||
         !cli_in_range("--max-bytes", options->max_bytes, 0, INT64_MAX)) {
-        return CLI_USAGE;
+        return SYS_EXIT_USAGE;
     }
     if (precision != NULL && strcmp(precision, "f32") != 0 && strcmp(precision, "bf16") != 0) {
-        return cli_failf(CLI_USAGE, "--precision %.20s: f32 or bf16", precision);
+        return cli_failf(SYS_EXIT_USAGE, "--precision %.20s: f32 or bf16", precision);
     }
     return -1;
 }

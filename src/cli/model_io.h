@@ -45,8 +45,8 @@ struct cli_session_options {
         "shape", 0, CLI_LIST, &(o)->shapes, "NAME:DIMS", "shape of an input, e.g. x:1x3x224x224"   \
     }
 
-/* Are they in range? -1 (go on, as cli_parse() has it), or CLI_USAGE with a line on stderr. To be
- * asked before the model is opened. */
+/* Are they in range? -1 (go on, as cli_parse() has it), or SYS_EXIT_USAGE with a line on stderr. To
+ * be asked before the model is opened. */
 int cli_session_check(const struct cli_session_options *options);
 
 /* Open a model and a session on it. inputs: tensors whose shapes are taken where --shape says

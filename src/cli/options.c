@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* options.c -- a table of options -> getopt_long, --help, values. */
 #include <ctype.h>
-#include <errno.h>
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
@@ -38,7 +37,7 @@ static void print_help(const struct cli_command *command)
     if (command->examples != NULL) {
         printf("\nexamples:\n%s\n", command->examples);
     }
-    printf("\n" CLI_EXIT_HELP);
+    printf("\n" SYS_EXIT_HELP);
 }
 
 static bool add_item(struct cli_list *list, const char *text)
@@ -52,6 +51,20 @@ static bool add_item(struct cli_list *list, const char *text)
     return true;
 }
 
+/* A decimal number: no blank, no hexadecimal, neither infinite nor NaN. */
+static bool read_number(const char *text, double *value)
+{
+    char *end = NULL;
+    size_t sign = text[0] == '-' ? 1 : 0;
+    bool plain = text[sign] == '.' || isdigit((unsigned char)text[sign]) != 0;
+    double read = strtod(text, &end);
+    if (!plain || *end != '\0' || strpbrk(text, "xX") != NULL || !isfinite(read)) {
+        return false;
+    }
+    *value = read;
+    return true;
+}
+
 /* False when the text is not what the option takes. */
 static bool set_option(const struct cli_option *option, const char *text)
 {
@@ -61,21 +74,13 @@ static bool set_option(const struct cli_option *option, const char *text)
         return true;
     case CLI_TEXT:
         *(const char **)option->target = text;
-        return true;
+        return *text != '\0';
     case CLI_LIST:
-        return add_item(option->target, text);
+        return *text != '\0' && add_item(option->target, text);
     case CLI_INT:
         return ledge_whole_read(text, INT64_MIN, INT64_MAX, option->target);
-    case CLI_NUMBER: {
-        char *end = NULL;
-        errno = 0;
-        double value = strtod(text, &end);
-        if (end == text || *end != '\0' || errno == ERANGE || isnan(value)) {
-            return false;
-        }
-        *(double *)option->target = value;
-        return true;
-    }
+    case CLI_NUMBER:
+        return read_number(text, option->target);
     }
     return false;
 }
@@ -83,7 +88,21 @@ static bool set_option(const struct cli_option *option, const char *text)
 static int usage_error(const struct cli_command *command)
 {
     fprintf(stderr, "usage: %s\n", command->usage);
-    return CLI_USAGE;
+    return SYS_EXIT_USAGE;
+}
+
+static int bad_value(const struct cli_command *command, const struct cli_option *option,
+                     const char *text)
+{
+    const char *what = option->kind == CLI_INT      ? "whole number"
+                       : option->kind == CLI_NUMBER ? "number"
+                                                    : NULL;
+    if (what != NULL) {
+        fprintf(stderr, "ledge: --%s: '%s' is not a %s\n", option->name, text, what);
+    } else {
+        fprintf(stderr, "ledge: --%s: the value is empty\n", option->name);
+    }
+    return usage_error(command);
 }
 
 static int unknown_option(const struct cli_command *command, const char *typed)
@@ -141,8 +160,8 @@ static const struct cli_option *option_of(const struct cli_command *command, int
 bool cli_in_range(const char *option, int64_t value, int64_t low, int64_t high)
 {
     if (value < low || value > high) {
-        (void)cli_failf(CLI_USAGE, "%s: '%lld' is not a whole number from %lld to %lld", option,
-                        (long long)value, (long long)low, (long long)high);
+        (void)cli_failf(SYS_EXIT_USAGE, "%s: '%lld' is not a whole number from %lld to %lld",
+                        option, (long long)value, (long long)low, (long long)high);
         return false;
     }
     return true;
@@ -172,7 +191,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, struct c
     struct option table[MAX_OPTIONS + 2];
     char letters[2 * MAX_OPTIONS + 2];
     if (command->n_options > MAX_OPTIONS) {
-        return cli_failf(CLI_FAILED, "%s: more than %d options", command->usage, MAX_OPTIONS);
+        return cli_failf(SYS_EXIT_FAILED, "%s: more than %d options", command->usage, MAX_OPTIONS);
     }
     make_tables(command, table, letters);
     opterr = 0;
@@ -185,7 +204,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, struct c
         }
         if (code == HELP_CODE) {
             print_help(command);
-            return CLI_OK;
+            return SYS_EXIT_OK;
         }
         if (code == ':') {
             fprintf(stderr, "ledge: option '%s' needs a value\n", argv[optind - 1]);
@@ -196,9 +215,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, struct c
             return unknown_option(command, optind > at ? argv[optind - 1] : argv[at]);
         }
         if (!set_option(option, optarg)) {
-            fprintf(stderr, "ledge: --%s: '%s' is not a %s\n", option->name, optarg,
-                    option->kind == CLI_INT ? "whole number" : "number");
-            return usage_error(command);
+            return bad_value(command, option, optarg);
         }
     }
     *args = (struct cli_args){argv + optind, argc - optind};
@@ -208,6 +225,11 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, struct c
     if (command->max_args >= 0 && args->n > command->max_args) {
         fprintf(stderr, "ledge: unexpected argument '%s'\n", args->items[command->max_args]);
         return usage_error(command);
+    }
+    for (int i = 0; i < args->n; i++) {
+        if (args->items[i][0] == '\0') {
+            return missing_argument(command, i);
+        }
     }
     return -1;
 }

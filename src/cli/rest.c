@@ -94,24 +94,6 @@ void cli_rest_done(struct cli_rest *rest)
     rest->tls = NULL;
 }
 
-static enum ledge_status status_of(int http)
-{
-    switch (http) {
-    case 401:
-    case 403:
-        return LEDGE_ERR_AUTH;
-    case 404:
-        return LEDGE_ERR_NOT_FOUND;
-    case 409:
-    case 412:
-        return LEDGE_ERR_EXISTS;
-    case 504:
-        return LEDGE_ERR_TIMEOUT;
-    default:
-        return http >= 500 ? LEDGE_ERR_IO : LEDGE_ERR_ARG;
-    }
-}
-
 /* What to do about a refusal; "" when its own words say it. */
 static const char *next_step(int http, const char *path)
 {
@@ -147,8 +129,9 @@ static enum ledge_status refused(const char *method, const char *path,
         detail = json_string_value(json_object_get(problem, "detail"));
         detail = detail != NULL ? detail : json_string_value(json_object_get(problem, "title"));
     }
-    return ledge_fail(err, status_of(reply->status), "%s %s: %d %s%s", method, path, reply->status,
-                      detail != NULL ? detail : "without a reason", next_step(reply->status, path));
+    return ledge_fail(err, sys_http_status_of(reply->status), "%s %s: %d %s%s", method, path,
+                      reply->status, detail != NULL ? detail : "without a reason",
+                      next_step(reply->status, path));
 }
 
 /* The hub was not reached, or is not who we think: what to look at. */

@@ -45,3 +45,12 @@ enum ledge_status cli_split_spec(const struct cli_split *split, struct data_set_
     *spec = made;
     return LEDGE_OK;
 }
+
+enum ledge_status cli_split_preprocess(const char *json, struct data_preprocess *preprocess,
+                                       struct ledge_error *err)
+{
+    struct ledge_error why;
+    return data_preprocess_parse(json, preprocess, &why) == LEDGE_OK
+               ? LEDGE_OK
+               : ledge_fail(err, LEDGE_ERR_ARG, "--preprocess: %s", why.text);
+}

@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "data/dataset.h"
+#include "data/preprocess.h"
 
 struct cli_split {
     const char *data;
@@ -42,5 +43,9 @@ struct cli_split {
 /* What data_set_open() takes; texts are BORROWED. Errors: ERR_ARG (err names the option). */
 LEDGE_NODISCARD enum ledge_status
 cli_split_spec(const struct cli_split *split, struct data_set_spec *spec, struct ledge_error *err);
+
+/* --preprocess over *preprocess. Errors: ERR_ARG (err names the option). */
+LEDGE_NODISCARD enum ledge_status
+cli_split_preprocess(const char *json, struct data_preprocess *preprocess, struct ledge_error *err);
 
 #endif

@@ -89,7 +89,7 @@ enum ledge_status fleet_token_parse(const char *text, struct fleet_token *token,
 {
     if (strlen(text) != FLEET_TOKEN_SIZE - 1 || strncmp(text, "lt1.", 4) != 0 ||
         !is_hex(text + 4, 48) || text[52] != '.' || !is_hex(text + 53, 64)) {
-        return ledge_fail(err, LEDGE_ERR_FORMAT,
+        return ledge_fail(err, LEDGE_ERR_ARG,
                           "the token is not of the form lt1.<48 hex digits>.<64 hex digits>; "
                           "`ledge device token` makes one");
     }

@@ -82,9 +82,9 @@ static void tokens_there_and_back(void **state)
     assert_string_equal(token.ca_sha256, HEX64);
     fleet_token_write(&token, text);
     assert_string_equal(text, "lt1." HEX48 "." HEX64);
-    assert_int_equal(fleet_token_parse("lt1." HEX48 HEX64 ".", &token, NULL), LEDGE_ERR_FORMAT);
-    assert_int_equal(fleet_token_parse("lt2." HEX48 "." HEX64, &token, NULL), LEDGE_ERR_FORMAT);
-    assert_int_equal(fleet_token_parse("", &token, NULL), LEDGE_ERR_FORMAT);
+    assert_int_equal(fleet_token_parse("lt1." HEX48 HEX64 ".", &token, NULL), LEDGE_ERR_ARG);
+    assert_int_equal(fleet_token_parse("lt2." HEX48 "." HEX64, &token, NULL), LEDGE_ERR_ARG);
+    assert_int_equal(fleet_token_parse("", &token, NULL), LEDGE_ERR_ARG);
 }
 
 int main(void)

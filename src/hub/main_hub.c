@@ -14,6 +14,7 @@
 #include "hub/api.h"
 #include "hub_sql.h"
 #include "ledge/version.h"
+#include "sys/exit.h"
 #include "sys/file.h"
 #include "sys/log.h"
 #include "sys/mqtt.h"
@@ -81,7 +82,8 @@ static void print_help(void)
            "  ledge-hub                                    first start: prints the admin token\n"
            "  ledge-hub --state /srv/ledge --host hub.example.org\n"
            "  ledge-hub --listen 127.0.0.1:8080 --plain    try it without certificates\n"
-           "  ledge-hub --new-token                        the old token is lost\n");
+           "  ledge-hub --new-token                        the old token is lost\n"
+           "\n" SYS_EXIT_HELP);
 }
 
 /* Errors: ERR_ARG, err names the option and its value. */
@@ -139,7 +141,7 @@ LEDGE_PRINTF(1, 2) static int usage(const char *format, ...)
     vfprintf(stderr, format, args);
     fprintf(stderr, "; see ledge-hub --help\n");
     va_end(args);
-    return 2;
+    return SYS_EXIT_USAGE;
 }
 
 /* -1: go on; else the exit code. */
@@ -156,11 +158,11 @@ static int parse(int argc, char **argv, struct hub_options *options)
     while ((at = optind, code = getopt_long(argc, argv, ":", list, NULL)) != -1) {
         if (code == OPTION_HELP) {
             print_help();
-            return 0;
+            return SYS_EXIT_OK;
         }
         if (code == OPTION_VERSION) {
             printf("ledge-hub %s\n", LEDGE_VERSION_STRING);
-            return 0;
+            return SYS_EXIT_OK;
         }
         if (code == '?' || code == ':') {
             return usage(code == ':' ? "option '%s' requires an argument"
@@ -213,10 +215,10 @@ static enum ledge_status open_state(struct hub *hub, struct ledge_error *err)
         return ledge_fail(err, LEDGE_ERR_RANGE, "--state %s: the path is too long", hub->state);
     }
     (void)snprintf(hub->state, sizeof hub->state, "%.700s", absolute);
-    if (sys_file_lock(hub_path(hub, path, "lock"), err) != LEDGE_OK) {
-        return ledge_fail(err, LEDGE_ERR_STATE, "%s: another ledge-hub runs on it", hub->state);
-    }
-    return LEDGE_OK;
+    enum ledge_status status = sys_file_lock(hub_path(hub, path, "lock"), err);
+    return status == LEDGE_ERR_STATE
+               ? ledge_fail(err, status, "%s: another ledge-hub runs on it", hub->state)
+               : status;
 }
 
 static enum ledge_status start_http(struct hub *hub, struct ledge_error *err)
@@ -328,9 +330,10 @@ int main(int argc, char **argv)
                                          .certificate_days = CERTIFICATE_DAYS}};
     struct ledge_error err;
     struct rlimit files;
+    sys_exit_begin();
     int code = parse(argc, argv, &hub.options);
     if (code >= 0) {
-        return code;
+        return sys_exit_end("ledge-hub", code);
     }
     sys_log_init("ledge-hub", SYS_LOG_INFO);
     /* One descriptor a device: what the system allows, here and in the broker. */
@@ -341,9 +344,9 @@ int main(int argc, char **argv)
     if (start(&hub, &err) != LEDGE_OK) {
         sys_log(SYS_LOG_ERROR, "%s", err.text);
         done(&hub);
-        return err.status == LEDGE_ERR_ARG ? 2 : 1;
+        return (int)sys_exit_of(err.status);
     }
     sys_loop_run(hub.loop);
     done(&hub);
-    return 0;
+    return SYS_EXIT_OK;
 }

@@ -13,10 +13,12 @@
 #include "base/whole.h"
 #include "ledge/version.h"
 #include "serve/server.h"
+#include "sys/exit.h"
 #include "sys/log.h"
 #include "sys/tls.h"
 
-const char *argp_program_version = "ledge-serve " LEDGE_VERSION_STRING;
+LEDGE_API const char *argp_program_version = /* the C library looks for it */
+    "ledge-serve " LEDGE_VERSION_STRING;
 
 enum { MAX_MODELS = 64, MAX_THREADS = 64, TEXT = 4096 };
 enum { OPTION_CERT = 256, OPTION_KEY, OPTION_CLIENT_CA, OPTION_MAX_BODY, OPTION_MAX_QUEUE };
@@ -57,7 +59,8 @@ static const char doc[] =
     "      -d '{\"parameters\":{\"path\":\"mnist.onnx\",\"version\":\"2\"}}'\n"
     "  curl --unix-socket serve.sock localhost/metrics\n"
     "\n"
-    "SIGTERM and SIGINT end it: no new requests are taken, those that were taken are answered.";
+    "SIGTERM and SIGINT end it: no new requests are taken, those that were taken are "
+    "answered.\n\n" SYS_EXIT_HELP;
 
 static int64_t number(struct argp_state *state, const char *what, const char *text, int64_t low,
                       int64_t high)
@@ -241,7 +244,8 @@ int main(int argc, char **argv)
     };
     struct ledge_error err = {0};
     struct sys_loop *loop = NULL;
-    argp_err_exit_status = 2; /* a wrong command line, as in `ledge` */
+    sys_exit_begin();
+    argp_err_exit_status = SYS_EXIT_USAGE;
     argp_parse(&parser, argc, argv, 0, NULL, &arguments);
     if (arguments.serve.max_pending < arguments.serve.max_body) {
         arguments.serve.max_pending = arguments.serve.max_body;
@@ -255,5 +259,5 @@ int main(int argc, char **argv)
     if (status != LEDGE_OK) {
         sys_log(SYS_LOG_ERROR, "%s", err.text);
     }
-    return status == LEDGE_OK ? 0 : 1;
+    return (int)sys_exit_of(status);
 }

@@ -103,6 +103,25 @@ static bool write_all(int fd, const char *bytes, size_t n)
     return true;
 }
 
+/* A device or a pipe: nothing that could be replaced by another file. */
+static bool is_special(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+static enum ledge_status write_special(const char *path, const void *bytes, size_t n,
+                                       struct ledge_error *err)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return fail_errno(err, "open", path);
+    }
+    enum ledge_status status = write_all(fd, bytes, n) ? LEDGE_OK : fail_errno(err, "write", path);
+    close(fd);
+    return status;
+}
+
 enum ledge_status sys_file_write(const char *path, const void *bytes, size_t n, unsigned mode,
                                  struct ledge_error *err)
 {
@@ -111,20 +130,23 @@ enum ledge_status sys_file_write(const char *path, const void *bytes, size_t n, 
     if ((size_t)snprintf(temporary, sizeof temporary, "%s.tmp", path) >= sizeof temporary) {
         return ledge_fail(err, LEDGE_ERR_RANGE, "path too long: %.100s...", path);
     }
+    if (is_special(path)) {
+        return write_special(path, bytes, n, err);
+    }
     folder_of(path, dir);
     (void)unlink(temporary); /* left by a crash, perhaps with another mode */
     int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, (mode_t)mode);
     if (fd < 0) {
-        return fail_errno(err, "create", temporary);
+        return fail_errno(err, "create", path);
     }
     enum ledge_status status = LEDGE_OK;
     if (!write_all(fd, bytes, n)) {
-        status = fail_errno(err, "write", temporary);
+        status = fail_errno(err, "write", path);
     } else if (fsync(fd) != 0) {
-        status = fail_errno(err, "flush", temporary);
+        status = fail_errno(err, "flush", path);
     }
     if (close(fd) != 0 && status == LEDGE_OK) {
-        status = fail_errno(err, "close", temporary);
+        status = fail_errno(err, "close", path);
     }
     if (status == LEDGE_OK && rename(temporary, path) != 0) {
         status = fail_errno(err, "rename to", path);

@@ -23,8 +23,8 @@ LEDGE_NODISCARD enum ledge_status sys_path(char path[SYS_PATH], struct ledge_err
 LEDGE_NODISCARD enum ledge_status sys_file_read(const char *path, struct ledge_buf *buf,
                                                 struct ledge_error *err);
 
-/* Replace path by n bytes, durably and atomically; mode as for open(2). Errors: ERR_IO, ERR_FULL.
- */
+/* Replace path by n bytes, durably and atomically; mode as for open(2). A device or a pipe is
+ * written to, never replaced. Errors: ERR_IO, ERR_FULL, ERR_NOT_FOUND (its folder). */
 LEDGE_NODISCARD enum ledge_status sys_file_write(const char *path, const void *bytes, size_t n,
                                                  unsigned mode, struct ledge_error *err);
 

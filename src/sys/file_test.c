@@ -62,6 +62,20 @@ static void write_then_read(void **state)
     assert_int_equal(sys_file_write(at("no/such/a"), "", 0, 0600, &err), LEDGE_ERR_NOT_FOUND);
 }
 
+/* A link, so that a failure of this test replaces no device of the machine. */
+static void device_is_written_not_replaced(void **state)
+{
+    struct stat st;
+    struct ledge_error err;
+    (void)state;
+    assert_int_equal(symlink("/dev/full", at("full")), 0);
+    assert_int_equal(sys_file_write(path, "x", 1, 0600, &err), LEDGE_ERR_FULL);
+    assert_int_equal(symlink("/dev/null", at("null")), 0);
+    assert_int_equal(sys_file_write(path, "x", 1, 0600, &err), LEDGE_OK);
+    assert_int_equal(lstat(path, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+}
+
 static void full_disk_keeps_the_old_file(void **state)
 {
     struct ledge_error err;
@@ -152,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(write_then_read),
+        cmocka_unit_test(device_is_written_not_replaced),
         cmocka_unit_test(full_disk_keeps_the_old_file),
         cmocka_unit_test(tree_is_removed_without_following_links),
         cmocka_unit_test(link_is_switched),

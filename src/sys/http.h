@@ -137,4 +137,7 @@ LEDGE_NODISCARD enum ledge_status sys_http_fetch(const struct sys_http_call *cal
                                                  struct sys_http_reply *reply,
                                                  struct ledge_error *err);
 
+/* The status that stands for an answer that is no success. */
+enum ledge_status sys_http_status_of(int http);
+
 #endif

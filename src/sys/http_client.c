@@ -496,3 +496,23 @@ enum ledge_status sys_http_fetch(const struct sys_http_call *call, struct sys_ht
     sys_loop_free(fetch.loop);
     return status;
 }
+
+enum ledge_status sys_http_status_of(int http)
+{
+    switch (http) {
+    case 401:
+    case 403:
+        return LEDGE_ERR_AUTH;
+    case 404:
+        return LEDGE_ERR_NOT_FOUND;
+    case 409:
+    case 412:
+        return LEDGE_ERR_EXISTS;
+    case 429:
+        return LEDGE_ERR_FULL;
+    case 504:
+        return LEDGE_ERR_TIMEOUT;
+    default:
+        return http >= 500 ? LEDGE_ERR_IO : LEDGE_ERR_ARG;
+    }
+}

@@ -613,8 +613,8 @@ static enum ledge_status listen_tcp(const char *host, uint16_t port, int *out,
         if (fd >= 0) {
             (void)close(fd);
         }
-        return ledge_fail(err, LEDGE_ERR_IO, "%s:%u: cannot listen: %s", host, port,
-                          strerror(code));
+        return ledge_fail(err, code == EADDRINUSE ? LEDGE_ERR_STATE : LEDGE_ERR_IO,
+                          "%s:%u: cannot listen: %s", host, port, strerror(code));
     }
     *out = fd;
     return LEDGE_OK;

@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/status.h"
 
@@ -12,7 +13,8 @@ enum ledge_status sys_ops_library_load(const char *path, const struct ledge_ops_
 {
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (handle == NULL) {
-        return ledge_fail(err, LEDGE_ERR_IO, "operator library: %.400s", dlerror());
+        return ledge_fail(err, access(path, F_OK) != 0 ? LEDGE_ERR_NOT_FOUND : LEDGE_ERR_IO,
+                          "operator library: %.400s", dlerror());
     }
     ledge_ops_library_fn function = NULL;
     void *symbol = dlsym(handle, LEDGE_OPS_LIBRARY_SYMBOL);

@@ -53,14 +53,16 @@ def test_enroll(fleet):
     def enroll(given, url=fleet.url, name="gate-1", env=None):
         return agent.run("enroll", "--hub", url, "--token", given, "--state", agent.state, "--name", name, env=env)
 
-    one_line(agent.run("run", "--state", agent.state), 1, "not enrolled yet")
+    for verb in ["run"], ["status"], ["enroll", "--again", "--token", token]:
+        one_line(agent.run(*verb, "--state", agent.state), 4, "not enrolled yet")
     one_line(agent.run("rum"), 2, "'rum': enroll, run or status?")
     one_line(agent.run("run", "--spread", "5x"), 2, "--spread: '5x' is not a whole number from 0 to 3600000")
     one_line(agent.run("run", "--outbox-mb", "0"), 2, "--outbox-mb: '0' is not a whole number from 1 to 1048576")
     one_line(agent.run("status", "now"), 2, "unexpected argument 'now'")
-    one_line(enroll("lt1.short"), 1, "not of the form")
-    one_line(enroll(token, url=fleet.url.replace("https", "http")), 1, "https:// URL is needed")
-    one_line(enroll(token, name="Gate 1"), 1, "is no device name")
+    one_line(enroll("lt1.short"), 2, "not of the form")
+    one_line(enroll(token, url=fleet.url.replace("https", "http")), 2, "https:// URL is needed")
+    one_line(enroll(token, name="Gate 1"), 2, "is no device name")
+    assert not agent.state.exists(), "nothing is made before it is clear that this can be a device"
     one_line(enroll(f"lt1.{secret}.{pin[:-1]}{'0' if pin[-1] != '0' else '1'}"), 6, "nothing was sent")
     one_line(enroll(f"lt1.{secret[:-1]}{'0' if secret[-1] != '0' else '1'}.{pin}"), 6, "the token is wrong")
     one_line(enroll(token, url="https://127.0.0.1:1"), 7, "refused")
@@ -79,7 +81,7 @@ def test_enroll(fleet):
                                                      fleet.root / "gate-1.log").start()
     wait_for(lambda: fleet.device("gate-1")["online"], "gate-1 is online")
     done = agent.run("run", "--state", agent.state)
-    assert done.returncode == 1 and "another process has it locked" in done.stderr, done.stderr
+    assert done.returncode == 5 and "another process has it locked" in done.stderr, done.stderr
     done = agent.run("status", "--state", agent.state)
     assert done.returncode == 0 and "gate-1, connected to" in done.stdout, done.stdout
     fleet.agents.pop("gate-1").stop()

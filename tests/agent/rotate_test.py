@@ -268,13 +268,13 @@ def test_again(fleet, device):
         assert done.returncode == code and words in done.stderr and done.stderr.count("\n") == 1, done
         assert (device.serial(), (device.state / "device.key").read_bytes()) == (before, key)
 
-    refused(1, "another process has it locked", token())
+    refused(5, "another process has it locked", token())
     device.program.stop()
-    for code, words, *args in ((6, "refuses (401)", token("somebody-else")), (1, "stays it", token(), "--name", "cam-2"),
+    for code, words, *args in ((6, "refuses (401)", token("somebody-else")), (2, "stays it", token(), "--name", "cam-2"),
                                (6, "of another hub", token()[:53] + "0" * 64), (7, "connect", token(), "--hub", "https://127.0.0.1:1")):
         refused(code, words, *args)
     done = device.run("enroll", "--again", "--token", token(), "--state", other)
-    assert done.returncode == 1 and "not enrolled yet" in done.stderr, done
+    assert done.returncode == 4 and "not enrolled yet" in done.stderr, done
     known = device.item()
     for number, point in enumerate((None, *AGAIN_KILLS)):
         before, key = device.serial(), (device.state / "device.key").read_bytes()

@@ -31,7 +31,7 @@ def test_next_steps(fleet, where):
         assert done.returncode == code and lines and words in lines[0], (args, done)
         assert all(line.startswith("usage: ") for line in lines[1:]), (args, lines)
 
-    fleet_verbs = ("label", "sample", "device", "model", "deploy", "dataset", "logs")
+    fleet_verbs = ("label", "sample", "device", "model", "deploy", "dataset", "logs", "gc")
     plain = {k: v for k, v in os.environ.items() if k != "USER" and not k.startswith("LEDGE_")}
     plain["XDG_CONFIG_HOME"] = str(fleet.root / "no-config")
     missing, empty, clutter = str(fleet.root / "absent"), fleet.root / "empty", fleet.root / "clutter"
@@ -40,9 +40,13 @@ def test_next_steps(fleet, where):
     for sample in "7", "x":
         says(4, "; see `ledge sample list`", "label", "set", sample, "a", "--by", "ada")
     says(2, "give --by NAME, or set USER", "label", "set", "1", "a")
-    says(2, "give --by NAME, or set USER", "label", "set", "1", "a", "--by", "")
-    says(1, 'label "a/b": give 1 to 64 bytes, no slash', "label", "set", "1", "a/b", "--by", "ada")
-    says(1, 'by ".": give 1 to 64 bytes', "label", "set", "1", "a", environment={"USER": "."})
+    says(2, "--by: the value is empty", "label", "set", "1", "a", "--by", "")
+    says(2, 'label "a/b": give 1 to 64 bytes, no slash', "label", "set", "1", "a/b", "--by", "ada")
+    says(2, 'by ".": give 1 to 64 bytes', "label", "set", "1", "a", environment={"USER": "."})
+    says(2, "limit", "logs", "cam-1", "watch", "--limit=-1")
+    says(2, "'grace_s' is 1, not in", "gc", "--grace=1")
+    says(2, "'trial_s' is -1, not in", "deploy", "create", "-m", "signs", "--trial=-1")
+    says(2, "state", "sample", "list", "--state=lost")
     says(2, "LABEL is missing", "label", "set", "1")
     says(2, "ID is missing", "label", "set")
     says(2, "-o FILE", "sample", "get", "1")
@@ -59,19 +63,19 @@ def test_next_steps(fleet, where):
     says(6, "run `ledge login`", "device", "list", without=["--token"])
     says(6, "<state>/ca.crt (--ca, LEDGE_CA)", "device", "list", without=["--ca"])
     says(4, "give the hub's <state>/ca.crt", "device", "list", ca=missing)
-    says(1, "run `ledge login`", "device", "list", without=["--hub"])
-    says(1, "not a URL like https://", "device", "list", hub="somewhere")
+    says(2, "run `ledge login`", "device", "list", without=["--hub"])
+    says(2, "not a URL like https://", "device", "list", hub="somewhere")
     says(7, "does ledge-hub run there? (--hub, LEDGE_HUB)", "device", "list", hub=f"https://127.0.0.1:{free_port()}")
     says(4, missing, "verify", missing)
     says(4, "verify --help", "verify", str(empty))
     says(2, "train --keys", "train")
     says(2, "see ledge check --help", "check")
-    says(1, "folder of pictures for each class", "evaluate", str(fleet.root / "m.onnx"), "--data", str(empty))
+    says(2, "folder of pictures for each class", "evaluate", str(fleet.root / "m.onnx"), "--data", str(empty))
     for program, verb in ("ledge-hub", []), ("ledge-agent", ["run"]):
         for wrong in "--nothing", "-x", "-xy":
             says(2, f"unrecognized option '{wrong}'; see {program} --help", *verb, wrong, program=program)
         says(2, f"option '--state' requires an argument; see {program} --help", *verb, "--state", program=program)
-    says(1, "`ledge device token` makes one", "enroll", "--hub", fleet.url, "--token", "lt1.x", "--state", missing, program="ledge-agent")
+    says(2, "`ledge device token` makes one", "enroll", "--hub", fleet.url, "--token", "lt1.x", "--state", missing, program="ledge-agent")
     # A device that is away never settles.
     fleet.agents["cam-1"].stop()
     made = fleet.deploy(["cam-1"], models=[{"name": "signs", "version": 1}], trial_s=0, wait=0)
@@ -111,7 +115,7 @@ def main():
         say("/models/a%20b%2Fc", "model", "show", "a b/c", code=4)
         say("/deployments/1%2Fnone", "deploy", "show", "1/none", code=4)
         say("/devices/..%2Fmodels", "device", "show", "../models", code=4)
-        say("too long", "model", "show", "m" * 2000, code=1)
+        say("too long", "model", "show", "m" * 2000, code=2)
         say("NAME@VERSION", "deploy", "create", "-m", "signs@1x", code=2)
         say("CONFIRMED", "deploy", "create", "-m", "signs", "-f", "watch", "--trial", "0", "--wait", "60")
         say("CONFIRMED", "deploy", "wait", "1", "--timeout", "60")

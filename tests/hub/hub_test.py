@@ -693,7 +693,9 @@ def test_start(fleet):
         return [part for i in range(n) for part in ("--host", f"n{i}")]
     state = str(fleet.hub_state)
     done = run("--state", state, "--listen", "127.0.0.1:0")
-    assert done.returncode == 1 and "another ledge-hub runs" in done.stderr, done.stderr
+    assert done.returncode == 5 and "another ledge-hub runs" in done.stderr, done.stderr
+    done = run("--state", str(fleet.root / "x"), "--listen", f"127.0.0.1:{fleet.url.rsplit(':', 1)[1]}", "--broker-port", "0")
+    assert done.returncode == 5 and "cannot listen: Address already in use" in done.stderr, done.stderr
     assert run("--listen", "0.0.0.0:0", "--plain", "--state", str(fleet.root / "x")).returncode == 2
     assert run("--help").returncode == 0
     days, port = "--certificate-days: '%s' is not a whole number from 1 to 3650", "--broker-port: '%s' is not a whole number from 0 to 65535"

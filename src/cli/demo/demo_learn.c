@@ -16,7 +16,7 @@ static enum ledge_status ended(const struct demo_run *run, const char *log, int 
     if (code == 0) {
         return LEDGE_OK;
     }
-    return ledge_fail(err, code == CLI_GATE ? LEDGE_ERR_GATE : LEDGE_ERR_STATE,
+    return ledge_fail(err, code == SYS_EXIT_GATE ? LEDGE_ERR_GATE : LEDGE_ERR_STATE,
                       "%s ended with exit code %d; see %s/%s.log", log, code, run->work, log);
 }
 

@@ -236,12 +236,12 @@ static int verdict(const struct story *story)
 {
     const struct demo_ledger *ledger = &story->ledger;
     if (story->swap.failed != 0 || ledger->lost != 0 || ledger->duplicated != 0) {
-        return cli_failf(CLI_FAILED, "requests failed or records were lost or duplicated");
+        return cli_failf(SYS_EXIT_FAILED, "requests failed or records were lost or duplicated");
     }
     if (story->senior.int8_top1 <= story->junior.all_top1) {
-        return cli_failf(CLI_FAILED, "senior is no better than junior");
+        return cli_failf(SYS_EXIT_FAILED, "senior is no better than junior");
     }
-    return CLI_OK;
+    return SYS_EXIT_OK;
 }
 
 static int close_story(const struct story *story)
@@ -249,7 +249,7 @@ static int close_story(const struct story *story)
     double seconds = (double)(sys_monotonic_ms() - story->began) / 1000.0;
     if (story->options->json) {
         int code = cli_print_json(closing(story, seconds));
-        return code != CLI_OK ? code : verdict(story);
+        return code != SYS_EXIT_OK ? code : verdict(story);
     }
     print_table(story, seconds);
     return verdict(story);
@@ -290,7 +290,7 @@ static int generate_only(const char *folder)
         printf("%zu pictures, %s\n", data.n, data.origin);
     }
     demo_data_done(&data);
-    return status == LEDGE_OK ? CLI_OK : cli_fail(&err);
+    return status == LEDGE_OK ? SYS_EXIT_OK : cli_fail(&err);
 }
 
 int demo_tell(const struct demo_options *options)
@@ -314,7 +314,7 @@ int demo_tell(const struct demo_options *options)
     demo_stop_all(&story.run);
     demo_hub_done(&story.hub);
     demo_data_done(&story.data);
-    if (code == CLI_OK && options->work == NULL && !options->keep) {
+    if (code == SYS_EXIT_OK && options->work == NULL && !options->keep) {
         (void)!sys_tree_remove(story.run.work, NULL);
     } else {
         fprintf(stderr, "everything is in %s\n", story.run.work);
