@@ -192,7 +192,8 @@ class CommandLine(unittest.TestCase):
         judge = ["evaluate", MODEL, "--data", data, "--split=all"]
         reads = (["inspect", "@"], ["check", "@"], ["run", "@", "--random"], ["run", MODEL, "-i", "@"], ["classify", "@", "p.bmp"], ["classify", MODEL, "@"],
                  ["classify", MODEL, "p.bmp", "--labels=@"], ["bench", "@"], ["bench", MODEL, "--runs=2", "--compare=@"], ["convert", "@", "-o", "o.ledge"],
-                 ["inspect", MODEL, "--ops-library=./@"], ["train", "@"], ["quantize", "@", "--data", data, "-o", "o.onnx"],
+                 ["inspect", MODEL, "--ops-library=./@"], ["train", "@"],
+                 ["train", "good.yaml", "--set", "data.path=@"], ["train", "good.yaml", "--set", "data.test_path=@"], ["quantize", "@", "--data", data, "-o", "o.onnx"],
                  ["quantize", MODEL, "--data=@", "-o", "o.onnx"], ["evaluate", "@", "--data", data], ["evaluate", MODEL, "--data=@"],
                  [*judge, "--gate=@"], [*judge, "--champion=@"], ["model", "push", "m", "@", "--no-probe", *HUB],
                  ["model", "push", "m", MODEL, "--gate-report=@", *HUB], ["login", "--hub", "https://127.0.0.1:1", "--token=t", "--ca=@"])

@@ -71,7 +71,8 @@ static enum ledge_status open_test(struct train_session *t, const struct data_se
                                  .cache_bytes = like->cache_bytes};
     enum ledge_status status = data_set_open(&spec, &t->test, err);
     free(classes);
-    int64_t shared = status == LEDGE_OK ? data_set_shared(t->test, t->train) : 0;
+    LEDGE_TRY(status);
+    int64_t shared = data_set_shared(t->test, t->train);
     if (shared < 0) {
         return no_memory(err);
     }
@@ -80,7 +81,7 @@ static enum ledge_status open_test(struct train_session *t, const struct data_se
                           "data.test_path: %lld of %lld test samples are in the training set",
                           (long long)shared, (long long)data_set_count(t->test));
     }
-    return status;
+    return LEDGE_OK;
 }
 
 static enum ledge_status open_data(struct train_session *t, struct ledge_error *err)
