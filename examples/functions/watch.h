@@ -68,6 +68,7 @@ struct watch_source {
     char **names; /* of a folder, in the order of the round */
     size_t n_names;
     bool listed;
+    bool told; /* that there is none */
     uint64_t listed_round;
     double due;
     pid_t child; /* ffmpeg */

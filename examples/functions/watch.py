@@ -157,6 +157,7 @@ class Folder:
 
     def __init__(self, path, config, state):
         self.path, self.config, self.state, self.names, self.listed = path, config, state, [], None
+        self.told = False
         self.due = time.monotonic()
 
     def _list(self):
@@ -172,6 +173,9 @@ class Folder:
                 k = value % (i + 1)
                 found[i], found[k] = found[k], found[i]
         self.names, self.listed = found, self.state.round
+        if not found and not self.told:
+            log(f"no picture in {self.path} (from {os.getcwd()}) yet")
+        self.told = not found
 
     def next(self):
         """(name, content type, bytes), or None when there is none now."""

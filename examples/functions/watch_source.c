@@ -76,6 +76,17 @@ static uint64_t splitmix64(uint64_t *state)
     return z ^ (z >> 31);
 }
 
+/* Once, until there was one. */
+static void tell_empty(struct watch_source *source)
+{
+    char here[4096];
+    if (source->n_names == 0 && !source->told) {
+        watch_log("no picture in %s (from %s) yet", source->config->source,
+                  getcwd(here, sizeof(here)) != NULL ? here : "?");
+    }
+    source->told = source->n_names == 0;
+}
+
 static void list_folder(struct watch_source *source, const struct watch_state *state)
 {
     for (size_t i = 0; i < source->n_names; i++) {
@@ -98,6 +109,7 @@ static void list_folder(struct watch_source *source, const struct watch_state *s
     }
     source->listed = true;
     source->listed_round = state->round;
+    tell_empty(source);
 }
 
 static bool read_picture(const char *path, struct watch_frame *frame)

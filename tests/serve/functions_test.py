@@ -170,6 +170,22 @@ def publishes(program, server, root):
     return frames, doubtful
 
 
+def waits(program, server, root):
+    """A folder that is not there, or empty, is told once; pictures that come later are seen."""
+    agent = Agent(root / "agent.sock")
+    agent.start()
+    function = Function(program, server, agent, root, {"source": str(root / "late"), "model": "m", "fps": 0, "loop": False})
+    function.start()
+    wait_for(lambda: f"no picture in {root}/late (from {os.getcwd()}) yet" in function.text(), "that there is no picture\n")
+    make_frames(root / "made")
+    (root / "made").rename(root / "late")  # all at once
+    wait_for(lambda: len(order_of(agent)) == FRAMES, "what came later\n" + function.text())
+    assert function.kill(signal.SIGTERM) == 0
+    agent.stop()
+    assert function.text().count("no picture in") == 1, function.text()
+    shutil.rmtree(root / "state")
+
+
 def shuffles(program, server, root, frames):
     """The order by seed, for both programs the same."""
     agent = Agent(root / "agent.sock")
@@ -277,6 +293,7 @@ def main():
             root = pathlib.Path(tempfile.mkdtemp(prefix="ledge-function-"))
             (root / "model.onnx").write_bytes(conv_of(50, 0, metadata={"ledge.preprocess": '{"layout":"nchw"}'}))
             assert server.load("m", root / "model.onnx")[0] == 200
+            waits(program, server, root)
             frames, doubtful = publishes(program, server, root)
             orders.append(shuffles(program, server, root, frames))
             survives(program, server, root, frames, doubtful)
