@@ -261,8 +261,8 @@ int cli_cmd_bench(int argc, char **argv)
         .summary = "Time a model on random inputs: min, p50, p90, p99 of single runs, and what "
                    "share of the\n"
                    "processor's multiply-add peak (measured at once) that is. "
-                   "LEDGE_CPU=c|avx2|avx512 chooses\n"
-                   "the kernels.",
+                   "LEDGE_CPU chooses\n"
+                   "the kernels: c, avx2, avxvnni, avx512 or avx512vnni.",
         .options = options,
         .n_options = CLI_COUNT(options),
         .min_args = 1,

@@ -34,9 +34,10 @@ int cli_cmd_demo(int argc, char **argv)
             "sign-digits under LEDGE_DATA, else downloaded, else SIMULATED machine parts.",
         .options = options,
         .n_options = CLI_COUNT(options),
-        .examples = "  ledge demo\n"
-                    "  ledge demo --keep            then open the printed address in a browser\n"
-                    "  ledge demo --data pictures/  your own: one folder a class, 4 to 10 classes",
+        .examples =
+            "  ledge demo\n"
+            "  ledge demo --keep             # then open the printed address in a browser\n"
+            "  ledge demo --data pictures/   # your own: one folder a class, 4 to 10 classes",
     };
     struct cli_args args;
     int code = cli_parse(&command, argc, argv, &args);

@@ -153,7 +153,7 @@ int cli_cmd_train(int argc, char **argv)
         .n_options = CLI_COUNT(table),
         .min_args = 0,
         .max_args = 1,
-        .examples = "  ledge train examples/recipes/mnist.yaml --set data.path=/data/mnist\n"
+        .examples = "  ledge train examples/recipes/sign-senior.yaml --set data.path=pictures/\n"
                     "  ledge train recipe.yaml --out runs/a --resume",
     };
     struct cli_args args;

@@ -79,10 +79,10 @@ static void print_help(void)
         printf("  %-22s %s\n", left, table[i].help);
     }
     printf("\nexamples:\n"
-           "  ledge-hub                                    first start: prints the admin token\n"
+           "  ledge-hub                                   # first start: prints the admin token\n"
            "  ledge-hub --state /srv/ledge --host hub.example.org\n"
-           "  ledge-hub --listen 127.0.0.1:8080 --plain    try it without certificates\n"
-           "  ledge-hub --new-token                        the old token is lost\n"
+           "  ledge-hub --listen 127.0.0.1:8080 --plain   # try it without certificates\n"
+           "  ledge-hub --new-token                       # the old token is lost\n"
            "\n" SYS_EXIT_HELP);
 }
 
