@@ -87,8 +87,8 @@ static int parse(int argc, char **argv, struct arguments *args)
         {"version", no_argument, NULL, 'V'},         {NULL, 0, NULL, 0},
     };
     struct ledge_error err;
-    int c, at;
-    while ((at = optind, c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+    int c, at, index = 0;
+    while ((at = optind, c = getopt_long(argc, argv, ":", options, &index)) != -1) {
         enum ledge_status status = LEDGE_OK;
         switch (c) {
         case 'h':
@@ -130,6 +130,9 @@ static int parse(int argc, char **argv, struct arguments *args)
         }
         if (status != LEDGE_OK) {
             return usage("%s", err.text);
+        }
+        if (optarg != NULL && *optarg == '\0') {
+            return usage("--%s: the value is empty", options[index].name);
         }
     }
     return optind < argc ? usage("unexpected argument '%s'", argv[optind]) : -1;

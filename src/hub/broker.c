@@ -213,9 +213,12 @@ static void on_exit_(void *arg, int status, bool restarting)
 }
 
 /* mosquitto:// is not ours to guess: mqtts://host:port */
-static enum ledge_status parse_url(struct hub *hub, struct ledge_error *err)
+enum ledge_status hub_broker_url(struct hub *hub, struct ledge_error *err)
 {
     const char *url = hub->options.broker;
+    if (url == NULL) {
+        return LEDGE_OK;
+    }
     const char *host = strncmp(url, "mqtts://", 8) == 0 ? url + 8 : NULL;
     const char *colon = host != NULL ? strrchr(host, ':') : NULL;
     size_t n = host == NULL ? 0 : colon != NULL ? (size_t)(colon - host) : strlen(host);
@@ -236,7 +239,7 @@ enum ledge_status hub_broker_start(struct hub *hub, struct ledge_error *err)
                                          "/opt/homebrew/sbin/mosquitto"};
     char config[HUB_PATH];
     if (hub->options.broker != NULL) {
-        return parse_url(hub, err);
+        return LEDGE_OK; /* hub_broker_url() */
     }
     if (hub->options.broker_port == 0) {
         LEDGE_TRY(pick_port(hub, err));

@@ -151,6 +151,8 @@ void hub_gc_stop(struct hub *hub);
 
 /* -- broker.c, link.c: MQTT -- */
 
+/* Takes --broker apart, before anything is made. Errors: ERR_ARG. */
+LEDGE_NODISCARD enum ledge_status hub_broker_url(struct hub *hub, struct ledge_error *err);
 LEDGE_NODISCARD enum ledge_status hub_broker_start(struct hub *hub, struct ledge_error *err);
 void hub_broker_stop(struct hub *hub, void (*stopped)(void *arg), void *arg);
 void hub_broker_free(struct hub_broker *broker);

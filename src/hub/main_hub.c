@@ -149,13 +149,13 @@ static int parse(int argc, char **argv, struct hub_options *options)
 {
     struct option list[N_OPTIONS + 1] = {{NULL, 0, NULL, 0}};
     struct ledge_error err;
-    int code, at;
+    int code, at, index = 0;
     for (size_t i = 0; i < N_OPTIONS; i++) {
         list[i] = (struct option){table[i].name,
                                   table[i].argument != NULL ? required_argument : no_argument, NULL,
                                   (int)table[i].code};
     }
-    while ((at = optind, code = getopt_long(argc, argv, ":", list, NULL)) != -1) {
+    while ((at = optind, code = getopt_long(argc, argv, ":", list, &index)) != -1) {
         if (code == OPTION_HELP) {
             print_help();
             return SYS_EXIT_OK;
@@ -171,6 +171,9 @@ static int parse(int argc, char **argv, struct hub_options *options)
         }
         if (take_option(options, code, optarg, &err) != LEDGE_OK) {
             return usage("%s", err.text);
+        }
+        if (optarg != NULL && *optarg == '\0') {
+            return usage("--%s: the value is empty", list[index].name);
         }
     }
     return optind < argc ? usage("unexpected argument '%s'", argv[optind]) : -1;
@@ -285,6 +288,7 @@ static void on_stop(void *arg)
 static enum ledge_status start(struct hub *hub, struct ledge_error *err)
 {
     LEDGE_TRY(split_address(hub, err));
+    LEDGE_TRY(hub_broker_url(hub, err));
     LEDGE_TRY(open_state(hub, err));
     LEDGE_TRY(hub_store_open(hub, err));
     LEDGE_TRY(hub_gc_resume(hub, err));

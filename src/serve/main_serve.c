@@ -108,6 +108,9 @@ static void check(struct argp_state *state, const struct arguments *arguments)
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
+    if (arg != NULL && *arg == '\0') {
+        argp_error(state, "an argument or the value of an option is empty");
+    }
     switch (key) {
     case 's':
         arguments->serve.unix_path = arg;
@@ -116,7 +119,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         parse_listen(state, arguments, arg);
         break;
     case 'm':
-        if (arguments->n_models == MAX_MODELS || strchr(arg, '=') == NULL) {
+        if (arguments->n_models == MAX_MODELS || arg[0] == '=' || strchr(arg, '=') == NULL ||
+            strchr(arg, '=')[1] == '\0') {
             argp_error(state, "--model: '%s' is not NAME=FILE[:VERSION], or follows %d others", arg,
                        MAX_MODELS);
         } else {

@@ -584,7 +584,8 @@ static enum ledge_status listen_unix(const char *path, int *out, struct ledge_er
         if (fd >= 0) {
             (void)close(fd);
         }
-        return ledge_fail(err, LEDGE_ERR_IO, "%s: cannot listen: %s", path, strerror(code));
+        return ledge_fail(err, code == EADDRINUSE ? LEDGE_ERR_STATE : LEDGE_ERR_IO,
+                          "%s: cannot listen: %s", path, strerror(code));
     }
     *out = fd;
     return LEDGE_OK;

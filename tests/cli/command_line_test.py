@@ -89,6 +89,11 @@ class CommandLine(unittest.TestCase):
                 (4, "not enrolled", "ledge-agent", "enroll", "--again", "--token", token, "--state", "absent"),
                 (4, "absent", "ledge-serve", "--listen", "127.0.0.1:0", "--model", "m=absent"),
                 (5, "Address already in use", "ledge-serve", "--listen", listen),
+                (2, "--broker mqtt://h: not mqtts", "ledge-hub", "--state", "absent", "--listen=127.0.0.1:0", "--broker", "mqtt://h"),
+                (2, "--host: the value is empty", "ledge-hub", "--state", "absent", "--host="),
+                (2, "--state: the value is empty", "ledge-agent", "run", "--state="), (2, "--name: the value", "ledge-agent", "enroll", "--name", ""),
+                (2, "value of an option is empty", "ledge-serve", "--socket="), (2, "not NAME=FILE", "ledge-serve", "--socket=s", "--model=m="),
+                (2, "not NAME=FILE", "ledge-serve", "--socket=s", "--model==f"), (5, "cannot listen", "ledge-serve", "--socket", __file__),
                 (7, "refused", "ledge-agent", "enroll", "--hub", "https://127.0.0.1:1", "--token", token, "--name", "a", "--state", "new"),
                 (7, "refused", "ledge", "device", "list", "--hub", "http://127.0.0.1:1", "--token", "t")):
             self.refused(code, words, *line)
