@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The examples of every --help, as they are written: those of model verbs run on small files of the names they use, those that speak
-with a hub get as far as the hub, the others are parsed.
+with a hub get as far as the hub, the others are parsed, as are the lines of README.md and docs.
 
 Usage: examples_test.py BIN SOURCE
 """
@@ -83,6 +83,14 @@ def examples(text):
     return [re.sub(r"\\\n *", "", line).strip() for line in re.findall(r"(?:.*\\\n)*.+\n", found[1])] if found else []
 
 
+def in_pages():
+    """Lines of code in README.md and docs that call a program; what stands in $(...) is a word."""
+    for page in [SOURCE / "README.md", *sorted((SOURCE / "docs").glob("*.md")), *sorted((SOURCE / "examples").glob("*/*.md"))]:
+        for block in re.findall(r"^```(?:sh)?\n(.*?)^```", page.read_text(), re.M | re.S):
+            for line in re.sub(r"\\\n *", "", block).splitlines():
+                yield from (part.strip() for part in re.sub(r"\$\(.*?\)", "WORD", line).split(" && ") if part.strip().startswith("ledge"))
+
+
 def main():
     tried = []
     with tempfile.TemporaryDirectory() as folder:
@@ -111,7 +119,10 @@ def main():
                         shell(shlex.join([*(w for w in words if w != "&"), "--help"]), {0})
                     else:
                         shell(line, {4, 7} if verb == "login" else {7} if "--hub" in text else {0})  # login: no CA of a hub here
-    assert len(tried) > 60, tried
+        for line in in_pages():
+            words = [word for word in shlex.split(line, comments=True) if word != "&"]
+            shell(shlex.join([*words, "--help"]), {0})
+    assert len(tried) > 80, tried
     print(f"{len(tried)} examples")
 
 
