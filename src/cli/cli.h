@@ -92,8 +92,13 @@ bool cli_in_range(const char *option, int64_t value, int64_t low, int64_t high);
 /* "ledge: <text>" on stderr; returns the exit code for the status. */
 int cli_fail(const struct ledge_error *err);
 
-/* The same with a format of one's own. */
+/* The same with a format of one's own. One line whatever the texts are: control characters become
+ * '?'. */
 int cli_failf(enum sys_exit code, const char *format, ...) LEDGE_PRINTF(2, 3);
+
+/* printf() for texts out of files, hubs and devices: control characters but '\n' and '\t' become
+ * '?'. (A sys_table shows them as \xNN.) */
+void cli_printf(const char *format, ...) LEDGE_PRINTF(1, 2);
 
 /* Print value (reference stolen) as indented JSON and a newline on stdout. Returns SYS_EXIT_OK, or
  * SYS_EXIT_FAILED; that standard output failed, sys_exit_end() says. */

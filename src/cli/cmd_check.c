@@ -119,14 +119,14 @@ static int report_json(const struct check *c, const struct ledge_graph *graph,
 static void print_missing(const struct check *c)
 {
     char text[128];
-    printf("%s: %zu operator%s missing:", c->path, c->n_missing,
-           c->n_missing == 1 ? " is" : "s are");
+    cli_printf("%s: %zu operator%s missing:", c->path, c->n_missing,
+               c->n_missing == 1 ? " is" : "s are");
     size_t shown = 0;
     for (size_t i = 0; i < c->n_kinds; i++) {
         if (!c->kinds[i].known) {
-            printf("%s %s (%zu node%s)", shown++ > 0 ? "," : "",
-                   cli_operator_text(&c->kinds[i], text), c->kinds[i].n,
-                   c->kinds[i].n == 1 ? "" : "s");
+            cli_printf("%s %s (%zu node%s)", shown++ > 0 ? "," : "",
+                       cli_operator_text(&c->kinds[i], text), c->kinds[i].n,
+                       c->kinds[i].n == 1 ? "" : "s");
         }
     }
     printf("\n");
@@ -170,10 +170,10 @@ static int check_model(struct check *c)
         if (c->n_missing > 0) {
             print_missing(c);
         } else if (c->why.text[0] != '\0') {
-            printf("%s: refused: %s\n", c->path, c->why.text);
+            cli_printf("%s: refused: %s\n", c->path, c->why.text);
         } else {
-            printf("%s: runs: %d nodes of %zu operators, in %d steps\n", c->path,
-                   (int)file.graph.n_nodes, c->n_kinds, (int)ledge_session_n_steps(session));
+            cli_printf("%s: runs: %d nodes of %zu operators, in %d steps\n", c->path,
+                       (int)file.graph.n_nodes, c->n_kinds, (int)ledge_session_n_steps(session));
         }
     }
     free(nodes);

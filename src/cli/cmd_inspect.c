@@ -154,14 +154,14 @@ static void print_values(const char *title, const struct ledge_graph *graph, con
     for (int32_t i = 0; i < n; i++) {
         const struct ledge_value *v = &graph->values[list[i]];
         char shape[CLI_SHAPE_TEXT];
-        printf("%-10s %s  %s", i == 0 ? title : "", v->name,
-               cli_shape_text(v->dtype, v->rank, v->dims, shape));
+        cli_printf("%-10s %s  %s", i == 0 ? title : "", v->name,
+                   cli_shape_text(v->dtype, v->rank, v->dims, shape));
         if (v->quant != NULL && v->quant->n == 1) {
             printf("  scale %.9g zero %d", (double)v->quant->scales[0], v->quant->zero_points[0]);
         }
         for (int32_t k = 0; k < v->rank; k++) {
             if (v->dim_names[k] != NULL) {
-                printf("  dim %d = %s", (int)k, v->dim_names[k]);
+                cli_printf("  dim %d = %s", (int)k, v->dim_names[k]);
             }
         }
         printf("\n");
@@ -174,8 +174,8 @@ static void print_metadata(const struct ledge_graph *graph)
         const char *value = graph->metadata[i].value;
         int shown = (int)strcspn(value, "\n");
         shown = shown > 60 ? 60 : shown;
-        printf("%-10s %s = %.*s%s\n", i == 0 ? "metadata" : "", graph->metadata[i].key, shown,
-               value, value[shown] != '\0' ? " ..." : "");
+        cli_printf("%-10s %s = %.*s%s\n", i == 0 ? "metadata" : "", graph->metadata[i].key, shown,
+                   value, value[shown] != '\0' ? " ..." : "");
     }
 }
 
@@ -224,22 +224,22 @@ static int report_text(const struct inspect *c)
 {
     const struct ledge_graph *g = &c->file.graph;
     char a[CLI_TEXT_BYTES], b[CLI_TEXT_BYTES], text[128];
-    printf("%-10s %s (%s)", "model", c->path, cli_text_bytes((double)c->file.map.size, a));
-    printf("%s%s%s%s\n", g->name[0] != '\0' ? ", " : "", g->name,
-           g->producer[0] != '\0' ? ", by " : "", g->producer);
+    cli_printf("%-10s %s (%s)", "model", c->path, cli_text_bytes((double)c->file.map.size, a));
+    cli_printf("%s%s%s%s\n", g->name[0] != '\0' ? ", " : "", g->name,
+               g->producer[0] != '\0' ? ", by " : "", g->producer);
     print_values("inputs", g, g->inputs, g->n_inputs);
     print_values("outputs", g, g->outputs, g->n_outputs);
     printf("%-10s", "operators");
     for (size_t i = 0; i < c->n_kinds; i++) {
-        printf("%s %s x%zu%s", i > 0 ? "," : "", cli_operator_text(&c->kinds[i], text),
-               c->kinds[i].n, c->kinds[i].known ? "" : " (missing)");
+        cli_printf("%s %s x%zu%s", i > 0 ? "," : "", cli_operator_text(&c->kinds[i], text),
+                   c->kinds[i].n, c->kinds[i].known ? "" : " (missing)");
     }
     printf("\n%-10s %s in %d nodes\n", "weights", cli_text_bytes((double)weight_bytes(g), a),
            (int)g->n_nodes);
     print_packed(c);
     print_metadata(g);
     if (c->opened == NULL) {
-        printf("%-10s no: %s\n", "runs", c->why.text);
+        cli_printf("%-10s no: %s\n", "runs", c->why.text);
         return SYS_EXIT_OK;
     }
     printf("%-10s %s multiply-accumulates, arena %s, memory in all %s, %d steps\n", "a run",

@@ -128,8 +128,8 @@ static int print_outputs(const struct cli_tensors *set)
         double low, high, mean;
         int64_t n = ledge_view_count(view);
         range_of(view, &low, &high, &mean);
-        printf("%s  %s  min %.6g  max %.6g  mean %.6g\n ", set->items[i].name,
-               cli_shape_text(view->dtype, view->rank, view->dims, shape), low, high, mean);
+        cli_printf("%s  %s  min %.6g  max %.6g  mean %.6g\n ", set->items[i].name,
+                   cli_shape_text(view->dtype, view->rank, view->dims, shape), low, high, mean);
         for (int64_t k = 0; k < n && k < SHOWN; k++) {
             double v;
             ledge_load_real(view->data, view->dtype, k, 1, &v);

@@ -226,7 +226,7 @@ int cli_cmd_logs(int argc, char **argv)
     }
     json_array_foreach(json_object_get(answer, "lines"), i, line)
     {
-        printf("%s\n", cli_rest_text(line, "text"));
+        cli_printf("%s\n", cli_rest_text(line, "text"));
     }
     return SYS_EXIT_OK;
 }

@@ -98,9 +98,9 @@ static int bad_value(const struct cli_command *command, const struct cli_option 
                        : option->kind == CLI_NUMBER ? "number"
                                                     : NULL;
     if (what != NULL) {
-        fprintf(stderr, "ledge: --%s: '%s' is not a %s\n", option->name, text, what);
+        (void)cli_failf(SYS_EXIT_USAGE, "--%s: '%s' is not a %s", option->name, text, what);
     } else {
-        fprintf(stderr, "ledge: --%s: the value is empty\n", option->name);
+        (void)cli_failf(SYS_EXIT_USAGE, "--%s: the value is empty", option->name);
     }
     return usage_error(command);
 }
@@ -116,9 +116,9 @@ static int unknown_option(const struct cli_command *command, const char *typed)
                    typed + strspn(typed, "-"));
     const char *near = cli_nearest(bare, names, command->n_options);
     if (near != NULL) {
-        fprintf(stderr, "ledge: unknown option '%s'; did you mean '--%s'?\n", typed, near);
+        (void)cli_failf(SYS_EXIT_USAGE, "unknown option '%s'; did you mean '--%s'?", typed, near);
     } else {
-        fprintf(stderr, "ledge: unknown option '%s'\n", typed);
+        (void)cli_failf(SYS_EXIT_USAGE, "unknown option '%s'", typed);
     }
     return usage_error(command);
 }
@@ -181,8 +181,8 @@ static int missing_argument(const struct cli_command *command, int nth)
         }
         found += isupper((unsigned char)*word) != 0;
     }
-    fprintf(stderr, "ledge: %.*s is missing\n", length > 0 ? (int)length : 11,
-            length > 0 ? word : "an argument");
+    (void)cli_failf(SYS_EXIT_USAGE, "%.*s is missing", length > 0 ? (int)length : 11,
+                    length > 0 ? word : "an argument");
     return usage_error(command);
 }
 
@@ -207,7 +207,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, struct c
             return SYS_EXIT_OK;
         }
         if (code == ':') {
-            fprintf(stderr, "ledge: option '%s' needs a value\n", argv[optind - 1]);
+            (void)cli_failf(SYS_EXIT_USAGE, "option '%s' needs a value", argv[optind - 1]);
             return usage_error(command);
         }
         const struct cli_option *option = code == '?' ? NULL : option_of(command, code);
@@ -223,7 +223,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, struct c
         return missing_argument(command, args->n);
     }
     if (command->max_args >= 0 && args->n > command->max_args) {
-        fprintf(stderr, "ledge: unexpected argument '%s'\n", args->items[command->max_args]);
+        (void)cli_failf(SYS_EXIT_USAGE, "unexpected argument '%s'", args->items[command->max_args]);
         return usage_error(command);
     }
     for (int i = 0; i < args->n; i++) {

@@ -2,24 +2,62 @@
 /* output.c -- errors, JSON and numbers for people. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "cli/cli.h"
 
+/* Control characters become '?' (kept: those in `but`), also those of ISO 6429 in UTF-8, C2 80 to
+ * C2 9F: what a file, a hub or a device calls itself shall command no terminal. */
+static void tame(char *text, const char *but)
+{
+    for (unsigned char *at = (unsigned char *)text; *at != '\0'; at++) {
+        bool high = at[0] == 0xC2 && at[1] >= 0x80 && at[1] <= 0x9F;
+        if (high || ((*at < ' ' || *at == 0x7F) && strchr(but, *at) == NULL)) {
+            at[0] = '?';
+            at[1] = high ? '?' : at[1];
+        }
+    }
+}
+
+/* Tamed and with `before` and `after` around it; what does not fit into memory is cut. */
+static void put(FILE *out, const char *before, const char *after, const char *but,
+                const char *format, va_list args)
+{
+    char small[512];
+    va_list again;
+    va_copy(again, args);
+    int n = vsnprintf(small, sizeof small, format, args);
+    char *text = n >= (int)sizeof small ? malloc((size_t)n + 1) : NULL;
+    if (text != NULL) {
+        (void)vsnprintf(text, (size_t)n + 1, format, again);
+    }
+    va_end(again);
+    tame(text != NULL ? text : small, but);
+    fprintf(out, "%s%s%s", before, text != NULL ? text : small, after);
+    free(text);
+}
+
 int cli_fail(const struct ledge_error *err)
 {
-    fprintf(stderr, "ledge: %s\n", err->text);
-    return (int)sys_exit_of(err->status);
+    return cli_failf(sys_exit_of(err->status), "%s", err->text);
 }
 
 int cli_failf(enum sys_exit code, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    fputs("ledge: ", stderr);
-    (void)vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    put(stderr, "ledge: ", "\n", "", format, args);
     va_end(args);
     return (int)code;
+}
+
+void cli_printf(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    put(stdout, "", "", "\n\t", format, args);
+    va_end(args);
 }
 
 int cli_print_json(json_t *value)

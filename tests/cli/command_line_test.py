@@ -14,6 +14,9 @@ import tempfile
 import unittest
 
 BIN, SOURCE = (pathlib.Path(a).resolve() for a in sys.argv[1:3])
+sys.path.insert(0, str(SOURCE / "tests/serve"))
+from tiny_onnx import model, node, value_info  # noqa: E402
+
 MODEL = SOURCE / "fuzz/seeds/onnx/conv.onnx"  # 1x4x4 pictures, three scores
 PROGRAMS = ("ledge", "ledge-hub", "ledge-agent", "ledge-serve")
 HUB = ["--hub", "http://127.0.0.1:1", "--token", "t"]  # nobody listens
@@ -149,6 +152,20 @@ class CommandLine(unittest.TestCase):
             if "..." not in text.splitlines()[0]:
                 self.refused(2, "unexpected argument", "ledge", *verb.split(), *words, *["NAME"] * ("[NAME]" in text.splitlines()[0]), "more")
             self.refused(2, "unknown option '--nothing'", "ledge", *verb.split(), "--nothing")
+
+    def test_terminal(self):
+        """What a file calls itself commands no terminal and begins no line: names of inputs, operators, the graph, metadata, paths."""
+        evil = "a\x1b]0;\x07b\x9bc\nledge: d\r"
+        known = model([node("Relu", [evil], ["y" + evil], evil)], [value_info(evil, [evil, 2])], [value_info("y" + evil, ["n", 2])], [], {evil: evil})
+        for name, data in (("known.onnx", known), ("unknown.onnx", known.replace(b"Relu", b"R\x1blu")), (evil, b"none")):
+            self.file(name, data)
+            for line in ["inspect", name], ["inspect", name, "--plan"], ["check", name, "--nodes"], ["run", name, "--random"], ["run", name], \
+                    ["bench", name, "--runs=2", "--profile"], ["run", name, "-i", f"{evil}={self.npy()}"], ["inspect", name, "--shape", evil], \
+                    ["inspect", f"--{evil}"], ["inspect", name, evil], ["train", evil]:
+                done = self.run_it("ledge", *line)
+                for text in done.stdout, done.stderr:
+                    self.assertIsNone(re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", text), (line, text))
+                self.assertEqual(sum(not part.startswith("usage: ") for part in done.stderr.splitlines()), done.returncode != 0 and done.stderr != "", (line, done))
 
     def test_values(self):
         """Values in the form that is asked for, but of no use."""
