@@ -8,8 +8,8 @@
  *
  * A band of rows of tiles at a time: every input block is transformed to V [36][input
  * block][tile][b]; then for each unit of output blocks 36 products M = V * U by the tile of the
- * pointwise convolution, and back. V and M stay in the L2 cache. Packed weights: U
- * [unit][36][channel][blocks][b].
+ * pointwise convolution, and back. V and M stay in the L2 cache, unless weights are
+ * many. Packed weights: U [unit][36][channel][blocks][b].
  */
 #include <math.h>
 #include <string.h>
@@ -26,10 +26,12 @@ enum {
 };
 
 /* Weights that are fetched are to be used for so many tiles at least. */
-enum { GRAIN_TILES = 14 };
+enum { GRAIN_TILES = 28 };
 
-/* Floats of V and M in a band; weights that stay in the L1 cache. */
+/* Floats of V and M in a band; weights that no L2 cache keeps from band to band: those want long
+ * bands more than V wants the L2 cache; weights that stay in the L1 cache. */
 #define BAND_FLOATS  ((int64_t)224 << 10)
+#define FAR_FLOATS   ((int64_t)1 << 20)
 #define CHUNK_FLOATS ((int64_t)1 << 13)
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -70,12 +72,13 @@ LEDGE_COLD void ledge_blocked_winograd_plan(struct ledge_blocked_conv *conv, int
     int64_t widest = ceil_div(conv->out_blocks, conv->units);
     int64_t row = POINTS * conv->tiles[1] * (conv->in_blocks + widest) * block;
     int64_t weights = POINTS * g->in_channels * conv->out_blocks * block;
-    conv->band = ceil_div(conv->tiles[0], ceil_div(conv->tiles[0], larger(BAND_FLOATS / row, 1)));
+    int64_t rows = ceil_div(GRAIN_TILES, conv->tiles[1]); /* of GRAIN_TILES */
+    int64_t most = larger(BAND_FLOATS / row, weights > FAR_FLOATS ? rows : 1);
+    conv->band = ceil_div(conv->tiles[0], ceil_div(conv->tiles[0], most));
     conv->chunk = larger(CHUNK_FLOATS / (block * widest * block), 1);
     conv->by_units = threads > 1 && conv->units >= threads &&
                      (conv->tiles[0] < 2 * threads || weights > row * conv->tiles[0]);
-    ledge_blocked_conv_grain(conv, threads,
-                             conv->by_units ? ceil_div(GRAIN_TILES, conv->tiles[1]) : 1);
+    ledge_blocked_conv_grain(conv, threads, conv->by_units ? rows : 1);
     int64_t tiles = conv->band * conv->tiles[1];
     /* one vector more: planes a power of two apart would share cache sets */
     conv->v_plane = (conv->in_blocks * tiles + 1) * block;
