@@ -350,21 +350,24 @@ static void add_apart(const struct ledge_conv_i8 *conv, const struct ledge_finis
     }
 }
 
-void ledge_conv_i8_look_up(const struct ledge_results_i8 *to, const struct ledge_finish_i8 *f,
-                           uint8_t *y, int64_t rows)
+void ledge_conv_i8_look_up(const struct ledge_results_i8 *to, uint8_t *y, int64_t rows, int64_t n)
 {
-    if (to->table != NULL && f->table == NULL) {
-        bool dense = f->n == f->ldy;
-        to->conv->isa->lookup(to->table, y, y, dense ? 1 : rows, dense ? rows * f->n : f->n,
-                              f->ldy);
+    if (to->table != NULL && !to->looks_up) {
+        to->conv->isa->lookup(to->table, y, y, rows, n, to->conv->ldy);
     }
+}
+
+/* Is the sum with an addend made in QLinearAdd's own steps? */
+static bool adds_apart(const struct ledge_conv_i8 *conv)
+{
+    return LEDGE_HAS(LEDGE_KERNEL_sum_i8) && conv->addend > 0 && !conv->sum_agrees;
 }
 
 struct ledge_results_i8 ledge_conv_i8_results(const struct ledge_kernel_call *call)
 {
     const struct ledge_conv_i8 *conv = call->params;
     return (struct ledge_results_i8){.conv = conv,
-                                     .looks_up = ledge_i8_looks_up(conv->isa),
+                                     .looks_up = ledge_i8_looks_up(conv->isa) && !adds_apart(conv),
                                      .table = conv->table > 0 ? call->in[conv->table]->data : NULL,
                                      .addend =
                                          conv->addend > 0 ? call->in[conv->addend]->data : NULL};
@@ -391,7 +394,7 @@ static void store_rows(const struct ledge_results_i8 *to, struct ledge_finish_i8
     f->y = to->y + (pixel - to->first) * f->ldy + channel;
     f->addend = to->addend != NULL ? to->addend + pixel * f->ldy + channel : NULL;
     f->sum = f->addend != NULL && conv->sum_agrees ? &conv->sum : NULL;
-    if (LEDGE_HAS(LEDGE_KERNEL_sum_i8) && f->addend != NULL && !conv->sum_agrees) {
+    if (adds_apart(conv)) {
         add_apart(conv, f);
     } else {
         f->table = to->looks_up ? to->table : NULL;
@@ -403,7 +406,7 @@ void ledge_conv_i8_finish(const struct ledge_results_i8 *to, struct ledge_finish
                           int64_t pixel, int64_t channel)
 {
     store_rows(to, f, pixel, channel);
-    ledge_conv_i8_look_up(to, f, f->y, f->rows);
+    ledge_conv_i8_look_up(to, f->y, f->rows, f->n);
 }
 
 static struct chunk chunk_in(const struct ledge_conv_i8 *conv, uint8_t *scratch)
@@ -451,14 +454,13 @@ static void run_bytes(const struct job *job, const struct chunk *c,
         bytes.finish = finish;
         finish->y = job->to.y + (c->at - job->to.first) * finish->ldy + finish->at;
         conv->isa->bytes(&bytes);
-        ledge_conv_i8_look_up(&job->to, finish, finish->y, finish->rows);
         return;
     }
     conv->isa->bytes(&bytes);
-    ledge_conv_i8_finish(&job->to, finish, c->at, finish->at);
+    store_rows(&job->to, finish, c->at, finish->at);
 }
 
-/* One panel of channels for a chunk of pixels. */
+/* One panel of channels for a chunk of pixels, but for the table. */
 static void run_panel(const struct job *job, int64_t group, int64_t panel, const struct chunk *c)
 {
     const struct ledge_conv_i8 *conv = job->conv;
@@ -515,10 +517,6 @@ static void run_panel(const struct job *job, int64_t group, int64_t panel, const
             finish.rows = 0;
         }
     }
-    /* All rows at once: bytes that are on their way to the cache are waited for. */
-    ledge_conv_i8_look_up(
-        &job->to, &finish,
-        job->to.y + (c->at - job->to.first) * finish.ldy + group * out + first * lanes, c->n);
 }
 
 /* Where weights have zero points: sums of activations, times the one there is. */
@@ -532,14 +530,22 @@ static void sum_rows(const struct ledge_conv_i8 *conv, const struct chunk *c)
     }
 }
 
-/* Panels p0 .. p1 - 1 of a chunk whose table is filled. */
+/* Panels p0 .. p1 - 1 of a chunk whose table is filled. All bytes go through a table at once: those
+ * that are on their way to the cache would be waited for, and long rows take the least time. */
 static void run_panels(const struct job *job, const struct chunk *c, int64_t group, int64_t p0,
                        int64_t p1)
 {
-    sum_rows(job->conv, c);
+    const struct ledge_conv_i8 *conv = job->conv;
+    const int64_t lanes = conv->isa->lanes, out = conv->g.out_channels / conv->g.groups;
+    sum_rows(conv, c);
     for (int64_t panel = p0; panel < p1; panel++) {
         run_panel(job, group, panel, c);
     }
+    const int64_t first = ledge_conv_i8_panel_at(conv, p0) * lanes;
+    const int64_t end = ledge_conv_i8_panel_at(conv, p1) * lanes;
+    ledge_conv_i8_look_up(&job->to,
+                          job->to.y + (c->at - job->to.first) * conv->ldy + group * out + first,
+                          c->n, (end < out ? end : out) - first);
 }
 
 /* Where a pixel's window is that of the pixel above, one tap on, a tap's list lies within that of

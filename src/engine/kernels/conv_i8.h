@@ -143,9 +143,8 @@ void ledge_conv_i8_next(struct ledge_results_i8 *to, enum ledge_dtype dtype); /*
 void ledge_conv_i8_finish(const struct ledge_results_i8 *to, struct ledge_finish_i8 *f,
                           int64_t pixel, int64_t channel);
 
-/* Rows of results at y, like those that f tells of, through the table, if there is one. */
-void ledge_conv_i8_look_up(const struct ledge_results_i8 *to, const struct ledge_finish_i8 *f,
-                           uint8_t *y, int64_t rows);
+/* Rows of n results at y through the table, if there is one and finish does not do it. */
+void ledge_conv_i8_look_up(const struct ledge_results_i8 *to, uint8_t *y, int64_t rows, int64_t n);
 
 /* Can whole tiles store their results by themselves? */
 static inline bool ledge_conv_i8_tiles_finish(const struct ledge_conv_i8 *conv)

@@ -77,7 +77,7 @@ static void run_pieces(const struct ledge_results_i8 *to, struct ledge_strips_i8
         finish->rows = (int32_t)s->n;
         ledge_conv_i8_finish(&bare, finish, at + i, finish->at);
     }
-    ledge_conv_i8_look_up(to, finish, to->y + (at - to->first) * conv->ldy + finish->at, width);
+    ledge_conv_i8_look_up(to, to->y + (at - to->first) * conv->ldy + finish->at, width, finish->n);
 }
 
 void ledge_conv_i8_strips(const struct ledge_kernel_call *call, const struct ledge_results_i8 *to,

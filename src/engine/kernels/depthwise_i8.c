@@ -300,6 +300,12 @@ static void point(const struct job *job, int64_t picture, int64_t oy, int64_t ox
     }
 }
 
+/* What results go through, or NULL. */
+static const uint8_t *table_of(const struct job *job)
+{
+    return job->dw->table > 0 ? job->call->in[job->dw->table]->data : NULL;
+}
+
 /* Where pixels go: n times `merged` neighbours from column ox of a row, blocks b0 .. b1 - 1. */
 struct target {
     int64_t picture, oy, ox;
@@ -328,8 +334,7 @@ static void run_blocks(const struct job *job, const struct target *to, struct le
                                      .ldy = present};
     int64_t row = to->picture * g->out[H] + to->oy - job->first;
     uint8_t *y = job->y + (row * g->out[W] + to->ox) * g->in_channels;
-    const uint8_t *table = dw->table > 0 ? job->call->in[dw->table]->data : NULL;
-    finish.table = ledge_i8_looks_up(dw->isa) ? table : NULL;
+    finish.table = ledge_i8_looks_up(dw->isa) ? table_of(job) : NULL;
     for (int64_t t = 0; t < n_x; t++) {
         x[t] += to->b0 * channels;
     }
@@ -343,9 +348,6 @@ static void run_blocks(const struct job *job, const struct target *to, struct le
         finish.at = first;
         finish.y = y + first;
         dw->isa->finish(&finish);
-        if (table != finish.table) {
-            dw->isa->lookup(table, finish.y, finish.y, finish.rows, finish.n, finish.ldy);
-        }
         for (int64_t t = 0; t < n_x; t++) {
             x[t] += channels;
         }
@@ -412,6 +414,13 @@ static void run_row(const struct job *job, int64_t picture, int64_t oy, int64_t 
         } else {
             run_taps(job, &to);
         }
+    }
+    const uint8_t *table = table_of(job);
+    if (table != NULL && !ledge_i8_looks_up(job->dw->isa)) {
+        const int64_t first = b0 * block_channels(job->dw), end = b1 * block_channels(job->dw);
+        uint8_t *y = job->y + (picture * g->out[H] + oy - job->first) * g->out[W] * g->in_channels;
+        job->dw->isa->lookup(table, y + first, y + first, g->out[W],
+                             smaller(end, g->in_channels) - first, g->in_channels);
     }
 }
 
