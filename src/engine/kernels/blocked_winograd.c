@@ -44,11 +44,14 @@ static int64_t larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+/* Cycles of the transforms of one tile and block, measured. */
+enum { IN_COST = 110, OUT_COST = 90 };
+
 /* In cycles of a core that multiplies two vectors in each and reads weights that no cache holds at
- * a tenth of a vector in each; the transforms of one tile and block were measured. */
+ * a tenth of a vector in each. */
 LEDGE_COLD bool ledge_blocked_winograd_pays(const struct ledge_blocked_conv *conv)
 {
-    enum { IN_COST = 110, OUT_COST = 90, CACHED = 1 << 18 };
+    enum { CACHED = 1 << 18 };
     const struct ledge_geometry *g = &conv->g;
     if (conv->planar || g->groups != 1 || g->kernel[H] != 3 || g->kernel[W] != 3 ||
         g->stride[H] != 1 || g->stride[W] != 1 || g->dilation[H] != 1 || g->dilation[W] != 1) {
@@ -61,6 +64,15 @@ LEDGE_COLD bool ledge_blocked_winograd_pays(const struct ledge_blocked_conv *con
     int64_t fast = larger(POINTS * tiles * pairs / 2, stream) +
                    tiles * (conv->in_blocks * IN_COST + conv->out_blocks * OUT_COST);
     return g->in_channels >= 16 && 10 * fast < 8 * plain;
+}
+
+/* Do threads lose more where some have a row of tiles less than by each transforming all inputs? */
+LEDGE_COLD static bool rows_are_uneven(const struct ledge_blocked_conv *conv, int32_t threads)
+{
+    int64_t rows = conv->g.batch * conv->tiles[0], idle = ceil_div(rows, threads) * threads - rows;
+    int64_t in = conv->in_blocks * IN_COST;
+    int64_t rest = conv->out_blocks * (POINTS * conv->g.in_channels / 2 + OUT_COST);
+    return conv->units % threads == 0 && idle * (in + rest) > (threads - 1) * rows * in;
 }
 
 LEDGE_COLD void ledge_blocked_winograd_plan(struct ledge_blocked_conv *conv, int32_t threads)
@@ -77,7 +89,12 @@ LEDGE_COLD void ledge_blocked_winograd_plan(struct ledge_blocked_conv *conv, int
     conv->band = ceil_div(conv->tiles[0], ceil_div(conv->tiles[0], most));
     conv->chunk = larger(CHUNK_FLOATS / (block * widest * block), 1);
     conv->by_units = threads > 1 && conv->units >= threads &&
-                     (conv->tiles[0] < 2 * threads || weights > row * conv->tiles[0]);
+                     (conv->tiles[0] < 2 * threads || weights > row * conv->tiles[0] ||
+                      rows_are_uneven(conv, threads));
+    int64_t pieces = g->batch * ceil_div(conv->tiles[0], conv->band) * conv->units;
+    if (pieces % threads != 0 && pieces < 4 * threads) {
+        rows = larger(conv->band / 2, 1);
+    }
     ledge_blocked_conv_grain(conv, threads, conv->by_units ? rows : 1);
     int64_t tiles = conv->band * conv->tiles[1];
     /* one vector more: planes a power of two apart would share cache sets */
