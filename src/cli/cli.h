@@ -100,6 +100,9 @@ int cli_failf(enum sys_exit code, const char *format, ...) LEDGE_PRINTF(2, 3);
  * '?'. (A sys_table shows them as \xNN.) */
 void cli_printf(const char *format, ...) LEDGE_PRINTF(1, 2);
 
+/* Of several things: the code that all failures so far share, else SYS_EXIT_FAILED. */
+enum sys_exit cli_both(enum sys_exit so_far, enum sys_exit code);
+
 /* Print value (reference stolen) as indented JSON and a newline on stdout. Returns SYS_EXIT_OK, or
  * SYS_EXIT_FAILED; that standard output failed, sys_exit_end() says. */
 int cli_print_json(json_t *value);

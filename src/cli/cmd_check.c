@@ -229,16 +229,14 @@ int cli_cmd_check(int argc, char **argv)
     } else if (code < 0 && c.target != NULL && !c.needs) {
         code = aim(c.target);
     }
-    int worst = SYS_EXIT_OK; /* what those that fail share, else SYS_EXIT_FAILED */
+    enum sys_exit all = SYS_EXIT_OK;
     for (int i = 0; code < 0 && i < args.n; i++) {
         struct check one = c;
         one.path = args.items[i];
         int done = c.needs ? check_print_needs(one.path, one.target) : check_model(&one);
         code = done == SYS_EXIT_USAGE ? done : code;
-        if (done != SYS_EXIT_OK) {
-            worst = worst == SYS_EXIT_OK || worst == done ? done : SYS_EXIT_FAILED;
-        }
+        all = cli_both(all, (enum sys_exit)done);
     }
     cli_list_done(&c.session.shapes);
-    return code >= 0 ? code : worst;
+    return code >= 0 ? code : (int)all;
 }

@@ -283,25 +283,25 @@ static int run_all(const struct command *command, struct classifier *c, char **p
     struct sys_table *table = sys_table_create(heads, CLI_COUNT(heads));
     json_t *results = json_array();
     struct ledge_error err = {0};
-    int code = SYS_EXIT_OK;
-    for (int i = 0; i < n && code == SYS_EXIT_OK; i++) {
+    enum sys_exit all = SYS_EXIT_OK;
+    for (int i = 0; i < n; i++) {
         if (classify(c, pictures[i], command->softmax, &err) != LEDGE_OK) {
-            code = cli_fail(&err);
-            break;
+            all = cli_both(all, (enum sys_exit)cli_fail(&err));
+            continue;
         }
         select_best(c, top);
         add_rows(c, pictures[i], top, table);
         (void)json_array_append_new(results, to_json(c, pictures[i], top));
     }
-    if (code == SYS_EXIT_OK && command->json) {
-        code = cli_print_json(results);
-        results = NULL;
-    } else if (code == SYS_EXIT_OK && sys_table_print(table, stdout) != 0) {
-        code = cli_failf(SYS_EXIT_FAILED, "cannot print the table");
+    int code = SYS_EXIT_OK;
+    if (json_array_size(results) > 0) {
+        code = command->json                         ? cli_print_json(json_incref(results))
+               : sys_table_print(table, stdout) == 0 ? SYS_EXIT_OK
+                                                     : SYS_EXIT_FAILED;
     }
     json_decref(results);
     sys_table_free(table);
-    return code;
+    return (int)cli_both(all, (enum sys_exit)code);
 }
 
 int cli_cmd_classify(int argc, char **argv)

@@ -149,6 +149,7 @@ static int rotate_all(struct cli_rest *rest, json_t *devices, bool json, struct 
 {
     size_t i;
     json_t *device;
+    enum sys_exit all = SYS_EXIT_OK;
     LEDGE_CLEANUP(sys_json_free) json_t *answers = json_array();
     json_array_foreach(devices, i, device)
     {
@@ -157,7 +158,11 @@ static int rotate_all(struct cli_rest *rest, json_t *devices, bool json, struct 
         const char *id = cli_rest_text(device, "id");
         if (cli_rest_path(path, err, "/devices/%s/rotate", id) != LEDGE_OK ||
             cli_rest_call(rest, "POST", path, NULL, &answer, err) != LEDGE_OK) {
-            return cli_fail(err);
+            all = cli_both(all, (enum sys_exit)cli_fail(err));
+            if (err->status == LEDGE_ERR_NOT_FOUND || err->status == LEDGE_ERR_EXISTS) {
+                continue; /* the others may be there */
+            }
+            break;
         }
         (void)json_array_append(answers, answer);
         if (!json) {
@@ -167,7 +172,8 @@ static int rotate_all(struct cli_rest *rest, json_t *devices, bool json, struct 
                        : "is away: it will be asked when it is back");
         }
     }
-    return json ? cli_print_json(json_incref(answers)) : SYS_EXIT_OK;
+    int printed = json ? cli_print_json(json_incref(answers)) : SYS_EXIT_OK;
+    return (int)cli_both(all, (enum sys_exit)printed);
 }
 
 static int device_rotate(int argc, char **argv)

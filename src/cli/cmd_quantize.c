@@ -243,7 +243,7 @@ static int report_text(const struct job *job)
     int failed = table == NULL ? -1 : sys_table_print(table, stdout);
     sys_table_free(table);
     if (failed != 0) {
-        return cli_failf(SYS_EXIT_FAILED, "cannot print the report");
+        return SYS_EXIT_FAILED;
     }
     char before[CLI_TEXT_BYTES];
     char after[CLI_TEXT_BYTES];

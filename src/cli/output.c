@@ -60,6 +60,13 @@ void cli_printf(const char *format, ...)
     va_end(args);
 }
 
+enum sys_exit cli_both(enum sys_exit so_far, enum sys_exit code)
+{
+    return so_far == SYS_EXIT_OK || so_far == code ? code
+           : code == SYS_EXIT_OK                   ? so_far
+                                                   : SYS_EXIT_FAILED;
+}
+
 int cli_print_json(json_t *value)
 {
     if (value == NULL) {

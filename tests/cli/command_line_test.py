@@ -108,11 +108,15 @@ class CommandLine(unittest.TestCase):
         torn.write_bytes(MODEL.read_bytes()[:99])
         for code, models in ((0, [MODEL]), (4, ["absent"]), (4, [MODEL, "absent", "gone"]), (1, [torn]), (1, ["absent", torn])):
             self.assertEqual(self.run_it("ledge", "check", *models).returncode, code, models)
+        good, bad = self.file("p.bmp", bmp(1)), self.file("bad.bmp", b"BM")
+        for code, pictures in ((0, [good]), (4, ["absent", good]), (1, [bad, good]), (1, ["absent", bad, good])):
+            done = self.run_it("ledge", "classify", MODEL, *pictures)
+            self.assertEqual((done.returncode, len(done.stderr.splitlines()), done.stdout.count("p.bmp")), (code, len(pictures) - 1, 1), done)
 
     def test_output_lost(self):
         """Standard output that is full or closed is a failure, told in one line; no file gets the number of a closed stream."""
         lines = ([*verb, "--help"] for verb in ([], ["inspect"], ["device"], ["device", "list"]))
-        for line in (*lines, ["--version"], ["inspect", MODEL], ["inspect", MODEL, "--plan"], ["check", MODEL, "--nodes"], ["check", "--operators"],
+        for line in (*lines, ["--version"], ["inspect", MODEL], ["inspect", MODEL, "--plan"], ["check", MODEL, "--nodes"], ["check", "--operators"], ["classify", MODEL, self.file("p.bmp", bmp(1))],
                      ["inspect", MODEL, "--json"], ["run", MODEL, "--random"], ["bench", MODEL, "--runs", "2"], ["train", "--keys"]):
             with open("/dev/full", "w", encoding="ascii") as full:
                 self.refused(1, "cannot write standard output", "ledge", *line, stdout=full)

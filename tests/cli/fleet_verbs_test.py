@@ -78,6 +78,9 @@ def test_next_steps(fleet, where):
     says(2, "`ledge device token` makes one", "enroll", "--hub", fleet.url, "--token", "lt1.x", "--state", missing, program="ledge-agent")
     # A device that is away never settles.
     fleet.agents["cam-1"].stop()
+    # One that is not known does not stop the other.
+    says(4, "/devices/cam-9/rotate: 404", "device", "rotate", "cam-9", "cam-1")
+    assert fleet.device("cam-1")["certificate"]["due"]
     made = fleet.deploy(["cam-1"], models=[{"name": "signs", "version": 1}], trial_s=0, wait=0)
     says(124, "not every device has settled", "deploy", "wait", str(made), "--timeout", "1")
     says(5, "409", "device", "certificates", "cam-1", "--revoke", fleet.device("cam-1")["certificate"]["serial"])
