@@ -80,7 +80,7 @@ struct cli_args {
 };
 
 /* Parse. Returns -1 when the verb should go on, else the exit code to return (--help printed, or a
- * usage error told). */
+ * usage error told; lists are done then). */
 int cli_parse(const struct cli_command *command, int argc, char **argv, struct cli_args *args);
 
 /* False, and told as a usage error that names the option, when the value of a CLI_INT option is not

@@ -4,7 +4,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -129,6 +131,25 @@ static void test_dispatch(void **state)
     assert_int_equal(cli_dispatch("ledge", verbs, 1, 1, (char **)none), SYS_EXIT_USAGE);
 }
 
+/* y = Identity(x), f32[1000]: the output views the input's memory, which must last until it is
+ * printed (AddressSanitizer sees when it does not). */
+static void test_run_identity(void **state)
+{
+    static const char model[] =
+        "\x08\x08:<\x0a\x13\x0a\x01x\x12\x01y\x1a\x01i\"\x08Identity\x12\x01gZ\x10"
+        "\x0a\x01x\x12\x0b\x0a\x09\x08\x01\x12\x05\x0a\x03\x08\xe8\x07"
+        "b\x10\x0a\x01y\x12\x0b\x0a\x09\x08\x01\x12\x05\x0a\x03\x08\xe8\x07"
+        "B\x04\x0a\x00\x10\x0d";
+    char path[] = "/tmp/ledge-cli-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, model, sizeof model - 1) == (ssize_t)sizeof model - 1);
+    close(fd);
+    (void)state;
+    const char *argv[] = {"run", path, "--random", NULL};
+    assert_int_equal(cli_cmd_run(3, (char **)argv), SYS_EXIT_OK);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void test_texts(void **state)
 {
     (void)state;
@@ -144,9 +165,10 @@ static void test_texts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nearest),     cmocka_unit_test(test_options),
-        cmocka_unit_test(test_bad_options), cmocka_unit_test(test_rest_path),
-        cmocka_unit_test(test_dispatch),    cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_nearest),      cmocka_unit_test(test_options),
+        cmocka_unit_test(test_bad_options),  cmocka_unit_test(test_rest_path),
+        cmocka_unit_test(test_dispatch),     cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_run_identity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

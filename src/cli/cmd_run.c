@@ -18,7 +18,8 @@ struct run {
     bool random, json;
     struct ledge_model *model;
     struct ledge_session *opened;
-    struct cli_tensors given, results;
+    struct cli_tensors given, noise;
+    struct cli_tensors results; /* may view an input: what only moves elements moves none */
 };
 
 int cli_cmd_run(int argc, char **argv);
@@ -175,10 +176,8 @@ enum { MAX_TENSORS = 256 };
 static enum ledge_status execute(struct run *c, struct ledge_error *err)
 {
     LEDGE_CLEANUP(cli_tensors_done) struct cli_tensors slots;
-    LEDGE_CLEANUP(cli_tensors_done) struct cli_tensors noise;
     struct ledge_tensor inputs[MAX_TENSORS] = {0}, outputs[MAX_TENSORS] = {0};
     cli_tensors_init(&slots);
-    cli_tensors_init(&noise);
     const struct ledge_model_options checked = cli_model_options(1);
     LEDGE_TRY(ledge_model_open(c->path, &checked, &c->model, err));
     int32_t n_in = ledge_model_n_inputs(c->model), n_out = ledge_model_n_outputs(c->model);
@@ -189,11 +188,11 @@ static enum ledge_status execute(struct run *c, struct ledge_error *err)
     LEDGE_TRY(load_inputs(c, &slots, err));
     LEDGE_TRY(cli_session_open(c->path, &c->session, &slots, &c->model, &c->opened, err));
     if (c->random) {
-        LEDGE_TRY(cli_random_inputs(c->model, c->opened, (uint64_t)c->seed, &noise, err));
+        LEDGE_TRY(cli_random_inputs(c->model, c->opened, (uint64_t)c->seed, &c->noise, err));
     }
     for (int32_t i = 0; i < n_in; i++) {
         bool given = slots.items[i].view.data != NULL;
-        inputs[i] = as_tensor(given ? &slots.items[i].view : &noise.items[i].view);
+        inputs[i] = as_tensor(given ? &slots.items[i].view : &c->noise.items[i].view);
     }
     LEDGE_TRY(ledge_session_run(c->opened, inputs, n_in, outputs, n_out, err));
     LEDGE_TRY(keep_outputs(c, outputs, n_out, err));
@@ -204,6 +203,7 @@ static int run_model(struct run *c)
 {
     struct ledge_error err = {.text = ""};
     cli_tensors_init(&c->given);
+    cli_tensors_init(&c->noise);
     cli_tensors_init(&c->results);
     int code = SYS_EXIT_OK;
     if (execute(c, &err) != LEDGE_OK) {
@@ -215,8 +215,9 @@ static int run_model(struct run *c)
     }
     ledge_session_close(c->opened);
     ledge_model_close(c->model);
-    cli_tensors_done(&c->given);
     cli_tensors_done(&c->results);
+    cli_tensors_done(&c->noise);
+    cli_tensors_done(&c->given);
     return code;
 }
 

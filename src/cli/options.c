@@ -186,7 +186,7 @@ static int missing_argument(const struct cli_command *command, int nth)
     return usage_error(command);
 }
 
-int cli_parse(const struct cli_command *command, int argc, char **argv, struct cli_args *args)
+static int parse(const struct cli_command *command, int argc, char **argv, struct cli_args *args)
 {
     struct option table[MAX_OPTIONS + 2];
     char letters[2 * MAX_OPTIONS + 2];
@@ -232,4 +232,15 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, struct c
         }
     }
     return -1;
+}
+
+int cli_parse(const struct cli_command *command, int argc, char **argv, struct cli_args *args)
+{
+    int code = parse(command, argc, argv, args);
+    for (size_t i = 0; code >= 0 && i < command->n_options; i++) {
+        if (command->options[i].kind == CLI_LIST) {
+            cli_list_done(command->options[i].target);
+        }
+    }
+    return code;
 }
