@@ -77,17 +77,22 @@ LEDGE_COLD static bool pays(const struct ledge_bands_i8 *bands)
            (bands->expand == NULL || 8 * twice <= g->in[H]);
 }
 
-/* Rows of a grain. Slices begin each piece with two rows that give no output yet, so theirs are
- * longer, where the threads then have as many. */
+/* Rows of a grain. Slices begin each piece with two rows that give no output yet, so theirs are as
+ * long as leaves each thread two, or shorter, or one, but of like number. */
 LEDGE_COLD static int64_t grain_of(const struct ledge_bands_i8 *bands, int64_t threads)
 {
     const struct ledge_geometry *g = &bands->depth->g;
     threads = larger(threads, 1);
-    int64_t rows = bands->depth->slices ? SLICE_GRAIN_ROWS : g->out[H];
-    while (rows < g->out[H] && g->out[H] % (rows * threads) != 0) {
-        rows++;
+    int64_t rows = bands->depth->slices ? g->out[H] / (2 * threads) : 0;
+    while (rows >= SLICE_GRAIN_ROWS && g->out[H] % (rows * threads) != 0) {
+        rows--;
     }
-    return rows < g->out[H] ? rows : smaller((GRAIN_PIXELS + g->out[W] - 1) / g->out[W], g->out[H]);
+    if (rows < SLICE_GRAIN_ROWS && bands->depth->slices && g->out[H] % threads == 0) {
+        rows = g->out[H] / threads;
+    }
+    return rows >= SLICE_GRAIN_ROWS
+               ? rows
+               : smaller((GRAIN_PIXELS + g->out[W] - 1) / g->out[W], g->out[H]);
 }
 
 /* Are panels of the expansion's channels blocks of the depthwise convolution's slices, and is all

@@ -7,6 +7,8 @@
 #include <string.h>
 
 enum { GRAINS_OF_A_THREAD = 24, MOST_CHUNKS = 4096 };
+/* Products: some 30 us of one thread with VNNI. */
+#define SHORT_LAYER ((int64_t)1 << 24)
 
 /* Vectors of sums that wait to become bytes together: whole tiles of them, in the L1 cache. */
 enum { BATCH = 96 };
@@ -352,7 +354,7 @@ static void add_apart(const struct ledge_conv_i8 *conv, const struct ledge_finis
 
 void ledge_conv_i8_look_up(const struct ledge_results_i8 *to, uint8_t *y, int64_t rows, int64_t n)
 {
-    if (to->table != NULL && !to->looks_up) {
+    if (LEDGE_HAS(LEDGE_KERNEL_lookup) && to->table != NULL && !to->looks_up) {
         to->conv->isa->lookup(to->table, y, y, rows, n, to->conv->ldy);
     }
 }
@@ -651,6 +653,19 @@ static int64_t half_panel(const struct job *job)
                : 0;
 }
 
+/* Of chunks that threads share: as few as threads in short layers, where beginning one costs more
+ * than waiting for a slower thread; whole tiles. */
+static int64_t shared_pixels(const struct job *job, int64_t macs)
+{
+    const struct ledge_conv_i8 *conv = job->conv;
+    if (conv->strips || conv->bytes) {
+        return conv->strips ? conv->chunk : block_pixels(conv);
+    }
+    const int64_t tile = conv->isa->rows_max[conv->least_vectors];
+    int64_t share = job->pixels / ledge_pool_threads(job->call->pool) / tile * tile;
+    return macs < SHORT_LAYER && share > CHUNK_STEP ? share : CHUNK_STEP;
+}
+
 /* Threads share the panels of weights where these are many and more than the pictures, else chunks
  * of pixels; so many grains that they end together, whole tiles of pixels each. */
 static void divide(struct job *job)
@@ -666,7 +681,7 @@ static void divide(struct job *job)
         job->by_panel =
             weights > ledge_volume(g->in) * g->in_channels + job->pixels * g->out_channels &&
             6 * panels >= wanted;
-        step = conv->strips ? conv->chunk : conv->bytes ? block_pixels(conv) : CHUNK_STEP;
+        step = shared_pixels(job, weights * job->pixels);
         step *= ceil_div(job->pixels, MOST_CHUNKS * step);
     }
     job->chunk = step;

@@ -303,7 +303,9 @@ static void point(const struct job *job, int64_t picture, int64_t oy, int64_t ox
 /* What results go through, or NULL. */
 static const uint8_t *table_of(const struct job *job)
 {
-    return job->dw->table > 0 ? job->call->in[job->dw->table]->data : NULL;
+    return LEDGE_HAS(LEDGE_KERNEL_lookup) && job->dw->table > 0
+               ? job->call->in[job->dw->table]->data
+               : NULL;
 }
 
 /* Where pixels go: n times `merged` neighbours from column ox of a row, blocks b0 .. b1 - 1. */
@@ -474,6 +476,7 @@ static void run_piece(const struct job *job, struct piece p)
                                      .epilogue = &dw->epilogue,
                                      .flip = dw->flip,
                                      .zero = (uint8_t)dw->x_zero};
+    const uint8_t *table = table_of(job);
     for (; p.r0 < p.r1; p.r0 += slices.rows) {
         slices.rows = (int32_t)smaller(p.r1 - p.r0, LEDGE_I8_SLICE_ROWS);
         for (int64_t i = 0; i < (slices.rows - 1) * g->stride[H] + 3; i++) {
@@ -481,9 +484,9 @@ static void run_piece(const struct job *job, struct piece p)
         }
         slices.y = job->y + (p.picture * g->out[H] + p.r0 - job->first) * row;
         dw->isa->slices(&slices);
-        if (dw->table > 0) {
+        if (table != NULL) {
             uint8_t *y = slices.y + p.groups[0] * group;
-            dw->isa->lookup(job->call->in[dw->table]->data, y, y, slices.rows,
+            dw->isa->lookup(table, y, y, slices.rows,
                             smaller(p.groups[1] * group, row) - p.groups[0] * group, row);
         }
     }
