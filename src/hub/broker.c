@@ -191,8 +191,13 @@ static enum ledge_status pick_port(struct hub *hub, struct ledge_error *err)
 
 static void on_line(void *arg, const char *line)
 {
-    (void)arg;
+    const struct hub_broker *broker = arg;
     sys_log(SYS_LOG_WARNING, "broker: %s", line);
+    if (strstr(line, "Address already in use") != NULL) {
+        sys_log(SYS_LOG_WARNING,
+                "broker: another program has port %u; --broker-port N takes another",
+                broker->hub->broker_port);
+    }
 }
 
 static void on_start(void *arg, pid_t pid)

@@ -26,7 +26,7 @@ here = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(here.parent / "harness"))
 sys.path.insert(0, str(here))
 from device import Device, openssl, segment  # noqa: E402
-from fleet import Fleet, children, command, wait_for  # noqa: E402
+from fleet import Fleet, Program, children, command, wait_for  # noqa: E402
 from shared import enrolled, png, refused, rows, run, write  # noqa: E402
 
 
@@ -696,6 +696,12 @@ def test_start(fleet):
     assert done.returncode == 5 and "another ledge-hub runs" in done.stderr, done.stderr
     done = run("--state", str(fleet.root / "x"), "--listen", f"127.0.0.1:{fleet.url.rsplit(':', 1)[1]}", "--broker-port", "0")
     assert done.returncode == 5 and "cannot listen: Address already in use" in done.stderr, done.stderr
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        other = Program("other", [fleet.bin / "ledge-hub", "--state", fleet.root / "other", "--listen", "127.0.0.1:0", "--broker-port", port],
+                        fleet.root / "other.log").start()
+        wait_for(lambda: f"another program has port {port}; --broker-port" in other.text(), "what to do about a broker's port that is taken")
+        other.stop()
     assert run("--listen", "0.0.0.0:0", "--plain", "--state", str(fleet.root / "x")).returncode == 2
     assert run("--help").returncode == 0
     days, port = "--certificate-days: '%s' is not a whole number from 1 to 3650", "--broker-port: '%s' is not a whole number from 0 to 65535"
