@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/config.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,24 +12,11 @@
 
 enum { SOCKET_PATH_MAX = 107 };
 
-static enum ledge_status make_absolute(const char *path, char out[SYS_PATH],
-                                       struct ledge_error *err)
-{
-    char *real = realpath(path, NULL);
-    if (real == NULL) {
-        return ledge_fail(err, errno == ENOENT ? LEDGE_ERR_NOT_FOUND : LEDGE_ERR_IO, "%.200s: %s",
-                          path, strerror(errno));
-    }
-    enum ledge_status status = sys_path(out, err, "%s", real);
-    free(real);
-    return status;
-}
-
 enum ledge_status agent_config_paths(const char *state, struct agent_config *config,
                                      struct ledge_error *err)
 {
     struct agent_config c = {.broker_port = 0};
-    LEDGE_TRY(make_absolute(state, c.state, err));
+    LEDGE_TRY(sys_path_real(state, c.state, err));
     LEDGE_TRY(sys_path(c.key, err, "%s/device.key", c.state));
     LEDGE_TRY(sys_path(c.certificate, err, "%s/device.crt", c.state));
     LEDGE_TRY(sys_path(c.ca, err, "%s/ca.crt", c.state));

@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -45,6 +46,17 @@ enum ledge_status sys_path(char path[SYS_PATH], struct ledge_error *err, const c
     }
     memcpy(path, text, (size_t)n + 1);
     return LEDGE_OK;
+}
+
+enum ledge_status sys_path_real(const char *path, char real[SYS_PATH], struct ledge_error *err)
+{
+    char *found = realpath(path, NULL);
+    if (found == NULL) {
+        return fail_errno(err, "find", path);
+    }
+    enum ledge_status status = sys_path(real, err, "%s", found);
+    free(found);
+    return status;
 }
 
 enum ledge_status sys_file_read(const char *path, struct ledge_buf *buf, struct ledge_error *err)

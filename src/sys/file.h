@@ -18,6 +18,11 @@ enum { SYS_PATH = 1024 };
 LEDGE_NODISCARD enum ledge_status sys_path(char path[SYS_PATH], struct ledge_error *err,
                                            const char *format, ...) LEDGE_PRINTF(3, 4);
 
+/* The absolute path of what is there, without symbolic links; real has SYS_PATH bytes. Errors:
+ * ERR_NOT_FOUND, ERR_IO, ERR_RANGE. */
+LEDGE_NODISCARD enum ledge_status sys_path_real(const char *path, char real[SYS_PATH],
+                                                struct ledge_error *err);
+
 /* Append the whole file to buf. Errors: ERR_NOT_FOUND, ERR_IO, ERR_RANGE (greater than buf->max).
  */
 LEDGE_NODISCARD enum ledge_status sys_file_read(const char *path, struct ledge_buf *buf,

@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/demo/demo_data.h"
+#include "cli/demo/demo_run.h"
 #include "cli/demo/parts.h"
 #include "sys/file.h"
 
@@ -97,12 +99,32 @@ static void a_folder_with_too_few_classes_is_refused(void **state)
     assert_non_null(strstr(err.text, "/nowhere"));
 }
 
+/* Functions run in folders of their own and read what is under --work. */
+static void a_relative_work_folder_becomes_absolute(void **state)
+{
+    (void)state;
+    struct ledge_error err = {0};
+    struct demo_run run;
+    char dir[] = "/tmp/ledge-demo-test-XXXXXX";
+    char before[4096];
+    assert_non_null(mkdtemp(dir));
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(dir), 0);
+    assert_int_equal(demo_run_init(&run, "new/work", &err), LEDGE_OK);
+    assert_int_equal(run.work[0], '/');
+    assert_non_null(strstr(run.work, "/new/work"));
+    assert_int_equal(chdir(before), 0);
+    assert_true(sys_file_exists(run.work));
+    assert_int_equal(sys_tree_remove(dir, &err), LEDGE_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(generated_pictures_are_laid_out_without_leaks),
         cmocka_unit_test(the_same_seed_draws_the_same_part),
         cmocka_unit_test(a_folder_with_too_few_classes_is_refused),
+        cmocka_unit_test(a_relative_work_folder_becomes_absolute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,8 +28,9 @@ enum ledge_status demo_run_init(struct demo_run *run, const char *work, struct l
     }
     *slash = '\0';
     if (work != NULL) {
-        LEDGE_TRY(sys_path(run->work, err, "%s", work));
-        return sys_dir_make(run->work, err);
+        LEDGE_TRY(sys_dir_make(work, err));
+        return sys_path_real(work, run->work,
+                             err); /* functions have working folders of their own */
     }
     const char *temporary = getenv("TMPDIR");
     LEDGE_TRY(
