@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { CHUNK = 8192, CHANNELS = 256 };
+enum { CHUNK = 8192, CHANNELS = 256, REPEATED = 2048 };
 
 /* Two operands whose last dimensions are dense: rows in pieces that threads share; short rows go
  * together as far as one step leads from one to the next. */
@@ -22,6 +22,23 @@ struct pieces {
     void (*run)(const struct pieces *pieces, const uint8_t *a, const uint8_t *b, int64_t n,
                 uint8_t *y);
 };
+
+/* A row that is the same for all of the other operand's, as a channel's factors are for pixels, is
+ * written several times side by side: long rows take the least time. How many go together. */
+static int64_t repeat_rows(const uint8_t *x[2], const int64_t step[2], int64_t n, int64_t rows,
+                           uint8_t many[REPEATED])
+{
+    const int same = step[0] == 0 ? 0 : 1;
+    if (step[same] != 0 || step[1 - same] != n || n > REPEATED / 2) {
+        return 1;
+    }
+    const int64_t some = rows < REPEATED / n ? rows : REPEATED / n;
+    for (int64_t i = 0; i < some; i++) {
+        memcpy(many + i * n, x[same], (size_t)n);
+    }
+    x[same] = many;
+    return some;
+}
 
 static void one_piece(void *arg, int32_t index, int32_t worker)
 {
@@ -41,11 +58,13 @@ static void one_piece(void *arg, int32_t index, int32_t worker)
         at[1] += left % p->dims[i] * p->step[1][i];
         left /= p->dims[i];
     }
-    uint8_t *y = p->y + (block * p->rows + row) * n + first;
-    for (; row < end; row++, y += n) {
-        p->run(p, p->x[0] + at[0], p->x[1] + at[1], count, y);
-        at[0] += step[0];
-        at[1] += step[1];
+    const uint8_t *x[2] = {p->x[0] + at[0], p->x[1] + at[1]};
+    uint8_t *y = p->y + (block * p->rows + row) * n + first, many[REPEATED];
+    const int64_t some = repeat_rows(x, step, n, end - row, many);
+    for (; row < end; row += some, y += some * n) {
+        p->run(p, x[0], x[1], row + some <= end ? some * count : (end - row) * count, y);
+        x[0] += some * step[0];
+        x[1] += some * step[1];
     }
 }
 

@@ -83,10 +83,16 @@ INLINE ivec exact_whole(const struct ledge_binary_i8 *p, ivec a, ivec b,
     return divide(v_clamp(x, v_set1(p->clamp.low), v_set1(p->clamp.high)), divisor);
 }
 
-static inline ivec exact_binary(const struct ledge_binary_i8 *p, const uint8_t *a, const uint8_t *b,
-                                const struct divisor *divisor)
+/* Once for all who come to it: what may be near a half, and ends of rows. y may be a or b. */
+static LEDGE_COLD __attribute__((noinline)) void exact_vectors(const struct ledge_binary_i8 *p,
+                                                               const uint8_t *a, const uint8_t *b,
+                                                               int64_t n, uint8_t *y)
 {
-    return exact_whole(p, read_term(a, &p->term[0]), read_term(b, &p->term[1]), divisor);
+    const struct divisor divisor = divisor_of(p->scale);
+    for (int64_t i = 0; i < n; i += LANES) {
+        ivec q = read_term(a + i, &p->term[0]), r = read_term(b + i, &p->term[1]);
+        store_each(y + i, exact_whole(p, q, r, &divisor), &p->out);
+    }
 }
 
 /* Near: results that are nearer to a half than the error are worked out exactly. The parameters are
@@ -109,7 +115,6 @@ INLINE void near_vectors(const struct ledge_binary_i8 *params, const bool multip
                          const uint8_t *a, const uint8_t *b, int64_t n, uint8_t *y)
 {
     const struct ledge_binary_i8 p = *params;
-    const struct divisor divisor = divisor_of(p.scale);
     int64_t i = 0;
     for (; i + TOGETHER * LANES <= n; i += TOGETHER * LANES) {
         vec near[TOGETHER];
@@ -120,35 +125,25 @@ INLINE void near_vectors(const struct ledge_binary_i8 *params, const bool multip
             whole[v] = iv_round(near[v]);
         }
         if (unsure_together(near, whole, p.near.limit)) {
-            for (int v = 0; v < TOGETHER; v++) {
-                whole[v] = exact_binary(params, a + i + v * LANES, b + i + v * LANES, &divisor);
-            }
+            exact_vectors(params, a + i, b + i, TOGETHER * LANES, y + i);
+        } else {
+            store_together(y + i, whole, &p.near.out);
         }
-        store_together(y + i, whole, &p.near.out);
     }
-    for (; TOGETHER > 1 && i < n; i += LANES) {
-        vec near = near_one(p, multiply, a + i, b + i);
-        ivec whole = iv_round(near);
-        bool unsure = v_unsure(near, whole, p.near.limit);
-        whole = unsure ? exact_binary(params, a + i, b + i, &divisor) : whole;
-        store_each(y + i, whole, &p.near.out);
+    if (i < n) {
+        exact_vectors(params, a + i, b + i, n - i, y + i);
     }
 }
 
 FAST static void binary_vectors(const struct ledge_binary_i8 *p, const uint8_t *a, const uint8_t *b,
                                 int64_t n, uint8_t *y)
 {
-    if (p->near.use) {
-        if (p->multiply) {
-            near_vectors(p, true, a, b, n, y);
-        } else {
-            near_vectors(p, false, a, b, n, y);
-        }
-        return;
-    }
-    const struct divisor divisor = divisor_of(p->scale);
-    for (int64_t i = 0; i < n; i += LANES) {
-        store_each(y + i, exact_binary(p, a + i, b + i, &divisor), &p->out);
+    if (!p->near.use) {
+        exact_vectors(p, a, b, n, y);
+    } else if (p->multiply) {
+        near_vectors(p, true, a, b, n, y);
+    } else {
+        near_vectors(p, false, a, b, n, y);
     }
 }
 
@@ -165,6 +160,17 @@ static void run_binary(const struct ledge_binary_i8 *p, const uint8_t *a, const 
         memcpy(y + whole, ends[2], (size_t)(n - whole));
     }
     v_done();
+}
+
+/* Likewise. */
+static LEDGE_COLD __attribute__((noinline)) void quantize_exact(const float *x, int64_t n,
+                                                                const struct divisor *divisor,
+                                                                const struct ledge_range_i8 *out,
+                                                                uint8_t *y)
+{
+    for (int64_t i = 0; i < n; i += LANES) {
+        store_each(y + i, divide(v_load(x + i), divisor), out);
+    }
 }
 
 static void quantize_vectors(const float *x, int64_t n, float scale,
@@ -184,15 +190,12 @@ static void quantize_vectors(const float *x, int64_t n, float scale,
             whole[v] = iv_round(near[v]);
         }
         if (unsure_together(near, whole, UNSURE)) {
-            for (int v = 0; v < TOGETHER; v++) {
-                whole[v] = divide(v_load(x + i + v * LANES), &divisor);
-            }
+            quantize_exact(x + i, TOGETHER * LANES, &divisor, range, y + i);
+        } else {
+            store_together(y + i, whole, &out);
         }
-        store_together(y + i, whole, &out);
     }
-    for (; i < n; i += LANES) {
-        store_each(y + i, divide(v_load(x + i), &divisor), &out);
-    }
+    quantize_exact(x + i, n - i, &divisor, range, y + i);
 }
 
 static void run_quantize(const float *x, int64_t n, float scale, const struct ledge_range_i8 *out,

@@ -112,10 +112,19 @@ INLINE vec v_div(vec a, vec b)
     return _mm256_div_ps(a, b);
 }
 
+INLINE vec gap_of(vec x, ivec rounded)
+{
+    return _mm256_andnot_ps(v_set1(-0.0f), v_sub(x, iv_to_float(rounded)));
+}
+
+INLINE bool is_above(vec gap, float limit)
+{
+    return _mm256_movemask_ps(_mm256_cmp_ps(gap, v_set1(limit), _CMP_GT_OQ)) != 0;
+}
+
 INLINE bool v_unsure(vec x, ivec rounded, float limit)
 {
-    vec gap = _mm256_andnot_ps(v_set1(-0.0f), v_sub(x, iv_to_float(rounded)));
-    return _mm256_movemask_ps(_mm256_cmp_ps(gap, v_set1(limit), _CMP_GT_OQ)) != 0;
+    return is_above(gap_of(x, rounded), limit);
 }
 
 /* As for AVX-512. */
@@ -158,13 +167,9 @@ INLINE ivec iv_fixed(ivec x, const fixed_vec *f)
 enum { PACKED = 4 };
 #define VECTORS_TABLE(F) F(1) F(2)
 
-/* Two rows of two vectors, or four rows of one. */
-INLINE void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec *r,
-                       const int vectors, const bool plain)
+/* Four vectors as bytes, their low halves first. */
+INLINE ivec pack_rows(const ivec *r, const bool plain, const struct ledge_epilogue_i8 *e)
 {
-    const struct ledge_epilogue_i8 *e = f->epilogue;
-    const int32_t left = f->rows - row;
-    uint8_t *y = f->y + row * f->ldy;
     ivec first = _mm256_packs_epi32(r[0], r[1]), second = _mm256_packs_epi32(r[2], r[3]);
     if (!plain) {
         first = _mm256_adds_epi16(first, _mm256_set1_epi16((int16_t)e->zero));
@@ -176,6 +181,22 @@ INLINE void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec 
         bytes = _mm256_min_epu8(bytes, _mm256_set1_epi8((char)e->high));
         bytes = _mm256_xor_si256(bytes, _mm256_set1_epi8((char)e->flip));
     }
+    return bytes;
+}
+
+/* Vector after vector. */
+INLINE ivec in_order(ivec bytes)
+{
+    return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+/* Two rows of two vectors, or four rows of one. */
+INLINE void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec *r,
+                       const int vectors, const bool plain)
+{
+    const int32_t left = f->rows - row;
+    uint8_t *y = f->y + row * f->ldy;
+    ivec bytes = pack_rows(r, plain, f->epilogue);
     if (vectors == 2) {
         bytes = _mm256_permute4x64_epi64(bytes, 0xD8);
         v_store_some(y, f->n, _mm256_castsi256_si128(bytes));
@@ -184,12 +205,33 @@ INLINE void store_rows(const struct ledge_finish_i8 *f, int32_t row, const ivec 
         }
         return;
     }
-    bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    bytes = in_order(bytes);
     __m128i pairs[2] = {_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1)};
     for (int32_t i = 0; i < 4 && i < left; i++) {
         __m128i one = pairs[i / 2];
         v_store_some(y + i * f->ldy, f->n, i % 2 == 0 ? one : _mm_unpackhi_epi64(one, one));
     }
+}
+
+#define STORES_TOGETHER
+enum { TOGETHER = 4 };
+
+INLINE bool unsure_together(const vec *x, const ivec *rounded, float limit)
+{
+    vec gap = gap_of(x[0], rounded[0]);
+    UNROLL
+    for (int i = 1; i < TOGETHER; i++) {
+        gap = _mm256_max_ps(gap, gap_of(x[i], rounded[i]));
+    }
+    return is_above(gap, limit);
+}
+
+/* 32 results in a row. */
+INLINE void store_together(uint8_t *y, const ivec *r, const struct ledge_range_i8 *out)
+{
+    const struct ledge_epilogue_i8 e = {
+        .zero = out->zero, .low = out->low, .high = out->high, .flip = out->flip};
+    iv_store(y, in_order(pack_rows(r, false, &e)));
 }
 
 INLINE __m128i load_some(const uint8_t *x, int32_t n)
