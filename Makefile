@@ -56,7 +56,7 @@ test-long: test fuzz
 
 FUZZ_SECONDS ?= 60
 fuzz: setup-test
-	@cmake --preset fuzz >/dev/null && cmake --build --preset fuzz --target fuzzers -- -j$(JOBS)
+	@cmake --preset fuzz >/dev/null && cmake --build --preset fuzz -- -j$(JOBS)
 	@scripts/fuzz build/fuzz $(FUZZ_SECONDS)
 
 bench: build-all testenv

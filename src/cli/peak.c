@@ -89,6 +89,7 @@ static double best_rate(float (*run)(float), int macs)
         double rate = (double)macs * ACCUMULATORS * ROUNDS / (seconds > 0 ? seconds : 1e-9);
         best = rate > best ? rate : best;
     }
+    (void)sink;
     return best;
 }
 
