@@ -92,8 +92,8 @@ LEDGE_COLD void ledge_blocked_winograd_plan(struct ledge_blocked_conv *conv, int
                      (conv->tiles[0] < 2 * threads || weights > row * conv->tiles[0] ||
                       rows_are_uneven(conv, threads));
     int64_t pieces = g->batch * ceil_div(conv->tiles[0], conv->band) * conv->units;
-    if (pieces % threads != 0 && pieces < 4 * threads) {
-        rows = larger(conv->band / 2, 1);
+    if (pieces < 4 * threads && ceil_div(2 * pieces, threads) < 2 * ceil_div(pieces, threads)) {
+        rows = larger(conv->band / 2, 1); /* a few units that are not even are halved */
     }
     ledge_blocked_conv_grain(conv, threads, conv->by_units ? rows : 1);
     int64_t tiles = conv->band * conv->tiles[1];

@@ -295,18 +295,22 @@ static const struct conv square_32 = {.out = 32,
                                       .pad = 1,
                                       .bias = true};
 
-/* Threads share the units of a layer that has more weights than pixels. Of its bands the last one
- * is lower: e.g. 3 rows of tiles in bands of 2, 5 in bands of 3. */
-static void winograd_in_bands_that_overlap(void **state)
+/* What threads share of Winograd's filtering (rows of tiles and units are those of 16 lanes):
+ * units, of 5 rows in bands of 3 and 2, of 7 in bands of 3, 3 and 1, and of many weights in one
+ * band; units since 7 rows are not even; 3 units, of which one is halved. */
+static void winograd_shared_by_threads(void **state)
 {
     (void)state;
-    static const int64_t heights[] = {12, 10, 18};
-    for (int i = 0; i < 3; i++) {
+    static const int64_t shapes[][5] = {{1, 160, 20, 40, 96},
+                                        {2, 160, 26, 40, 96},
+                                        {1, 256, 18, 20, 160},
+                                        {1, 32, 27, 27, 128},
+                                        {1, 48, 13, 13, 192}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct conv c = square_32;
-        c.out = i == 2 ? 160 : 64;
+        c.out = shapes[i][4];
         c.relu = true;
-        int64_t dims[4] = {1 + i % 2, i == 2 ? 256 : 512, heights[i], i == 2 ? 20 : 16};
-        one_conv(dims, &c, "bands that overlap");
+        one_conv(shapes[i], &c, "shared by threads");
     }
 }
 
@@ -667,7 +671,7 @@ int main(void)
         cmocka_unit_test(random_depthwise),
         cmocka_unit_test(narrow_depthwise),
         cmocka_unit_test(random_winograd),
-        cmocka_unit_test(winograd_in_bands_that_overlap),
+        cmocka_unit_test(winograd_shared_by_threads),
         cmocka_unit_test(groups_of_whole_blocks),
         cmocka_unit_test(random_pools),
         cmocka_unit_test(residuals),
