@@ -203,7 +203,7 @@ static json_t *closing(const struct story *story, double seconds)
 
 static void print_table(const struct story *story, double seconds)
 {
-    static const char *const heads[] = {"", ">"};
+    static const char *const heads[] = {"what", ">figure"};
     struct sys_table *table = sys_table_create(heads, 2);
     const struct demo_swap *swap = &story->swap;
     sys_table_rowf(table, "pictures%s\t%zu", story->data.simulated ? " (SIMULATED)" : "",
