@@ -77,8 +77,8 @@ LEDGE_COLD static bool pays(const struct ledge_bands_i8 *bands)
            (bands->expand == NULL || 8 * twice <= g->in[H]);
 }
 
-/* Rows of a grain. Slices begin each piece with two rows that give no output yet, so theirs are as
- * long as leaves each thread two, or shorter, or one, but of like number. */
+/* Rows of a grain. Slices begin each piece with two rows that give no output yet, so theirs are
+ * long: half of a thread's rows, or less where threads would not have as many, or all of them. */
 LEDGE_COLD static int64_t grain_of(const struct ledge_bands_i8 *bands, int64_t threads)
 {
     const struct ledge_geometry *g = &bands->depth->g;
@@ -113,7 +113,6 @@ LEDGE_COLD static void plan_by_channel(struct ledge_bands_i8 *bands)
 {
     const struct ledge_geometry *g = &bands->depth->g;
     bands->by_channel = true;
-    bands->rows = g->out[H];
     bands->ring = g->in[H];
     bands->half = bands->expand->panels % 2 == 1 ? g->out[H] / 2 : 0;
     bands->before_bytes = align(bands->ring * row_before(bands));
@@ -243,19 +242,20 @@ static void rows_span(void *arg, int32_t first, int32_t last, int32_t worker)
     }
 }
 
-/* The channels of panels[0] .. panels[1] - 1 of rows r0 .. r1 - 1. */
-static void run_panels(const struct job *job, int64_t picture, const int64_t panels[2], int64_t r0,
-                       int64_t r1, uint8_t *before)
+/* Panels' channels of a picture. */
+static void run_panels(const struct job *job, int64_t picture, const struct ledge_panels_i8 *p,
+                       uint8_t *before)
 {
     const struct ledge_bands_i8 *bands = job->bands;
     const struct ledge_geometry *g = &bands->depth->g;
+    const int64_t r0 = p->behind ? bands->half : 0, r1 = p->before ? bands->half : g->out[H];
     const int64_t width = g->in[W], end = reached(g, r1);
     const int64_t from = larger(smaller(r0 * g->stride[H] - g->pad[H], end), 0);
     const int64_t at = (picture * g->in[H] + from) * width;
     ledge_conv_i8_part(&job->part[EXPAND], job->x + at * bands->expand->g.in_channels, at,
-                       (end - from) * width, panels[0], panels[1],
+                       (end - from) * width, p->first, p->last,
                        before + from * width * g->in_channels, before + bands->before_bytes);
-    ledge_depthwise_i8_blocks(&job->part[DEPTH], before, r0, r1, panels[0], panels[1],
+    ledge_depthwise_i8_blocks(&job->part[DEPTH], before, bands->ring, r0, r1, p->first, p->last,
                               job->y + (picture * g->out[H] + r0) * g->out[W] * g->in_channels);
 }
 
@@ -264,20 +264,14 @@ static void panels_span(void *arg, int32_t first, int32_t last, int32_t worker)
 {
     const struct job *job = arg;
     const struct ledge_bands_i8 *bands = job->bands;
-    const int64_t rows = bands->depth->g.out[H], half = bands->half;
-    const int64_t middle = half > 0 ? bands->expand->panels / 2 : job->grains;
+    const int64_t middle = bands->half > 0 ? bands->expand->panels / 2 : job->grains;
     uint8_t *before = job->scratch + (size_t)worker * bands->worker_bytes;
-    for (int64_t i = first, n; i < last; i += n) {
-        const int64_t picture = i / job->grains, k = i % job->grains;
-        n = smaller(last - i, job->grains - k);
-        if (k == middle + 1) {
-            n = 1;
-        } else if (k < middle && k + n == middle + 1) {
-            n--;
-        }
-        bool above = k == middle && n == 1, below = k == middle + 1;
-        const int64_t panels[] = {k - (k > middle), k + n - (k + n > middle + 1)};
-        run_panels(job, picture, panels, below ? half : 0, above ? half : rows, before);
+    for (int64_t i = first; i < last;) {
+        const int64_t k = i % job->grains;
+        const struct ledge_panels_i8 p =
+            ledge_conv_i8_panels(k, smaller(last - i, job->grains - k), middle);
+        run_panels(job, i / job->grains, &p, before);
+        i += p.grains;
     }
 }
 

@@ -30,9 +30,7 @@ struct ledge_bands_i8 {
     int64_t ring;  /* rows of its input that are kept */
     int64_t grain; /* rows of outputs that threads share */
     /* Threads share panels of the expansion instead, and make their channels of all rows; the
-     * middle one of an odd number is two grains, rows of outputs before `half` and behind (0:
-     * none).
-     */
+     * middle one of an odd number is divided at row `half` of the outputs; 0: none is. */
     bool by_channel;
     int64_t half;
     size_t before_bytes, behind_bytes, worker_bytes; /* scratch of a thread: ring, rows, all */

@@ -8,8 +8,8 @@
  *
  * A band of rows of tiles at a time: every input block is transformed to V [36][input
  * block][tile][b]; then for each unit of output blocks 36 products M = V * U by the tile of the
- * pointwise convolution, and back. V and M stay in the L2 cache, unless weights are
- * many. Packed weights: U [unit][36][channel][blocks][b].
+ * pointwise convolution, and back. V and M stay in the L2 cache, unless weights are many. Packed
+ * weights: U [unit][36][channel][blocks][b].
  */
 #include <math.h>
 #include <string.h>

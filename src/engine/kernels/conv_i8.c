@@ -627,18 +627,16 @@ static void one_span(void *arg, int32_t first, int32_t last, int32_t worker)
     }
 }
 
-/* Panels that are odd in number, and one chunk: the one in the middle is two grains, its pixels
- * before and from job->half on, so that two threads have as much each. */
+/* Panels that are odd in number, and one chunk: the middle one is divided at pixel job->half. */
 static void split_span(void *arg, int32_t first, int32_t last, int32_t worker)
 {
     const struct job *job = arg;
-    const int64_t middle = job->conv->panels / 2;
     uint8_t *scratch = job->scratch + (size_t)worker * job->conv->worker_bytes;
-    for (int64_t i = first, n; i < last; i += n) {
-        const int64_t panel = i > middle ? i - 1 : i;
-        n = panel == middle ? 1 : i < middle && last > middle ? middle - i : last - i;
-        run_chunks(job, i > middle && panel == middle ? job->half : 0,
-                   i == middle ? job->half : job->pixels, 0, panel, panel + n, scratch);
+    for (int64_t i = first; i < last;) {
+        const struct ledge_panels_i8 p = ledge_conv_i8_panels(i, last - i, job->conv->panels / 2);
+        run_chunks(job, p.behind ? job->half : 0, p.before ? job->half : job->pixels, 0, p.first,
+                   p.last, scratch);
+        i += p.grains;
     }
 }
 
@@ -655,7 +653,7 @@ static int64_t half_panel(const struct job *job)
 
 /* Of chunks that threads share: as few as threads in short layers, where beginning one costs more
  * than waiting for a slower thread; whole tiles. */
-static int64_t shared_pixels(const struct job *job, int64_t macs)
+static int64_t shared_pixels(const struct job *job, int64_t weights)
 {
     const struct ledge_conv_i8 *conv = job->conv;
     if (conv->strips || conv->bytes) {
@@ -663,7 +661,7 @@ static int64_t shared_pixels(const struct job *job, int64_t macs)
     }
     const int64_t tile = conv->isa->rows_max[conv->least_vectors];
     int64_t share = job->pixels / ledge_pool_threads(job->call->pool) / tile * tile;
-    return macs < SHORT_LAYER && share > CHUNK_STEP ? share : CHUNK_STEP;
+    return weights < SHORT_LAYER / job->pixels && share > CHUNK_STEP ? share : CHUNK_STEP;
 }
 
 /* Threads share the panels of weights where these are many and more than the pictures, else chunks
@@ -681,7 +679,7 @@ static void divide(struct job *job)
         job->by_panel =
             weights > ledge_volume(g->in) * g->in_channels + job->pixels * g->out_channels &&
             6 * panels >= wanted;
-        step = shared_pixels(job, weights * job->pixels);
+        step = shared_pixels(job, weights);
         step *= ceil_div(job->pixels, MOST_CHUNKS * step);
     }
     job->chunk = step;

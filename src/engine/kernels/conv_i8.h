@@ -121,6 +121,29 @@ static inline int64_t ledge_conv_i8_panel_at(const struct ledge_conv_i8 *conv, i
            (rest > 0 ? (panel * rest + conv->panels / 2) / conv->panels : 0);
 }
 
+/* What threads share where panels are odd in number: the middle one is two grains, its pixels
+ * before some place and those behind. Grains of a piece that are done together: panels first ..
+ * last - 1, all their pixels or those before or behind the place. */
+struct ledge_panels_i8 {
+    int64_t grains, first, last;
+    bool before, behind;
+};
+
+/* n grains from number k on; middle: the panel that is two, more than there are for none. */
+static inline struct ledge_panels_i8 ledge_conv_i8_panels(int64_t k, int64_t n, int64_t middle)
+{
+    struct ledge_panels_i8 p = {.grains = n, .behind = k == middle + 1};
+    if (p.behind) {
+        p.grains = 1;
+    } else if (k < middle && k + n == middle + 1) {
+        p.grains = n - 1;
+    }
+    p.before = k == middle && p.grains == 1;
+    p.first = k - (k > middle);
+    p.last = k + p.grains - (k + p.grains > middle + 1);
+    return p;
+}
+
 /* For packing: where bytes is the way, what stands in the place of weights. */
 uint32_t *ledge_conv_i8_starts(const struct ledge_conv_i8 *conv, const void *packed);
 struct ledge_step_i8 *ledge_conv_i8_steps(const struct ledge_conv_i8 *conv, const void *packed);
@@ -228,9 +251,9 @@ static inline uint32_t ledge_depthwise_i8_loops(const struct ledge_depthwise_i8 
  * inputs stands at row r % ring of x. call: params, packed and the list of inputs are read. */
 void ledge_depthwise_i8_rows(const struct ledge_kernel_call *call, const uint8_t *x, int64_t ring,
                              int64_t r0, int64_t r1, uint8_t *y);
-/* Their channels of blocks b0 .. b1 - 1, of whole pictures; slices without a table only. */
-void ledge_depthwise_i8_blocks(const struct ledge_kernel_call *call, const uint8_t *x, int64_t r0,
-                               int64_t r1, int64_t b0, int64_t b1, uint8_t *y);
+/* Their channels of blocks b0 .. b1 - 1: of slices only, all blocks where there is a table. */
+void ledge_depthwise_i8_blocks(const struct ledge_kernel_call *call, const uint8_t *x, int64_t ring,
+                               int64_t r0, int64_t r1, int64_t b0, int64_t b1, uint8_t *y);
 
 /* Weight without its zero point, -255 .. 255. */
 static inline int32_t ledge_weight_i8(const struct ledge_weights_i8 *w, int64_t channel,

@@ -523,32 +523,29 @@ static void run_pieces(struct ledge_pool *pool, struct job *job)
     ledge_pool_run(pool, (int32_t)(times * job->parts), one_piece, job);
 }
 
-void ledge_depthwise_i8_rows(const struct ledge_kernel_call *call, const uint8_t *x, int64_t ring,
-                             int64_t r0, int64_t r1, uint8_t *y)
+void ledge_depthwise_i8_blocks(const struct ledge_kernel_call *call, const uint8_t *x, int64_t ring,
+                               int64_t r0, int64_t r1, int64_t b0, int64_t b1, uint8_t *y)
 {
     const struct ledge_depthwise_i8 *dw = call->params;
     const struct job job = {
         .dw = dw, .call = call, .x = x, .y = y, .ring = ring, .first = r0, .parts = 1};
+    run_piece(&job, (struct piece){
+                        .r0 = r0, .r1 = r1, .groups = {0, groups_of_row(dw)}, .blocks = {b0, b1}});
+}
+
+void ledge_depthwise_i8_rows(const struct ledge_kernel_call *call, const uint8_t *x, int64_t ring,
+                             int64_t r0, int64_t r1, uint8_t *y)
+{
+    const struct ledge_depthwise_i8 *dw = call->params;
     if (LEDGE_SLICES && (dw->slices || !HAS_TAPS)) {
-        run_piece(&job, (struct piece){.r0 = r0,
-                                       .r1 = r1,
-                                       .groups = {0, groups_of_row(dw)},
-                                       .blocks = {0, dw->blocks}});
+        ledge_depthwise_i8_blocks(call, x, ring, r0, r1, 0, dw->blocks, y);
         return;
     }
+    const struct job job = {
+        .dw = dw, .call = call, .x = x, .y = y, .ring = ring, .first = r0, .parts = 1};
     for (int64_t row = r0; row < r1; row++) {
         run_row(&job, 0, row, 0, dw->blocks);
     }
-}
-
-void ledge_depthwise_i8_blocks(const struct ledge_kernel_call *call, const uint8_t *x, int64_t r0,
-                               int64_t r1, int64_t b0, int64_t b1, uint8_t *y)
-{
-    const struct ledge_depthwise_i8 *dw = call->params;
-    const struct job job = {
-        .dw = dw, .call = call, .x = x, .y = y, .ring = dw->g.in[H], .first = r0, .parts = 1};
-    run_piece(&job, (struct piece){
-                        .r0 = r0, .r1 = r1, .groups = {0, groups_of_row(dw)}, .blocks = {b0, b1}});
 }
 
 enum ledge_status ledge_depthwise_i8(const struct ledge_kernel_call *call)
